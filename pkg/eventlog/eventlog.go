@@ -1,0 +1,144 @@
+// Package eventlog is the contract of the log: topics of partitions of records, appended durably, kept for ever and read
+// from any offset. Engines stand in sub-packages and pass the suite in logtest. The package knows nothing of what the
+// records mean.
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrUnavailable means that the log does not answer for now; the same call may succeed later. An append that failed
+	// with it may have happened.
+	ErrUnavailable = errors.New("eventlog: the log is unavailable")
+	// ErrTooLarge means that the log will never take a message of this size.
+	ErrTooLarge = errors.New("eventlog: message too large")
+	// ErrOffsetOutOfRange means that a reader stands before the first or behind the last record that the partition has.
+	ErrOffsetOutOfRange = errors.New("eventlog: offset out of range")
+	// ErrUnknownTopic means that the topic or partition does not exist.
+	ErrUnknownTopic = errors.New("eventlog: unknown topic or partition")
+	// ErrTopicMismatch means that a topic exists with settings under which Skein would lose or misplace events.
+	ErrTopicMismatch = errors.New("eventlog: the topic exists with other settings")
+	// ErrClosed is returned by every call after Close.
+	ErrClosed = errors.New("eventlog: closed")
+	// ErrLocked is returned on opening an embedded log whose directory another process has open.
+	ErrLocked = errors.New("eventlog: the log's directory is in use by another process")
+)
+
+// Position is where a record stands. Offsets of one partition ascend, perhaps with gaps.
+type Position struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// String is topic/partition/offset.
+func (p Position) String() string { return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset) }
+
+// Header is a name and value beside a record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Message is what is appended. Its key decides the partition: Partition(key, n).
+type Message struct {
+	Topic   string
+	Key     []byte
+	Value   []byte
+	Headers []Header
+}
+
+// Record is what was appended.
+type Record struct {
+	Position
+	Key     []byte
+	Value   []byte
+	Headers []Header
+	// Time is when the producer appended it, in milliseconds' precision.
+	Time time.Time
+}
+
+// Topic says how a topic must be.
+type Topic struct {
+	Name       string
+	Partitions int
+	// Retention is how long records are kept; zero means for ever.
+	Retention time.Duration
+}
+
+// Appender appends messages. It is safe for concurrent use.
+type Appender interface {
+	// Append hands a message over and returns; done is called once, when the message is durable on all in-sync replicas
+	// or has failed, perhaps before Append returns and from any goroutine: it must not block. Append itself blocks while
+	// too many bytes are under way, and returns an error, without calling done, where it could not hand over: the
+	// context ended, or the log is closed. Messages of one key that were handed over one after the other keep their order
+	// as long as none fails.
+	Append(ctx context.Context, m Message, done func(Position, error)) error
+}
+
+// Log is an engine. It is safe for concurrent use.
+type Log interface {
+	Appender
+	// EnsureTopics creates the topics that are missing and checks the others. ErrTopicMismatch says what is wrong and what
+	// to do. More partitions than asked for is a mismatch, too: keys would move.
+	EnsureTopics(ctx context.Context, topics ...Topic) error
+	// Partitions is the number of partitions of a topic.
+	Partitions(ctx context.Context, topic string) (int, error)
+	// Bounds gives the first offset that a partition holds and the one that its next record will get; equal where it is
+	// empty.
+	Bounds(ctx context.Context, topic string, partition int32) (first, next int64, err error)
+	// Open starts reading a partition at an offset. An offset outside Bounds gives ErrOffsetOutOfRange here or from the
+	// first Read; the offset of the next record is inside.
+	Open(ctx context.Context, topic string, partition int32, offset int64) (Reader, error)
+	// Close flushes what was handed over, and closes. Readers must be closed before.
+	Close() error
+}
+
+// Reader reads one partition in order. Not for concurrent use.
+type Reader interface {
+	// Read waits for at least one record, then returns what is at hand, max at most. The records are the caller's.
+	// It returns the context's error when that ends first; reading can go on afterwards. After another error, close the
+	// reader and open a new one.
+	Read(ctx context.Context, max int) ([]Record, error)
+	Close() error
+}
+
+// AppendAll appends messages and waits for all of them. Positions are in the order of the messages. On an error some may
+// have been appended; the error is the first that was seen.
+func AppendAll(ctx context.Context, a Appender, messages []Message) ([]Position, error) {
+	type outcome struct {
+		index int
+		pos   Position
+		err   error
+	}
+	outcomes := make(chan outcome, len(messages)) // so that done never blocks, even after this call has returned
+	positions := make([]Position, len(messages))
+	handed := 0
+	var first error
+	for i, m := range messages {
+		if err := a.Append(ctx, m, func(p Position, err error) { outcomes <- outcome{i, p, err} }); err != nil {
+			first = err
+			break
+		}
+		handed++
+	}
+	for range handed {
+		select {
+		case o := <-outcomes:
+			positions[o.index] = o.pos
+			if o.err != nil && first == nil {
+				first = o.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if first != nil {
+		return nil, first
+	}
+	return positions, nil
+}
