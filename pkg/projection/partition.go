@@ -1,0 +1,200 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// maxRaw is how much of an unusable record a dead letter carries.
+const maxRaw = 256 << 10
+
+// partition folds one partition. It is used by one goroutine at a time.
+type partition struct {
+	*Runner
+	number int32
+
+	opened bool
+	row    []byte // the offset row as it stands in the store; nil where there is none
+	next   int64
+	reader eventlog.Reader
+}
+
+// open reads the stored offset and makes sure that the log still holds the record before it.
+func (p *partition) open(ctx context.Context) error {
+	if p.opened {
+		return nil
+	}
+	row, found, err := p.storedRow(ctx)
+	if err != nil {
+		return err
+	}
+	first, end, err := p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number)
+	if err != nil {
+		return err
+	}
+	p.next, p.row = first, nil
+	if found {
+		if err := p.verify(ctx, row, first, end); err != nil {
+			return err
+		}
+		p.next, p.row = row.next, row.encode()
+	}
+	if p.reader, err = p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, p.next); err != nil {
+		return err
+	}
+	p.opened = true
+	p.cfg.Metrics.opened(p, end)
+	return nil
+}
+
+func (p *partition) storedRow(ctx context.Context) (row offsetRow, found bool, err error) {
+	snap, err := p.cfg.Store.Snapshot(ctx, p.cfg.Namespace)
+	if err != nil {
+		return offsetRow{}, false, err
+	}
+	defer snap.Close()
+	raw, found, err := snap.Get(ctx, offsetKey(p.cfg.Topic, p.number))
+	if err != nil || !found {
+		return offsetRow{}, false, err
+	}
+	row, err = decodeOffsetRow(raw)
+	return row, true, err
+}
+
+// verify reads the record that was applied last once more.
+func (p *partition) verify(ctx context.Context, row offsetRow, first, end int64) error {
+	mismatch := func(what string) error {
+		return fmt.Errorf("%w: %s; restore the log, or drop the read model %q and let it be built again from this log",
+			ErrLogMismatch, what, p.cfg.Namespace.Slice)
+	}
+	last := row.next - 1
+	if last < first || row.next > end {
+		return mismatch(fmt.Sprintf("%s/%d holds the offsets %d to %d, and %d was applied last", p.cfg.Topic, p.number, first, end-1, last))
+	}
+	reader, err := p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, last)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	records, err := reader.Read(ctx, 1)
+	if err != nil {
+		return err
+	}
+	if records[0].Offset != last || checksum(records[0]) != row.checksum {
+		return mismatch(fmt.Sprintf("%s is another record than the one that was applied", records[0].Position))
+	}
+	return nil
+}
+
+// close lets go of everything, so that the next step begins with what the store holds.
+func (p *partition) close() {
+	if p.reader != nil {
+		_ = p.reader.Close() // nothing is written through a reader
+		p.reader = nil
+	}
+	p.opened = false
+}
+
+// step applies one batch and returns its length. Without wait it returns 0 at the end of the partition.
+func (p *partition) step(ctx context.Context, wait bool) (n int, err error) {
+	defer func() {
+		if err != nil {
+			if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+				err = fmt.Errorf("projection: fold %s/%d into %s: %w", p.cfg.Topic, p.number, p.cfg.Namespace.Slice, err)
+			}
+			p.close()
+		}
+	}()
+	if err := p.open(ctx); err != nil {
+		return 0, err
+	}
+	if !wait {
+		_, end, err := p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number)
+		if err != nil {
+			return 0, err
+		}
+		if p.next >= end {
+			return 0, nil
+		}
+	}
+	records, err := p.reader.Read(ctx, p.cfg.MaxBatch)
+	if err != nil {
+		return 0, err
+	}
+	return len(records), p.apply(ctx, records)
+}
+
+func (p *partition) apply(ctx context.Context, records []eventlog.Record) error {
+	began := time.Now()
+	snap, err := p.cfg.Store.Snapshot(ctx, p.cfg.Namespace)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	tx := newTx(snap)
+	var letters []*eventv1.DeadLetter
+	for _, r := range records {
+		written := tx.batch.Len()
+		err := p.cfg.Fold.Apply(ctx, tx, r)
+		if err == nil {
+			err = tx.err
+		}
+		var dead *DeadError
+		switch {
+		case err == nil:
+		case errors.As(err, &dead) && tx.batch.Len() == written:
+			letters = append(letters, p.letter(r, dead))
+		default:
+			return fmt.Errorf("record %s: %w", r.Position, err)
+		}
+	}
+	if len(letters) > 0 && p.cfg.DeadLetters != nil {
+		if err := p.cfg.DeadLetters.Publish(ctx, letters...); err != nil {
+			return err
+		}
+	}
+	last := records[len(records)-1]
+	key := offsetKey(p.cfg.Topic, p.number)
+	row := offsetRow{next: last.Offset + 1, checksum: checksum(last)}.encode()
+	tx.batch.Require(key, p.row)
+	tx.batch.Set(key, row)
+	if err := p.cfg.Store.Apply(ctx, p.cfg.Namespace, &tx.batch); err != nil {
+		if errors.Is(err, kv.ErrConflict) {
+			return fmt.Errorf("%w", ErrFenced)
+		}
+		return err
+	}
+	p.row, p.next = row, last.Offset+1
+	p.cfg.Progress.notify()
+	p.cfg.Metrics.applied(p, len(records), len(letters), last.Time, time.Since(began))
+	return nil
+}
+
+func (p *partition) letter(r eventlog.Record, dead *DeadError) *eventv1.DeadLetter {
+	letter := &eventv1.DeadLetter{
+		Reason:  dead.Reason,
+		Detail:  dead.Detail,
+		Tenant:  dead.Tenant,
+		Source:  position(r.Position),
+		Slice:   p.cfg.Namespace.Slice,
+		At:      timestamppb.New(p.cfg.Now()),
+		Raw:     r.Value[:min(len(r.Value), maxRaw)],
+		RawSize: int64(len(r.Value)),
+	}
+	if dead.Winner != nil {
+		letter.Winner = position(*dead.Winner)
+	}
+	return letter
+}
+
+func position(p eventlog.Position) *eventv1.Position {
+	return &eventv1.Position{Topic: p.Topic, Partition: p.Partition, Offset: p.Offset}
+}

@@ -1,0 +1,35 @@
+package projection
+
+import "sync"
+
+// Progress tells readers in the same process that something was applied. The zero value is ready; a nil Progress tells
+// nothing. It is safe for concurrent use.
+type Progress struct {
+	mu   sync.Mutex
+	wake chan struct{}
+}
+
+// changed is closed at the next notify.
+func (p *Progress) changed() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wake == nil {
+		p.wake = make(chan struct{})
+	}
+	return p.wake
+}
+
+func (p *Progress) notify() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wake != nil {
+		close(p.wake)
+		p.wake = nil
+	}
+}

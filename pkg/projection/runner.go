@@ -1,0 +1,145 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+)
+
+// DefaultMaxBatch is how many records a batch holds at most, unless Config says otherwise.
+const DefaultMaxBatch = 2000
+
+// Config says what a Runner folds, and where to.
+type Config struct {
+	Log       eventlog.Log
+	Store     kv.Store
+	Namespace kv.Namespace
+	Topic     string
+	Fold      Fold
+
+	// MaxBatch is the greatest number of records in a batch; 0 means DefaultMaxBatch. The result does not depend on it.
+	MaxBatch int
+	// DeadLetters gets what cannot be folded. Nil drops it: only the serving generation publishes.
+	DeadLetters DeadLetters
+	// Progress is told of each applied batch; may be nil.
+	Progress *Progress
+	// Metrics may be nil.
+	Metrics *Metrics
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Now stamps dead letters; nil means time.Now. Folds never see it.
+	Now func() time.Time
+}
+
+// Runner folds all partitions of a topic into one namespace. Its methods must not be called at the same time.
+type Runner struct {
+	cfg        Config
+	partitions []*partition
+}
+
+// NewRunner prepares a runner over every partition that the topic has.
+func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
+	n, err := cfg.Log.Partitions(ctx, cfg.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("projection: %s: %w", cfg.Namespace.Slice, err)
+	}
+	if cfg.MaxBatch <= 0 {
+		cfg.MaxBatch = DefaultMaxBatch
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Runner{cfg: cfg}
+	for i := range n {
+		r.partitions = append(r.partitions, &partition{Runner: r, number: int32(i)})
+	}
+	return r, nil
+}
+
+// RunOnce applies at most one batch of each partition, without waiting for records that are not there yet, and returns
+// the number of records.
+func (r *Runner) RunOnce(ctx context.Context) (int, error) {
+	total := 0
+	for _, p := range r.partitions {
+		n, err := p.step(ctx, false)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// RunToEnd applies everything that the log holds by now, and what is appended meanwhile, until it finds nothing more.
+func (r *Runner) RunToEnd(ctx context.Context) error {
+	for {
+		n, err := r.RunOnce(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// Run folds until ctx ends and then returns nil. It waits out a log that is unavailable; every other error ends it.
+func (r *Runner) Run(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, p := range r.partitions {
+		g.Go(func() error { return p.run(gctx) })
+	}
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Close lets go of the log's readers.
+func (r *Runner) Close() {
+	for _, p := range r.partitions {
+		p.close()
+	}
+}
+
+func (p *partition) run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	for {
+		_, err := p.step(ctx, true)
+		switch {
+		case err == nil:
+			wait.Reset()
+		case ctx.Err() != nil:
+			p.close()
+			return ctx.Err()
+		case errors.Is(err, eventlog.ErrUnavailable):
+			pause := wait.NextBackOff()
+			p.cfg.Logger.WarnContext(ctx, "the log is unavailable, trying again", "partition", p.number, "in", pause, "error", err)
+			if err := sleep(ctx, pause); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

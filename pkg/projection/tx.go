@@ -1,0 +1,104 @@
+package projection
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/skein-cx/skein/pkg/kv"
+)
+
+var errReservedKey = errors.New("projection: keys that begin with 0x00 are reserved")
+
+// Tx is what a fold sees of the store while a batch is being folded: the keys as they were when the batch began, and
+// over them what the batch has written so far. Not for concurrent use.
+type Tx struct {
+	base    kv.Snapshot
+	batch   kv.Batch
+	pending map[string][]byte // nil: deleted
+	err     error
+}
+
+func newTx(base kv.Snapshot) *Tx {
+	return &Tx{base: base, pending: make(map[string][]byte)}
+}
+
+// Get returns a key's value, which must not be changed.
+func (tx *Tx) Get(ctx context.Context, key []byte) (value []byte, found bool, err error) {
+	if v, ok := tx.pending[string(key)]; ok {
+		return v, v != nil, nil
+	}
+	return tx.base.Get(ctx, key)
+}
+
+// Set writes a key. Key and value are kept, not copied.
+func (tx *Tx) Set(key, value []byte) {
+	tx.check(key)
+	if value == nil {
+		value = []byte{}
+	}
+	tx.batch.Set(key, value)
+	tx.pending[string(key)] = value
+}
+
+// Delete removes a key.
+func (tx *Tx) Delete(key []byte) {
+	tx.check(key)
+	tx.batch.Delete(key)
+	tx.pending[string(key)] = nil
+}
+
+// Trim removes the keys from start (included) to end (excluded) that were there before the batch began. Get and Scan do
+// not see it until the batch is applied, so it is for keys that the fold only writes.
+func (tx *Tx) Trim(start, end []byte) {
+	tx.check(start)
+	tx.batch.DeleteRange(start, end)
+}
+
+func (tx *Tx) check(key []byte) {
+	if len(key) == 0 || key[0] == reserved {
+		tx.err = errReservedKey
+	}
+}
+
+// Scan calls yield for each key of the range in ascending order until it returns false. Keys and values are valid until
+// yield returns. It costs a pass over what the batch has written, so it is for rare cases.
+func (tx *Tx) Scan(ctx context.Context, r kv.Range, yield func(key, value []byte) bool) error {
+	var written []string
+	for k := range tx.pending {
+		if (r.Start == nil || bytes.Compare([]byte(k), r.Start) >= 0) && (r.End == nil || bytes.Compare([]byte(k), r.End) < 0) {
+			written = append(written, k)
+		}
+	}
+	slices.Sort(written)
+	it, err := tx.base.Scan(ctx, kv.Range{Start: r.Start, End: r.End})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	emit := func(k string) bool {
+		v := tx.pending[k]
+		return v == nil || yield([]byte(k), v)
+	}
+	for it.Next() {
+		for len(written) > 0 && written[0] < string(it.Key()) {
+			if !emit(written[0]) {
+				return nil
+			}
+			written = written[1:]
+		}
+		if len(written) > 0 && written[0] == string(it.Key()) {
+			continue // written again: emitted from pending
+		}
+		if !yield(it.Key(), it.Value()) {
+			return nil
+		}
+	}
+	for _, k := range written {
+		if !emit(k) {
+			return nil
+		}
+	}
+	return it.Err()
+}
