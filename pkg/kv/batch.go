@@ -1,12 +1,15 @@
 package kv
 
+import "fmt"
+
 // Batch collects writes that are applied together, in the order of the calls, and what some keys must hold for that.
-// The zero value is an empty batch. Keys and values are kept, not copied: do not change them afterwards. Not for
-// concurrent use.
+// The zero value is an empty batch. Keys and values are kept, not copied: do not change them until the batch was applied;
+// a store keeps its own copy. Applying changes nothing in a batch. Not for concurrent use.
 type Batch struct {
 	ops      []Op
 	requires []Requirement
 	size     int
+	longest  int
 }
 
 // OpKind is what an Op does.
@@ -16,7 +19,7 @@ type OpKind uint8
 const (
 	OpSet         OpKind = iota // Key gets Value
 	OpDelete                    // Key goes
-	OpDeleteRange               // the keys from Key (included) to End (excluded) go
+	OpDeleteRange               // the keys from Key (included) to End (excluded) go, as in a Range
 )
 
 // Op is one write of a batch, for engines to carry out.
@@ -31,28 +34,43 @@ type Requirement struct {
 	Key, Value []byte
 }
 
-// Set writes a key.
+// Set writes a key. A nil value is an empty one.
 func (b *Batch) Set(key, value []byte) {
-	b.ops = append(b.ops, Op{Kind: OpSet, Key: key, Value: value})
-	b.size += len(key) + len(value)
+	b.add(Op{Kind: OpSet, Key: key, Value: value})
 }
 
-// Delete removes a key.
+// Delete removes a key; it may be missing.
 func (b *Batch) Delete(key []byte) {
-	b.ops = append(b.ops, Op{Kind: OpDelete, Key: key})
-	b.size += len(key)
+	b.add(Op{Kind: OpDelete, Key: key})
 }
 
-// DeleteRange removes the keys from start (included) to end (excluded). Both must be given.
+// DeleteRange removes the keys from start (included) to end (excluded); an empty start or end is open, as in a Range.
 func (b *Batch) DeleteRange(start, end []byte) {
-	b.ops = append(b.ops, Op{Kind: OpDeleteRange, Key: start, End: end})
-	b.size += len(start) + len(end)
+	b.add(Op{Kind: OpDeleteRange, Key: start, End: end})
+}
+
+func (b *Batch) add(op Op) {
+	b.ops = append(b.ops, op)
+	b.size += len(op.Key) + len(op.Value) + len(op.End)
+	b.longest = max(b.longest, len(op.Key), len(op.End))
 }
 
 // Require makes the batch fail with ErrConflict unless key holds value just before it is applied; a nil value means
-// that the key must not exist. The batch's own writes do not count.
+// that the key must not exist, an empty one that it holds nothing. The batch's own writes do not count.
 func (b *Batch) Require(key, value []byte) {
 	b.requires = append(b.requires, Requirement{Key: key, Value: value})
+	b.longest = max(b.longest, len(key))
+}
+
+// Validate returns an ErrInvalid where a key or the whole batch is too large. Engines call it.
+func (b *Batch) Validate() error {
+	if b.longest > MaxKey {
+		return fmt.Errorf("%w: a key of %d bytes; %d are allowed", ErrInvalid, b.longest, MaxKey)
+	}
+	if b.size > MaxBatch {
+		return fmt.Errorf("%w: a batch of %d bytes; %d are allowed", ErrInvalid, b.size, MaxBatch)
+	}
+	return nil
 }
 
 // Ops are the writes in order.
@@ -71,5 +89,5 @@ func (b *Batch) Size() int { return b.size }
 func (b *Batch) Reset() {
 	clear(b.ops)
 	clear(b.requires)
-	b.ops, b.requires, b.size = b.ops[:0], b.requires[:0], 0
+	*b = Batch{ops: b.ops[:0], requires: b.requires[:0]}
 }
