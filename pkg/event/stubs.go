@@ -17,8 +17,6 @@ const MaxContent = 256 << 10
 var ErrNoEndpoint = errors.New("event: the address is withheld or empty")
 
 type (
-	// Type is a registered type.
-	Type struct{ Name, Topic, Group, Description, Body string }
 	// Endpoint is a normalised address.
 	Endpoint struct {
 		Kind             eventv1.EndpointKind
@@ -44,8 +42,6 @@ type (
 func (e *AddressError) Error() string { return "event: address: " + e.Field + ": " + e.Reason }
 func (e *InvalidError) Error() string { return "event: invalid" }
 
-func Types() []Type                                             { return nil }
-func TopicOf(typ string) (topic string, ok bool)                { return "", false }
 func Normalise(a *eventv1.Address) (Endpoint, error)            { return Endpoint{}, errTODO }
 func (e Endpoint) Address() *eventv1.Address                    { return nil }
 func ParseAddress(s string) (*eventv1.Address, error)           { return nil, errTODO }

@@ -2,77 +2,192 @@
 
 package event
 
-// The registered types.
+// Interaction.
 const (
-	TypeInteractionStarted           = "interaction.started"
-	TypeInteractionEnded             = "interaction.ended"
-	TypeInteractionStatusChanged     = "interaction.status_changed"
-	TypeInteractionResolved          = "interaction.resolved"
-	TypeInteractionReopened          = "interaction.reopened"
-	TypeInteractionCategorized       = "interaction.categorized"
-	TypeInteractionAttributesUpdated = "interaction.attributes_updated"
-	TypeNoteAdded                    = "note.added"
-	TypePartyJoined                  = "party.joined"
-	TypePartyLeft                    = "party.left"
-	TypeCallDialed                   = "call.dialed"
-	TypeCallAnswered                 = "call.answered"
-	TypeCallFailed                   = "call.failed"
-	TypeRecordingPaused              = "recording.paused"
-	TypeRecordingResumed             = "recording.resumed"
-	TypeRecordingAvailable           = "recording.available"
-	TypeTranscriptAvailable          = "transcript.available"
-	TypeVoicemailLeft                = "voicemail.left"
-	TypeBotStarted                   = "bot.started"
-	TypeBotHandedOff                 = "bot.handed_off"
-	TypeBotEnded                     = "bot.ended"
-	TypeFlowStepEntered              = "flow.step_entered"
-	TypePageViewed                   = "page.viewed"
-	TypeFormSubmitted                = "form.submitted"
-	TypeQueueEntered                 = "queue.entered"
-	TypeQueueLeft                    = "queue.left"
-	TypeAssignmentOffered            = "assignment.offered"
-	TypeAssignmentDeclined           = "assignment.declined"
-	TypeAssignmentAccepted           = "assignment.accepted"
-	TypeAssignmentConnected          = "assignment.connected"
-	TypeAssignmentHeld               = "assignment.held"
-	TypeAssignmentUnheld             = "assignment.unheld"
-	TypeAssignmentPaused             = "assignment.paused"
-	TypeAssignmentResumed            = "assignment.resumed"
-	TypeAssignmentEnded              = "assignment.ended"
-	TypeWrapupStarted                = "wrapup.started"
-	TypeWrapupEnded                  = "wrapup.ended"
-	TypeTransferStarted              = "transfer.started"
-	TypeTransferCompleted            = "transfer.completed"
-	TypeTransferFailed               = "transfer.failed"
-	TypeCallbackRequested            = "callback.requested"
-	TypeCallbackAttempted            = "callback.attempted"
-	TypeCallbackEnded                = "callback.ended"
-	TypeMessageReceived              = "message.received"
-	TypeMessageSendRequested         = "message.send_requested"
-	TypeMessageSent                  = "message.sent"
-	TypeMessageDelivered             = "message.delivered"
-	TypeMessageRead                  = "message.read"
-	TypeMessageFailed                = "message.failed"
-	TypeMessageEdited                = "message.edited"
-	TypeMessageDeleted               = "message.deleted"
-	TypeMessageReacted               = "message.reacted"
-	TypeSurveySent                   = "survey.sent"
-	TypeSurveyAnswered               = "survey.answered"
-	TypeInsightInferred              = "insight.inferred"
-	TypeTimerFired                   = "timer.fired"
-	TypeSourceGapDetected            = "source.gap_detected"
-	TypeAgentPresenceChanged         = "agent.presence_changed"
-	TypeAgentRoutingStatusChanged    = "agent.routing_status_changed"
-	TypeAgentCapacityChanged         = "agent.capacity_changed"
-	TypeAgentHeartbeat               = "agent.heartbeat"
-	TypeThreadJoined                 = "thread.joined"
-	TypeEndpointLinked               = "endpoint.linked"
-	TypeInteractionAttributed        = "interaction.attributed"
-	TypeConversationLinked           = "conversation.linked"
-	TypeLinkUndone                   = "link.undone"
-	TypeCustomerMerged               = "customer.merged"
-	TypeCustomerSplit                = "customer.split"
-	TypeConsentChanged               = "consent.changed"
-	TypeSubjectErased                = "subject.erased"
-	TypeDirectoryUpdated             = "directory.updated"
+	TypeInteractionStarted           = "interaction.started"            // An interaction began, where the provider says so.
+	TypeInteractionEnded             = "interaction.ended"              // Its media are over, with the reason.
+	TypeInteractionStatusChanged     = "interaction.status_changed"     // It is open, pending or snoozed.
+	TypeInteractionResolved          = "interaction.resolved"           // Its matter is settled.
+	TypeInteractionReopened          = "interaction.reopened"           // Its matter is not settled after all.
+	TypeInteractionCategorized       = "interaction.categorized"        // Contact reason, disposition, complaint.
+	TypeInteractionAttributesUpdated = "interaction.attributes_updated" // Tags, priority, attributes.
+	TypeNoteAdded                    = "note.added"                     // A remark for colleagues.
+	TypePartyJoined                  = "party.joined"                   // Someone came in; a supervisor monitors, whispers or barges.
+	TypePartyLeft                    = "party.left"                     // Someone went.
 )
+
+// Call and media.
+const (
+	TypeCallDialed          = "call.dialed"          // A leg rings.
+	TypeCallAnswered        = "call.answered"        // A leg was picked up, by a person or a machine.
+	TypeCallFailed          = "call.failed"          // A leg was not picked up.
+	TypeRecordingPaused     = "recording.paused"     // The recording stands still.
+	TypeRecordingResumed    = "recording.resumed"    // The recording goes on.
+	TypeRecordingAvailable  = "recording.available"  // A recording can be fetched.
+	TypeTranscriptAvailable = "transcript.available" // What was said, as text.
+	TypeVoicemailLeft       = "voicemail.left"       // The caller left a message.
+)
+
+// Self-service.
+const (
+	TypeBotStarted      = "bot.started"       // A bot took over.
+	TypeBotHandedOff    = "bot.handed_off"    // The bot asks for a person.
+	TypeBotEnded        = "bot.ended"         // The bot is done, contained or not.
+	TypeFlowStepEntered = "flow.step_entered" // A step of an IVR, FAQ or other flow.
+	TypePageViewed      = "page.viewed"       // A page was looked at.
+	TypeFormSubmitted   = "form.submitted"    // A form was sent.
+)
+
+// Queue visit.
+const (
+	TypeQueueEntered = "queue.entered" // A wait in a queue began, with the service level target in force.
+	TypeQueueLeft    = "queue.left"    // It ended in another way than by an answer.
+)
+
+// Assignment.
+const (
+	TypeAssignmentOffered   = "assignment.offered"   // An agent was asked to take it.
+	TypeAssignmentDeclined  = "assignment.declined"  // The offer was rejected, timed out or was cancelled.
+	TypeAssignmentAccepted  = "assignment.accepted"  // The agent took it.
+	TypeAssignmentConnected = "assignment.connected" // Agent and customer can talk.
+	TypeAssignmentHeld      = "assignment.held"      // The customer waits on hold.
+	TypeAssignmentUnheld    = "assignment.unheld"    // The hold is over.
+	TypeAssignmentPaused    = "assignment.paused"    // The agent laid it aside.
+	TypeAssignmentResumed   = "assignment.resumed"   // The agent took it up again.
+	TypeAssignmentEnded     = "assignment.ended"     // The agent's talk is over.
+	TypeWrapupStarted       = "wrapup.started"       // After-call work began.
+	TypeWrapupEnded         = "wrapup.ended"         // After-call work ended.
+)
+
+// Transfer and callback.
+const (
+	TypeTransferStarted   = "transfer.started"   // A hand-over is tried, blind, by consult or to a queue.
+	TypeTransferCompleted = "transfer.completed" // The target has it.
+	TypeTransferFailed    = "transfer.failed"    // It stays where it was.
+	TypeCallbackRequested = "callback.requested" // The customer wants to be called back.
+	TypeCallbackAttempted = "callback.attempted" // One try to call back.
+	TypeCallbackEnded     = "callback.ended"     // No further try follows.
+)
+
+// Message.
+const (
+	TypeMessageReceived      = "message.received"       // The customer wrote.
+	TypeMessageSendRequested = "message.send_requested" // Somebody asks to send a message.
+	TypeMessageSent          = "message.sent"           // The company wrote, with the provider's id.
+	TypeMessageDelivered     = "message.delivered"      // It reached the other side's device.
+	TypeMessageRead          = "message.read"           // It was read.
+	TypeMessageFailed        = "message.failed"         // It did not arrive.
+	TypeMessageEdited        = "message.edited"         // It says something else now.
+	TypeMessageDeleted       = "message.deleted"        // It was taken back.
+	TypeMessageReacted       = "message.reacted"        // Somebody reacted to it.
+)
+
+// Survey, insight, timer, source.
+const (
+	TypeSurveySent        = "survey.sent"         // The customer was asked.
+	TypeSurveyAnswered    = "survey.answered"     // What the customer answered, as CSAT, NPS or CES.
+	TypeInsightInferred   = "insight.inferred"    // Sentiment, intent or language that a person or machine concluded.
+	TypeTimerFired        = "timer.fired"         // The clock as an event.
+	TypeSourceGapDetected = "source.gap_detected" // A source may have lost events.
+)
+
+// Agent.
+const (
+	TypeAgentPresenceChanged      = "agent.presence_changed"       // What the agent chose to be, sign-in and sign-out included.
+	TypeAgentRoutingStatusChanged = "agent.routing_status_changed" // What the system made of the agent.
+	TypeAgentCapacityChanged      = "agent.capacity_changed"       // How much the agent can take at once.
+	TypeAgentHeartbeat            = "agent.heartbeat"              // The agent's desktop is alive.
+)
+
+// Link.
+const (
+	TypeThreadJoined          = "thread.joined"          // Two thread ids mean one thing.
+	TypeEndpointLinked        = "endpoint.linked"        // An endpoint belongs to a customer.
+	TypeInteractionAttributed = "interaction.attributed" // One interaction belongs to a customer, whatever its endpoint's link says.
+	TypeConversationLinked    = "conversation.linked"    // Interactions are about one matter.
+	TypeLinkUndone            = "link.undone"            // An earlier link, merge or split no longer holds.
+	TypeCustomerMerged        = "customer.merged"        // Two customers are one.
+	TypeCustomerSplit         = "customer.split"         // Some endpoints are another customer's.
+	TypeConsentChanged        = "consent.changed"        // What a customer allows.
+	TypeSubjectErased         = "subject.erased"         // A person's data are erased.
+)
+
+// Directory.
+const (
+	TypeDirectoryUpdated = "directory.updated" // An entry of the directory changed.
+)
+
+// registered holds every type in the order of the registry.
+var registered = []Type{
+	{Name: TypeInteractionStarted, Topic: TopicInteractions, Group: "Interaction", Description: "An interaction began, where the provider says so.", Body: "interaction_started"},
+	{Name: TypeInteractionEnded, Topic: TopicInteractions, Group: "Interaction", Description: "Its media are over, with the reason.", Body: "interaction_ended"},
+	{Name: TypeInteractionStatusChanged, Topic: TopicInteractions, Group: "Interaction", Description: "It is open, pending or snoozed.", Body: "interaction_status_changed"},
+	{Name: TypeInteractionResolved, Topic: TopicInteractions, Group: "Interaction", Description: "Its matter is settled.", Body: "interaction_resolved"},
+	{Name: TypeInteractionReopened, Topic: TopicInteractions, Group: "Interaction", Description: "Its matter is not settled after all.", Body: "interaction_reopened"},
+	{Name: TypeInteractionCategorized, Topic: TopicInteractions, Group: "Interaction", Description: "Contact reason, disposition, complaint.", Body: "interaction_categorized"},
+	{Name: TypeInteractionAttributesUpdated, Topic: TopicInteractions, Group: "Interaction", Description: "Tags, priority, attributes.", Body: "interaction_attributes_updated"},
+	{Name: TypeNoteAdded, Topic: TopicInteractions, Group: "Interaction", Description: "A remark for colleagues.", Body: "note_added"},
+	{Name: TypePartyJoined, Topic: TopicInteractions, Group: "Interaction", Description: "Someone came in; a supervisor monitors, whispers or barges.", Body: "party_joined"},
+	{Name: TypePartyLeft, Topic: TopicInteractions, Group: "Interaction", Description: "Someone went.", Body: "party_left"},
+	{Name: TypeCallDialed, Topic: TopicInteractions, Group: "Call and media", Description: "A leg rings.", Body: "call_dialed"},
+	{Name: TypeCallAnswered, Topic: TopicInteractions, Group: "Call and media", Description: "A leg was picked up, by a person or a machine.", Body: "call_answered"},
+	{Name: TypeCallFailed, Topic: TopicInteractions, Group: "Call and media", Description: "A leg was not picked up.", Body: "call_failed"},
+	{Name: TypeRecordingPaused, Topic: TopicInteractions, Group: "Call and media", Description: "The recording stands still.", Body: "recording_paused"},
+	{Name: TypeRecordingResumed, Topic: TopicInteractions, Group: "Call and media", Description: "The recording goes on.", Body: "recording_resumed"},
+	{Name: TypeRecordingAvailable, Topic: TopicInteractions, Group: "Call and media", Description: "A recording can be fetched.", Body: "recording_available"},
+	{Name: TypeTranscriptAvailable, Topic: TopicInteractions, Group: "Call and media", Description: "What was said, as text.", Body: "transcript_available"},
+	{Name: TypeVoicemailLeft, Topic: TopicInteractions, Group: "Call and media", Description: "The caller left a message.", Body: "voicemail_left"},
+	{Name: TypeBotStarted, Topic: TopicInteractions, Group: "Self-service", Description: "A bot took over.", Body: "bot_started"},
+	{Name: TypeBotHandedOff, Topic: TopicInteractions, Group: "Self-service", Description: "The bot asks for a person.", Body: "bot_handed_off"},
+	{Name: TypeBotEnded, Topic: TopicInteractions, Group: "Self-service", Description: "The bot is done, contained or not.", Body: "bot_ended"},
+	{Name: TypeFlowStepEntered, Topic: TopicInteractions, Group: "Self-service", Description: "A step of an IVR, FAQ or other flow.", Body: "flow_step_entered"},
+	{Name: TypePageViewed, Topic: TopicInteractions, Group: "Self-service", Description: "A page was looked at.", Body: "page_viewed"},
+	{Name: TypeFormSubmitted, Topic: TopicInteractions, Group: "Self-service", Description: "A form was sent.", Body: "form_submitted"},
+	{Name: TypeQueueEntered, Topic: TopicInteractions, Group: "Queue visit", Description: "A wait in a queue began, with the service level target in force.", Body: "queue_entered"},
+	{Name: TypeQueueLeft, Topic: TopicInteractions, Group: "Queue visit", Description: "It ended in another way than by an answer.", Body: "queue_left"},
+	{Name: TypeAssignmentOffered, Topic: TopicInteractions, Group: "Assignment", Description: "An agent was asked to take it.", Body: "assignment_offered"},
+	{Name: TypeAssignmentDeclined, Topic: TopicInteractions, Group: "Assignment", Description: "The offer was rejected, timed out or was cancelled.", Body: "assignment_declined"},
+	{Name: TypeAssignmentAccepted, Topic: TopicInteractions, Group: "Assignment", Description: "The agent took it.", Body: "assignment_accepted"},
+	{Name: TypeAssignmentConnected, Topic: TopicInteractions, Group: "Assignment", Description: "Agent and customer can talk.", Body: "assignment_connected"},
+	{Name: TypeAssignmentHeld, Topic: TopicInteractions, Group: "Assignment", Description: "The customer waits on hold.", Body: "assignment_held"},
+	{Name: TypeAssignmentUnheld, Topic: TopicInteractions, Group: "Assignment", Description: "The hold is over.", Body: "assignment_unheld"},
+	{Name: TypeAssignmentPaused, Topic: TopicInteractions, Group: "Assignment", Description: "The agent laid it aside.", Body: "assignment_paused"},
+	{Name: TypeAssignmentResumed, Topic: TopicInteractions, Group: "Assignment", Description: "The agent took it up again.", Body: "assignment_resumed"},
+	{Name: TypeAssignmentEnded, Topic: TopicInteractions, Group: "Assignment", Description: "The agent's talk is over.", Body: "assignment_ended"},
+	{Name: TypeWrapupStarted, Topic: TopicInteractions, Group: "Assignment", Description: "After-call work began.", Body: "wrapup_started"},
+	{Name: TypeWrapupEnded, Topic: TopicInteractions, Group: "Assignment", Description: "After-call work ended.", Body: "wrapup_ended"},
+	{Name: TypeTransferStarted, Topic: TopicInteractions, Group: "Transfer and callback", Description: "A hand-over is tried, blind, by consult or to a queue.", Body: "transfer_started"},
+	{Name: TypeTransferCompleted, Topic: TopicInteractions, Group: "Transfer and callback", Description: "The target has it.", Body: "transfer_completed"},
+	{Name: TypeTransferFailed, Topic: TopicInteractions, Group: "Transfer and callback", Description: "It stays where it was.", Body: "transfer_failed"},
+	{Name: TypeCallbackRequested, Topic: TopicInteractions, Group: "Transfer and callback", Description: "The customer wants to be called back.", Body: "callback_requested"},
+	{Name: TypeCallbackAttempted, Topic: TopicInteractions, Group: "Transfer and callback", Description: "One try to call back.", Body: "callback_attempted"},
+	{Name: TypeCallbackEnded, Topic: TopicInteractions, Group: "Transfer and callback", Description: "No further try follows.", Body: "callback_ended"},
+	{Name: TypeMessageReceived, Topic: TopicInteractions, Group: "Message", Description: "The customer wrote.", Body: "message_received"},
+	{Name: TypeMessageSendRequested, Topic: TopicInteractions, Group: "Message", Description: "Somebody asks to send a message.", Body: "message_send_requested"},
+	{Name: TypeMessageSent, Topic: TopicInteractions, Group: "Message", Description: "The company wrote, with the provider's id.", Body: "message_sent"},
+	{Name: TypeMessageDelivered, Topic: TopicInteractions, Group: "Message", Description: "It reached the other side's device.", Body: "message_delivered"},
+	{Name: TypeMessageRead, Topic: TopicInteractions, Group: "Message", Description: "It was read.", Body: "message_read"},
+	{Name: TypeMessageFailed, Topic: TopicInteractions, Group: "Message", Description: "It did not arrive.", Body: "message_failed"},
+	{Name: TypeMessageEdited, Topic: TopicInteractions, Group: "Message", Description: "It says something else now.", Body: "message_edited"},
+	{Name: TypeMessageDeleted, Topic: TopicInteractions, Group: "Message", Description: "It was taken back.", Body: "message_deleted"},
+	{Name: TypeMessageReacted, Topic: TopicInteractions, Group: "Message", Description: "Somebody reacted to it.", Body: "message_reacted"},
+	{Name: TypeSurveySent, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "The customer was asked.", Body: "survey_sent"},
+	{Name: TypeSurveyAnswered, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "What the customer answered, as CSAT, NPS or CES.", Body: "survey_answered"},
+	{Name: TypeInsightInferred, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "Sentiment, intent or language that a person or machine concluded.", Body: "insight_inferred"},
+	{Name: TypeTimerFired, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "The clock as an event.", Body: "timer_fired"},
+	{Name: TypeSourceGapDetected, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "A source may have lost events.", Body: "source_gap_detected"},
+	{Name: TypeAgentPresenceChanged, Topic: TopicAgents, Group: "Agent", Description: "What the agent chose to be, sign-in and sign-out included.", Body: "agent_presence_changed"},
+	{Name: TypeAgentRoutingStatusChanged, Topic: TopicAgents, Group: "Agent", Description: "What the system made of the agent.", Body: "agent_routing_status_changed"},
+	{Name: TypeAgentCapacityChanged, Topic: TopicAgents, Group: "Agent", Description: "How much the agent can take at once.", Body: "agent_capacity_changed"},
+	{Name: TypeAgentHeartbeat, Topic: TopicAgents, Group: "Agent", Description: "The agent's desktop is alive.", Body: "agent_heartbeat"},
+	{Name: TypeThreadJoined, Topic: TopicLinks, Group: "Link", Description: "Two thread ids mean one thing.", Body: "thread_joined"},
+	{Name: TypeEndpointLinked, Topic: TopicLinks, Group: "Link", Description: "An endpoint belongs to a customer.", Body: "endpoint_linked"},
+	{Name: TypeInteractionAttributed, Topic: TopicLinks, Group: "Link", Description: "One interaction belongs to a customer, whatever its endpoint's link says.", Body: "interaction_attributed"},
+	{Name: TypeConversationLinked, Topic: TopicLinks, Group: "Link", Description: "Interactions are about one matter.", Body: "conversation_linked"},
+	{Name: TypeLinkUndone, Topic: TopicLinks, Group: "Link", Description: "An earlier link, merge or split no longer holds.", Body: "link_undone"},
+	{Name: TypeCustomerMerged, Topic: TopicLinks, Group: "Link", Description: "Two customers are one.", Body: "customer_merged"},
+	{Name: TypeCustomerSplit, Topic: TopicLinks, Group: "Link", Description: "Some endpoints are another customer's.", Body: "customer_split"},
+	{Name: TypeConsentChanged, Topic: TopicLinks, Group: "Link", Description: "What a customer allows.", Body: "consent_changed"},
+	{Name: TypeSubjectErased, Topic: TopicLinks, Group: "Link", Description: "A person's data are erased.", Body: "subject_erased"},
+	{Name: TypeDirectoryUpdated, Topic: TopicDirectory, Group: "Directory", Description: "An entry of the directory changed.", Body: "directory_updated"},
+}
