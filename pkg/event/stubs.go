@@ -13,17 +13,7 @@ var errTODO = errors.New("event: not written yet")
 // MaxContent is how many bytes of content a record of the log may hold.
 const MaxContent = 256 << 10
 
-// ErrNoEndpoint is a party without endpoint.
-var ErrNoEndpoint = errors.New("event: the address is withheld or empty")
-
 type (
-	// Endpoint is a normalised address.
-	Endpoint struct {
-		Kind             eventv1.EndpointKind
-		Namespace, Value string
-	}
-	// AddressError tells what is wrong with an address: Field is "kind", "value", "namespace" or "region".
-	AddressError struct{ Field, Reason string }
 	// Compiled is an event ready for the log.
 	Compiled struct {
 		Event   *eventv1.Event
@@ -39,13 +29,8 @@ type (
 	InvalidError struct{ Violations []Violation }
 )
 
-func (e *AddressError) Error() string { return "event: address: " + e.Field + ": " + e.Reason }
 func (e *InvalidError) Error() string { return "event: invalid" }
 
-func Normalise(a *eventv1.Address) (Endpoint, error)            { return Endpoint{}, errTODO }
-func (e Endpoint) Address() *eventv1.Address                    { return nil }
-func ParseAddress(s string) (*eventv1.Address, error)           { return nil, errTODO }
-func FormatAddress(a *eventv1.Address) string                   { return "" }
 func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) { return nil, errTODO }
 func (c *Compiler) Compile(tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
 	return Compiled{}, errTODO
