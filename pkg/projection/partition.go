@@ -13,8 +13,12 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// maxRaw is how much of an unusable record a dead letter carries.
-const maxRaw = 256 << 10
+const (
+	// maxRaw is how much of an unusable record a dead letter carries.
+	maxRaw = 256 << 10
+	// maxBatchBytes ends a batch: one that has grown this large takes no further record.
+	maxBatchBytes = 16 << 20
+)
 
 // partition folds one partition. It is used by one goroutine at a time.
 type partition struct {
@@ -129,52 +133,80 @@ func (p *partition) step(ctx context.Context, wait bool) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(records), p.apply(ctx, records)
+	for n < len(records) {
+		folded, err := p.apply(ctx, records[n:])
+		if err != nil {
+			return n, err
+		}
+		n += folded
+	}
+	return n, nil
 }
 
-func (p *partition) apply(ctx context.Context, records []eventlog.Record) error {
+// apply folds the first of the records, as many as fit into a batch, and writes them; it returns how many.
+func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, error) {
 	began := time.Now()
 	snap, err := p.cfg.Store.Snapshot(ctx, p.cfg.Namespace)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer snap.Close()
 	tx := newTx(snap)
 	var letters []*eventv1.DeadLetter
-	for _, r := range records {
-		written := tx.batch.Len()
-		err := p.cfg.Fold.Apply(ctx, tx, r)
-		if err == nil {
-			err = tx.err
+	n := 0
+	for n < len(records) && tx.batch.Size() < maxBatchBytes {
+		dead, err := p.fold(ctx, tx, records[n])
+		if err != nil {
+			return 0, fmt.Errorf("record %s: %w", records[n].Position, err)
 		}
-		var dead *DeadError
-		switch {
-		case err == nil:
-		case errors.As(err, &dead) && tx.batch.Len() == written:
-			letters = append(letters, p.letter(r, dead))
-		default:
-			return fmt.Errorf("record %s: %w", r.Position, err)
+		if dead != nil {
+			letters = append(letters, p.letter(records[n], dead))
 		}
+		n++
 	}
 	if len(letters) > 0 && p.cfg.DeadLetters != nil {
 		if err := p.cfg.DeadLetters.Publish(ctx, letters...); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	last := records[len(records)-1]
+	last := records[n-1]
+	if err := p.commit(ctx, &tx.batch, last); err != nil {
+		return 0, err
+	}
+	p.cfg.Progress.notify()
+	p.cfg.Metrics.applied(p, n, len(letters), last.Time, time.Since(began))
+	return n, nil
+}
+
+// fold folds one record. What it says of a record that is dead must come before it writes, or a part of it would stay.
+func (p *partition) fold(ctx context.Context, tx *Tx, r eventlog.Record) (*DeadError, error) {
+	written := tx.batch.Len()
+	err := p.cfg.Fold.Apply(ctx, tx, r)
+	var dead *DeadError
+	switch {
+	case tx.err != nil:
+		return nil, tx.err
+	case errors.As(err, &dead) && tx.batch.Len() == written:
+		return dead, nil
+	default:
+		return nil, err
+	}
+}
+
+// commit writes the batch and the offset behind it, unless somebody else has moved the offset.
+func (p *partition) commit(ctx context.Context, b *kv.Batch, last eventlog.Record) error {
 	key := offsetKey(p.cfg.Topic, p.number)
 	row := offsetRow{next: last.Offset + 1, checksum: checksum(last)}.encode()
-	tx.batch.Require(key, p.row)
-	tx.batch.Set(key, row)
-	if err := p.cfg.Store.Apply(ctx, p.cfg.Namespace, &tx.batch); err != nil {
-		if errors.Is(err, kv.ErrConflict) {
-			return fmt.Errorf("%w", ErrFenced)
-		}
+	b.Require(key, p.row)
+	b.Set(key, row)
+	err := p.cfg.Store.Apply(ctx, p.cfg.Namespace, b)
+	if errors.Is(err, kv.ErrConflict) {
+		return ErrFenced
+	}
+	if err != nil {
 		return err
 	}
 	p.row, p.next = row, last.Offset+1
-	p.cfg.Progress.notify()
-	p.cfg.Metrics.applied(p, len(records), len(letters), last.Time, time.Since(began))
 	return nil
 }
 

@@ -185,9 +185,10 @@ var File_skein_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_skein_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/ingest/v1/ingest.proto\x12\x0fskein.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"[\n" +
-	"\x0ePublishRequest\x12I\n" +
-	"\vsubmissions\x18\x01 \x03(\v2\x1a.skein.event.v1.SubmissionB\v\xbaH\b\x92\x01\x05\b\x01\x10\x88'R\vsubmissions\"_\n" +
+	"\x1cskein/ingest/v1/ingest.proto\x12\x0fskein.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"`\n" +
+	"\x0ePublishRequest\x12N\n" +
+	"\vsubmissions\x18\x01 \x03(\v2\x1a.skein.event.v1.SubmissionB\x10\xbaH\r\x92\x01\n" +
+	"\b\x01\x10\x88'\"\x03\xd8\x01\x03R\vsubmissions\"_\n" +
 	"\x0fPublishResponse\x12L\n" +
 	"\x10acknowledgements\x18\x01 \x03(\v2 .skein.ingest.v1.AcknowledgementR\x10acknowledgements\"\x7f\n" +
 	"\x0fAcknowledgement\x12\x19\n" +

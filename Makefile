@@ -1,0 +1,75 @@
+# Every command of the project. Start with: make run
+
+GO        ?= go
+BIN       := $(CURDIR)/bin
+MODULES   := proto pkg services tools
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Generators and linters, pinned. Each is built in a module graph of its own, so that none raises the project's versions.
+TOOLS := \
+	google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 \
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2 \
+	github.com/bufbuild/buf/cmd/buf@v1.75.0 \
+	github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 \
+	github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+TOOLS_STAMP := $(BIN)/.tools-$(shell echo '$(TOOLS)' | cksum | cut -d' ' -f1)
+
+# The race detector needs a C compiler.
+RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build and start everything, play a short story and show its timeline
+	@$(BIN)/skein up --demo
+
+.PHONY: build
+build: ## Build bin/skein
+	@echo "Building bin/skein (the first time downloads and compiles some 800 packages, for a few minutes) ..."
+	@$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN)/skein ./services/cmd/skein
+
+.PHONY: test
+test: ## Run all tests (SKEIN_REQUIRE=all fails where something they need is missing)
+	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
+	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
+	$(GO) test $(RACE) work
+
+.PHONY: check
+check: lint proto-check generate-check ## Lint, and prove that generated code is fresh and the protos break nobody
+
+.PHONY: lint
+lint: $(TOOLS_STAMP) ## Run the linter on every module
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(BIN)/golangci-lint run ./...) || exit 1; done
+
+.PHONY: proto-check
+proto-check: $(TOOLS_STAMP) ## Lint the protos and compare them with the last release
+	cd proto && $(BIN)/buf lint && $(BIN)/buf format --diff --exit-code
+	cd proto && $(BIN)/buf breaking --against released.binpb
+
+.PHONY: proto-release
+proto-release: $(TOOLS_STAMP) ## Make the protos of now the ones that nothing may break
+	cd proto && $(BIN)/buf build -o released.binpb
+
+.PHONY: generate
+generate: $(TOOLS_STAMP) ## Write the generated code and docs again
+	cd proto && PATH=$(BIN):$$PATH $(BIN)/buf generate
+	$(GO) run ./tools/cmd/eventtypes
+
+.PHONY: generate-check
+generate-check: generate ## Prove that generated code and docs are fresh
+	@test -z "$$(git status --porcelain -- '*.pb.go' '*_gen.go' docs/events.md)" || \
+		{ git status --short -- '*.pb.go' '*_gen.go' docs/events.md; echo "Generated files are stale: commit what make generate wrote."; exit 1; }
+
+.PHONY: tools
+tools: $(TOOLS_STAMP) ## Install the pinned generators, linters and grpcurl into bin/
+
+$(TOOLS_STAMP):
+	@mkdir -p $(BIN)
+	@for t in $(TOOLS); do echo "Installing $$t ..."; GOBIN=$(BIN) GOWORK=off GOFLAGS= $(GO) install $$t || exit 1; done
+	@rm -f $(BIN)/.tools-* && touch $@
+
+.PHONY: clean
+clean: ## Remove bin/ (data/ stays: it may hold your customers' history)
+	rm -rf $(BIN)

@@ -1,0 +1,88 @@
+// Package auth finds out for which tenant a caller speaks. It knows no transport.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrUnauthenticated means that the caller showed no token, or one that is not known.
+	ErrUnauthenticated = errors.New("auth: a known API token is needed: send \"authorization: Bearer TOKEN\"")
+)
+
+// Identity is who calls.
+type Identity struct {
+	// Tenant that the caller may see and write.
+	Tenant string
+	// Name of the caller, for logs.
+	Name string
+}
+
+// Token is an API token as it stands in the configuration: its hash, never itself.
+type Token struct {
+	// SHA256 of the token, in hexadecimal digits.
+	SHA256 string
+	Identity
+}
+
+// Authenticator knows the API tokens. It is safe for concurrent use.
+type Authenticator struct {
+	byHash   map[[sha256.Size]byte]Identity
+	fallback *Identity
+}
+
+// New makes an authenticator. Without any tokens every caller is the fallback: for a server that listens on loopback
+// only.
+func New(tokens []Token, fallback Identity) (*Authenticator, error) {
+	a := &Authenticator{byHash: make(map[[sha256.Size]byte]Identity, len(tokens))}
+	for i, t := range tokens {
+		hash, err := hex.DecodeString(t.SHA256)
+		if err != nil || len(hash) != sha256.Size {
+			return nil, fmt.Errorf("auth: token %d (%s): sha256 must be 64 hexadecimal digits: printf %%s TOKEN | sha256sum", i, t.Name)
+		}
+		if t.Tenant == "" {
+			return nil, fmt.Errorf("auth: token %d (%s): tenant is missing", i, t.Name)
+		}
+		a.byHash[[sha256.Size]byte(hash)] = t.Identity
+	}
+	if len(tokens) == 0 {
+		a.fallback = &fallback
+	}
+	return a, nil
+}
+
+// Open reports whether callers need no token.
+func (a *Authenticator) Open() bool { return a.fallback != nil }
+
+// Authenticate tells who shows a token; an empty one means that none was shown. The token's hash is looked up, so that
+// the time it takes tells nothing about tokens that exist.
+func (a *Authenticator) Authenticate(token string) (Identity, error) {
+	if a.fallback != nil {
+		return *a.fallback, nil
+	}
+	id, ok := a.byHash[sha256.Sum256([]byte(token))]
+	if !ok {
+		return Identity{}, ErrUnauthenticated
+	}
+	return id, nil
+}
+
+type contextKey struct{}
+
+// With gives the context of a call made by id.
+func With(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, contextKey{}, id)
+}
+
+// From tells who made the call; ErrUnauthenticated where nobody was found out.
+func From(ctx context.Context) (Identity, error) {
+	id, ok := ctx.Value(contextKey{}).(Identity)
+	if !ok {
+		return Identity{}, ErrUnauthenticated
+	}
+	return id, nil
+}

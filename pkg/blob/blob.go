@@ -1,0 +1,93 @@
+// Package blob keeps what is too large for the log: attachments, recordings, original mails. Bytes are stored under
+// tenant/thread/hash of content, once, and before the event that refers to them.
+package blob
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // file://
+	_ "gocloud.dev/blob/memblob"  // mem://
+	"gocloud.dev/gcerrors"
+
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// MaxSize is the greatest blob, in bytes.
+const MaxSize = 64 << 20
+
+var (
+	// ErrTooLarge means that a blob is larger than MaxSize.
+	ErrTooLarge = errors.New("blob: larger than 64 MiB")
+	// ErrNotFound means that there is no blob under a key.
+	ErrNotFound = errors.New("blob: not found")
+)
+
+// Store keeps blobs in a bucket. It is safe for concurrent use.
+type Store struct {
+	bucket *blob.Bucket
+}
+
+// Open opens a bucket by its URL, such as file:///var/lib/skein/blobs, as gocloud.dev/blob describes.
+func Open(ctx context.Context, url string) (*Store, error) {
+	bucket, err := blob.OpenBucket(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("blob: open %s: %w", url, err)
+	}
+	return &Store{bucket: bucket}, nil
+}
+
+// Put stores what r holds for a thread of a tenant and returns the reference for the event. Bytes that the thread has
+// already are not written again. Reader errors come back wrapped.
+func (s *Store) Put(ctx context.Context, tenant, thread, mediaType string, r io.Reader) (*eventv1.Blob, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("blob: read what is to be stored: %w", err)
+	}
+	if len(data) > MaxSize {
+		return nil, ErrTooLarge
+	}
+	hash := sha256.Sum256(data)
+	if mediaType == "" {
+		mediaType = http.DetectContentType(data)
+	}
+	ref := &eventv1.Blob{
+		Key:       tenant + "/" + thread + "/" + hex.EncodeToString(hash[:]),
+		Size:      int64(len(data)),
+		Sha256:    hash[:],
+		MediaType: mediaType,
+	}
+	exists, err := s.bucket.Exists(ctx, ref.GetKey())
+	if err == nil && !exists {
+		err = s.bucket.WriteAll(ctx, ref.GetKey(), data, &blob.WriterOptions{ContentType: mediaType, DisableContentTypeDetection: true})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob: store %d bytes: %w", len(data), err)
+	}
+	return ref, nil
+}
+
+// Get reads a whole blob and checks its hash.
+func (s *Store) Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error) {
+	data, err := s.bucket.ReadAll(ctx, ref.GetKey())
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, ref.GetKey())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob: read %s: %w", ref.GetKey(), err)
+	}
+	if hash := sha256.Sum256(data); !bytes.Equal(hash[:], ref.GetSha256()) {
+		return nil, fmt.Errorf("blob: %s is damaged: its bytes have another hash", ref.GetKey())
+	}
+	return data, nil
+}
+
+// Close lets go of the bucket.
+func (s *Store) Close() error { return s.bucket.Close() }

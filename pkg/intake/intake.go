@@ -1,0 +1,207 @@
+// Package intake takes submissions in: it compiles them into events, puts what is too large into the blob store, appends
+// to the log and answers when the log has acknowledged. The gRPC service and every channel adapter come through here; it
+// is the Host of channels.
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/blob"
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/deadletter"
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// Config is what an Intake works with.
+type Config struct {
+	Compiler *event.Compiler
+	Keyring  *event.Keyring
+	Log      eventlog.Appender
+	Blobs    *blob.Store
+	Limits   Limits
+	// Room tells whether the disk has room for more; nil means always. Its error says what to do.
+	Room func() error
+	// Metrics may be nil.
+	Metrics *Metrics
+	// Now stamps received_at; nil means time.Now.
+	Now func() time.Time
+}
+
+// Intake is safe for concurrent use.
+type Intake struct {
+	cfg     Config
+	limiter *limiter
+	letters *deadletter.Publisher
+}
+
+var _ channel.Host = (*Intake)(nil)
+
+// New makes an intake.
+func New(cfg Config) *Intake {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Room == nil {
+		cfg.Room = func() error { return nil }
+	}
+	return &Intake{cfg: cfg, limiter: newLimiter(cfg.Limits), letters: deadletter.NewPublisher(cfg.Log)}
+}
+
+// Submit implements channel.Host. The fields of violations begin with "submissions[i].".
+func (in *Intake) Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error) {
+	acks, err := in.submit(ctx, tenant, submissions)
+	in.cfg.Metrics.submitted(tenant, len(submissions), err)
+	return acks, err
+}
+
+func (in *Intake) submit(ctx context.Context, tenant string, submissions []*eventv1.Submission) ([]channel.Acknowledgement, error) {
+	if err := in.room(); err != nil {
+		return nil, err
+	}
+	if err := in.limiter.allow(tenant, len(submissions), in.cfg.Now()); err != nil {
+		return nil, err
+	}
+	compiled, err := in.compile(tenant, submissions)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]eventlog.Message, len(compiled))
+	for i := range compiled {
+		if messages[i], err = in.message(ctx, &compiled[i]); err != nil {
+			return nil, err
+		}
+	}
+	positions, err := eventlog.AppendAll(ctx, in.cfg.Log, messages)
+	if err != nil {
+		return nil, retryable(fmt.Errorf("intake: append %d events: %w", len(messages), err))
+	}
+	acks := make([]channel.Acknowledgement, len(compiled))
+	for i, c := range compiled {
+		acks[i] = channel.Acknowledgement{EventID: c.Event.GetId(), ThreadID: c.Event.GetThreadId(), Position: positions[i]}
+	}
+	return acks, nil
+}
+
+func (in *Intake) room() error {
+	if err := in.cfg.Room(); err != nil {
+		return fmt.Errorf("intake: %w: %w", channel.ErrRetry, err)
+	}
+	return nil
+}
+
+// compile compiles all of them or tells everything that is wrong with any.
+func (in *Intake) compile(tenant string, submissions []*eventv1.Submission) ([]event.Compiled, error) {
+	received := in.cfg.Now()
+	compiled := make([]event.Compiled, len(submissions))
+	var violations []event.Violation
+	for i, s := range submissions {
+		c, err := in.cfg.Compiler.Compile(tenant, s, received)
+		var invalid *event.InvalidError
+		switch {
+		case errors.As(err, &invalid):
+			for _, v := range invalid.Violations {
+				v.Field = fmt.Sprintf("submissions[%d].%s", i, v.Field)
+				violations = append(violations, v)
+			}
+		case err != nil:
+			return nil, fmt.Errorf("intake: compile submission %d: %w", i, err)
+		default:
+			compiled[i] = c
+		}
+	}
+	if len(violations) > 0 {
+		return nil, &event.InvalidError{Violations: violations}
+	}
+	return compiled, nil
+}
+
+func (in *Intake) message(ctx context.Context, c *event.Compiled) (eventlog.Message, error) {
+	if len(c.Event.GetContent()) > event.MaxContent {
+		if err := in.spill(ctx, c); err != nil {
+			return eventlog.Message{}, err
+		}
+	}
+	value, err := event.Encode(c.Event)
+	if err != nil {
+		return eventlog.Message{}, fmt.Errorf("intake: %w", err)
+	}
+	return eventlog.Message{Topic: c.Topic(), Key: []byte(c.Key()), Value: value}, nil
+}
+
+// spill puts content that is too large for the log into the blob store.
+func (in *Intake) spill(ctx context.Context, c *event.Compiled) error {
+	whole, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.Content)
+	if err != nil {
+		return fmt.Errorf("intake: marshal content: %w", err)
+	}
+	ref, err := in.cfg.Blobs.Put(ctx, c.Event.GetTenant(), c.Event.GetThreadId(), "application/protobuf", bytes.NewReader(whole))
+	if err != nil {
+		return retryable(err)
+	}
+	if err := event.Spill(c, ref); err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
+	return nil
+}
+
+// PutBlob implements channel.Host.
+func (in *Intake) PutBlob(ctx context.Context, info channel.BlobInfo, r io.Reader) (*eventv1.Blob, error) {
+	if err := in.room(); err != nil {
+		return nil, err
+	}
+	thread := in.cfg.Keyring.Tenant(info.Tenant).Thread(info.Inbox, info.Thread)
+	ref, err := in.cfg.Blobs.Put(ctx, info.Tenant, thread.String(), info.MediaType, r)
+	if errors.Is(err, blob.ErrTooLarge) {
+		return nil, err
+	}
+	return ref, retryable(err)
+}
+
+// Reject implements channel.Host.
+func (in *Intake) Reject(ctx context.Context, r channel.Rejection) error {
+	letter := &eventv1.DeadLetter{
+		Reason:   eventv1.DeadReason_DEAD_REASON_REJECTED,
+		Detail:   validText(r.Reason),
+		Tenant:   validText(r.Tenant),
+		Provider: validText(r.Provider),
+		Inbox:    validText(r.Inbox),
+		At:       timestamppb.New(in.cfg.Now()),
+		Raw:      r.Raw[:min(len(r.Raw), deadletter.MaxRaw)],
+		RawSize:  int64(len(r.Raw)),
+	}
+	if err := in.room(); err != nil {
+		return err
+	}
+	if err := in.letters.Publish(ctx, letter); err != nil {
+		return retryable(err)
+	}
+	in.cfg.Metrics.rejected(r.Provider)
+	return nil
+}
+
+// validText makes text fit for protobuf.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
+}
+
+// retryable marks errors after which the same call may succeed.
+func retryable(err error) error {
+	if err == nil || errors.Is(err, channel.ErrRetry) || errors.Is(err, eventlog.ErrTooLarge) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", channel.ErrRetry, err)
+}

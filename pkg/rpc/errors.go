@@ -1,0 +1,120 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+)
+
+// kind is what a caller can do about an error.
+type kind int
+
+const (
+	kindInvalid kind = iota
+	kindOutOfRange
+)
+
+// callError is an error that a service gives a kind.
+type callError struct {
+	kind       kind
+	err        error
+	violations []event.Violation
+}
+
+func (e *callError) Error() string { return e.err.Error() }
+func (e *callError) Unwrap() error { return e.err }
+
+// Invalid says that fields of the request are wrong: INVALID_ARGUMENT with google.rpc.BadRequest.
+func Invalid(violations ...event.Violation) error {
+	return &callError{kind: kindInvalid, err: &event.InvalidError{Violations: violations}, violations: violations}
+}
+
+// InvalidField says that one field of the request is wrong, because of err.
+func InvalidField(field string, err error) error {
+	return &callError{kind: kindInvalid, err: err, violations: []event.Violation{{Field: field, Reason: err.Error()}}}
+}
+
+// OutOfRange says that a cursor or token is of a past that is gone.
+func OutOfRange(err error) error { return &callError{kind: kindOutOfRange, err: err} }
+
+// limited is implemented by errors that know when the caller may come again.
+type limited interface{ RetryAfter() time.Duration }
+
+// toStatus is the one place that turns errors into status codes. What is not known here is INTERNAL; its text stays in
+// the log and does not go out.
+func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	var (
+		call       *callError
+		invalid    *event.InvalidError
+		validation *protovalidate.ValidationError
+		limit      limited
+	)
+	switch {
+	case errors.As(err, &call) && call.kind == kindOutOfRange:
+		return status.Error(codes.OutOfRange, call.Error())
+	case errors.As(err, &call):
+		return badRequest(call.Error(), call.violations)
+	case errors.As(err, &invalid):
+		return badRequest(invalid.Error(), invalid.Violations)
+	case errors.As(err, &validation):
+		violations := make([]event.Violation, 0, len(validation.Violations))
+		for _, v := range validation.Violations {
+			violations = append(violations, event.Violation{
+				Field:  protovalidate.FieldPathString(v.Proto.GetField()),
+				Reason: v.Proto.GetMessage(),
+			})
+		}
+		return badRequest((&event.InvalidError{Violations: violations}).Error(), violations)
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return status.Error(codes.Unauthenticated, err.Error())
+	case errors.As(err, &limit):
+		return withDetails(codes.ResourceExhausted, err.Error(),
+			&errdetails.RetryInfo{RetryDelay: durationpb.New(limit.RetryAfter())})
+	case errors.Is(err, eventlog.ErrTooLarge):
+		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, err.Error())
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, err.Error())
+	case errors.Is(err, channel.ErrRetry), errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrClosed):
+		return withDetails(codes.Unavailable, err.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
+	}
+	logger.ErrorContext(ctx, "a call failed", "error", err)
+	return status.Error(codes.Internal, "an internal error; its cause is in the server's log")
+}
+
+func badRequest(message string, violations []event.Violation) error {
+	details := &errdetails.BadRequest{}
+	for _, v := range violations {
+		details.FieldViolations = append(details.FieldViolations,
+			&errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Reason})
+	}
+	return withDetails(codes.InvalidArgument, message, details)
+}
+
+func withDetails(code codes.Code, message string, detail protoadapt.MessageV1) error {
+	s, err := status.New(code, message).WithDetails(detail)
+	if err != nil {
+		return status.Error(code, message) // the details are too much to tell: the code is what matters
+	}
+	return s.Err()
+}

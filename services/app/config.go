@@ -1,0 +1,262 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/skein-cx/skein/pkg/auth"
+)
+
+// Config is everything that can be set. Sources, each over the one before: Default, a YAML file, the environment
+// (SKEIN_GRPC_ADDR for grpc.addr), flags.
+type Config struct {
+	Data    string        `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
+	Tenant  string        `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
+	Log     LogConfig     `koanf:"log"`
+	Store   StoreConfig   `koanf:"store"`
+	Blobs   BlobConfig    `koanf:"blobs"`
+	GRPC    ListenConfig  `koanf:"grpc"`
+	HTTP    ListenConfig  `koanf:"http"`
+	Auth    AuthConfig    `koanf:"auth"`
+	Limits  LimitConfig   `koanf:"limits"`
+	Disk    DiskConfig    `koanf:"disk"`
+	Email   EmailConfig   `koanf:"email"`
+	Inboxes []InboxConfig `koanf:"inboxes" help:"the company's accounts"`
+	Logging LoggingConfig `koanf:"logging"`
+	Stop    time.Duration `koanf:"stop_timeout" help:"how long a shutdown may take"`
+}
+
+// LogConfig says where the log is.
+type LogConfig struct {
+	Kafka      []string `koanf:"kafka" help:"addresses of Kafka brokers; none starts the embedded log"`
+	Partitions int      `koanf:"partitions" help:"partitions of topics that are created; never changes afterwards"`
+	Addr       string   `koanf:"addr" help:"address of the embedded log, which speaks Kafka's protocol"`
+	Sync       bool     `koanf:"sync" help:"the embedded log waits for the disk on each append"`
+}
+
+// StoreConfig says how the read models are kept.
+type StoreConfig struct {
+	Dir        string `koanf:"dir" help:"directory of the embedded store; DATA/store unless set"`
+	CacheBytes int64  `koanf:"cache_bytes" help:"memory for the store's block cache"`
+}
+
+// BlobConfig says where attachments and original mails are kept.
+type BlobConfig struct {
+	URL string `koanf:"url" help:"bucket; a folder DATA/blobs unless set"`
+}
+
+// ListenConfig is an address to listen on.
+type ListenConfig struct {
+	Addr string `koanf:"addr" help:"address to listen on"`
+}
+
+// AuthConfig holds the API tokens.
+type AuthConfig struct {
+	Tokens []TokenConfig `koanf:"tokens" help:"API tokens; without any, only loopback addresses are allowed"`
+}
+
+// TokenConfig is one API token.
+type TokenConfig struct {
+	Name   string `koanf:"name" help:"who uses it"`
+	Tenant string `koanf:"tenant" help:"tenant that it speaks for"`
+	SHA256 string `koanf:"sha256" help:"hash of the token: printf %s TOKEN | sha256sum"`
+}
+
+// LimitConfig bounds what one tenant may hand in.
+type LimitConfig struct {
+	EventsPerSecond float64 `koanf:"events_per_second" help:"events per second of each tenant; 0 means no limit"`
+	Burst           int     `koanf:"burst" help:"events of a tenant that may come at once; at least 5000"`
+}
+
+// DiskConfig says when the disk counts as full.
+type DiskConfig struct {
+	MinFreeBytes int64 `koanf:"min_free_bytes" help:"below this free space nothing is taken in"`
+}
+
+// EmailConfig is the mail channel.
+type EmailConfig struct {
+	SMTP            string `koanf:"smtp" help:"address of the SMTP listener; empty for none"`
+	LMTP            string `koanf:"lmtp" help:"address of the LMTP listener; empty for none"`
+	Hostname        string `koanf:"hostname" help:"name by which the listeners greet"`
+	MaxMessageBytes int64  `koanf:"max_message_bytes" help:"greatest mail"`
+	TLSCert         string `koanf:"tls_cert" help:"certificate file for STARTTLS"`
+	TLSKey          string `koanf:"tls_key" help:"key file for STARTTLS"`
+}
+
+// InboxConfig is one of the company's accounts.
+type InboxConfig struct {
+	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
+	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
+	Channel   string   `koanf:"channel" help:"email"`
+	Addresses []string `koanf:"addresses" help:"its addresses; *@example.com for a whole domain"`
+}
+
+// LoggingConfig says what the process tells.
+type LoggingConfig struct {
+	Level  string `koanf:"level" help:"debug, info, warn or error"`
+	Format string `koanf:"format" help:"text or json"`
+}
+
+// Default is a single machine with everything embedded, reachable from itself only.
+func Default() Config {
+	return Config{
+		Data:   "data",
+		Tenant: "default",
+		Log:    LogConfig{Partitions: 8, Addr: "127.0.0.1:7092"},
+		Store:  StoreConfig{CacheBytes: 256 << 20},
+		GRPC:   ListenConfig{Addr: "127.0.0.1:7070"},
+		HTTP:   ListenConfig{Addr: "127.0.0.1:7080"},
+		Limits: LimitConfig{Burst: 100_000},
+		Disk:   DiskConfig{MinFreeBytes: 512 << 20},
+		Email: EmailConfig{
+			SMTP: "127.0.0.1:7025", LMTP: "127.0.0.1:7024", Hostname: "localhost", MaxMessageBytes: 35 << 20,
+		},
+		Inboxes: []InboxConfig{{ID: "support", Tenant: "default", Channel: "email", Addresses: []string{"support@skein.example"}}},
+		Logging: LoggingConfig{Level: "info", Format: "text"},
+		Stop:    30 * time.Second,
+	}
+}
+
+func (c *Config) storeDir() string {
+	if c.Store.Dir != "" {
+		return c.Store.Dir
+	}
+	return filepath.Join(c.Data, "store")
+}
+
+func (c *Config) embeddedLog() bool { return len(c.Log.Kafka) == 0 }
+
+func (c *Config) tokens() []auth.Token {
+	tokens := make([]auth.Token, 0, len(c.Auth.Tokens))
+	for _, t := range c.Auth.Tokens {
+		tokens = append(tokens, auth.Token{SHA256: t.SHA256, Identity: auth.Identity{Tenant: t.Tenant, Name: t.Name}})
+	}
+	return tokens
+}
+
+// Problem is one thing that is wrong with a configuration, and what to do.
+type Problem struct {
+	Field, Reason string
+}
+
+func (p Problem) String() string { return p.Field + ": " + p.Reason }
+
+// Verify tells everything that is wrong with the configuration for a process of these roles.
+func (c *Config) Verify(roles []string) []Problem {
+	v := &verifier{}
+	v.tenant("tenant", c.Tenant)
+	v.check(c.Data != "", "data", "a directory is needed")
+	v.check(c.Log.Partitions >= 1 && c.Log.Partitions <= 1024, "log.partitions", "must be 1 to 1024, and never changes once topics exist")
+	for i, a := range c.Log.Kafka {
+		v.address(fmt.Sprintf("log.kafka[%d]", i), a)
+	}
+	if c.embeddedLog() {
+		v.address("log.addr", c.Log.Addr)
+		v.check(!v.foreign(c.Log.Addr), "log.addr", "the embedded log has no access control: listen on a loopback address, or use a Kafka cluster (log.kafka)")
+	}
+	v.check(c.Store.CacheBytes >= 1<<20, "store.cache_bytes", "must be 1 MiB at least")
+	v.address("grpc.addr", c.GRPC.Addr)
+	v.address("http.addr", c.HTTP.Addr)
+	if len(c.Auth.Tokens) == 0 {
+		v.check(!v.foreign(c.GRPC.Addr), "grpc.addr", "without auth.tokens everybody who reaches it reads all: listen on a loopback address, or configure tokens")
+	} else if _, err := auth.New(c.tokens(), auth.Identity{}); err != nil {
+		v.add("auth.tokens", err.Error())
+	}
+	for i, t := range c.Auth.Tokens {
+		v.tenant(fmt.Sprintf("auth.tokens[%d].tenant", i), t.Tenant)
+	}
+	v.check(c.Limits.EventsPerSecond >= 0, "limits.events_per_second", "must not be negative; 0 means no limit")
+	v.check(c.Limits.EventsPerSecond == 0 || c.Limits.Burst >= 5000, "limits.burst", "must be 5000 at least, the greatest batch")
+	v.check(c.Disk.MinFreeBytes >= 0, "disk.min_free_bytes", "must not be negative")
+	v.check((c.Email.TLSCert == "") == (c.Email.TLSKey == ""), "email.tls_cert", "certificate and key go together")
+	v.check(c.Email.MaxMessageBytes >= 1<<10, "email.max_message_bytes", "must be 1 KiB at least")
+	if c.Email.SMTP != "" {
+		v.address("email.smtp", c.Email.SMTP)
+	}
+	if c.Email.LMTP != "" {
+		v.address("email.lmtp", c.Email.LMTP)
+	}
+	v.inboxes(c.Inboxes)
+	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
+	v.check(c.Logging.Format == "text" || c.Logging.Format == "json", "logging.format", "must be text or json")
+	v.check(c.Stop > 0, "stop_timeout", "must be more than zero")
+	v.roles(roles)
+	return v.problems
+}
+
+type verifier struct{ problems []Problem }
+
+func (v *verifier) add(field, reason string) { v.problems = append(v.problems, Problem{field, reason}) }
+
+func (v *verifier) check(ok bool, field, reason string) {
+	if !ok {
+		v.add(field, reason)
+	}
+}
+
+func (v *verifier) tenant(field, name string) {
+	ok := len(name) >= 1 && len(name) <= 63
+	for _, r := range name {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}
+	v.check(ok, field, "a tenant's name is 1 to 63 of a-z, 0-9, \"-\" and \"_\"")
+}
+
+func (v *verifier) address(field, addr string) {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		v.add(field, fmt.Sprintf("%q is no host:port", addr))
+	}
+}
+
+// foreign reports whether others than this machine can reach an address.
+func (v *verifier) foreign(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false // told elsewhere
+	}
+	if host == "localhost" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
+}
+
+func (v *verifier) inboxes(inboxes []InboxConfig) {
+	ids, addresses := map[string]int{}, map[string]int{}
+	for i, in := range inboxes {
+		field := fmt.Sprintf("inboxes[%d]", i)
+		v.tenant(field+".tenant", in.Tenant)
+		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
+		v.check(in.Channel == "email", field+".channel", "must be email")
+		v.check(len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
+		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
+			v.add(field+".id", fmt.Sprintf("%q is inboxes[%d] already", in.ID, first))
+		}
+		ids[in.Tenant+"/"+in.ID] = i
+		for j, a := range in.Addresses {
+			a = strings.ToLower(a)
+			if first, ok := addresses[a]; ok {
+				v.add(fmt.Sprintf("%s.addresses[%d]", field, j), fmt.Sprintf("%q belongs to inboxes[%d]: a recipient decides tenant and inbox", a, first))
+			}
+			v.check(strings.Contains(a, "@"), fmt.Sprintf("%s.addresses[%d]", field, j), fmt.Sprintf("%q is no mail address", a))
+			addresses[a] = i
+		}
+	}
+}
+
+// roles refuses to spread over processes what shares an embedded engine.
+func (v *verifier) roles(roles []string) {
+	for _, r := range roles {
+		if !slices.Contains(RoleNames(), r) {
+			v.add("roles", fmt.Sprintf("there is no role %q; there are: %s", r, strings.Join(RoleNames(), ", ")))
+		}
+	}
+	has := func(role string) bool { return slices.Contains(roles, role) }
+	if has(roleTimeline) != has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q and %q share the embedded store, which one process can open: run both in one", roleTimeline, roleProjector))
+	}
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/kv/pebblekv"
+)
+
+// OpenLog opens the log for a client command.
+func OpenLog(ctx context.Context, brokers []string) (eventlog.Log, error) {
+	return kafkalog.Open(ctx, kafkalog.Config{Brokers: brokers, ClientID: clientID})
+}
+
+// StateHash is the hash over one generation of a read model.
+type StateHash struct {
+	Namespace kv.Namespace
+	kv.Digest
+}
+
+// StateHashes reads the store of a server that is not running.
+func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
+	var hashes []StateHash
+	err := offline(cfg, func(store kv.Store, namespaces []kv.Namespace) error {
+		for _, ns := range namespaces {
+			snap, err := store.Snapshot(ctx, ns)
+			if err != nil {
+				return err
+			}
+			digest, err := kv.Hash(ctx, snap)
+			if err := snap.Close(); err != nil {
+				return err
+			}
+			if err != nil {
+				return err
+			}
+			hashes = append(hashes, StateHash{ns, digest})
+		}
+		return nil
+	})
+	return hashes, err
+}
+
+// DropStore drops every read model of a server that is not running.
+func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err error) {
+	err = offline(cfg, func(store kv.Store, namespaces []kv.Namespace) error {
+		for _, ns := range namespaces {
+			if err := store.Drop(ctx, ns); err != nil {
+				return err
+			}
+			dropped = append(dropped, ns)
+		}
+		return nil
+	})
+	return dropped, err
+}
+
+func offline(cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) {
+	store, err := pebblekv.Open(cfg.storeDir(), pebblekv.Options{CacheBytes: cfg.Store.CacheBytes})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := store.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	namespaces, err := store.Namespaces(context.Background())
+	if err != nil {
+		return fmt.Errorf("list the read models: %w", err)
+	}
+	return work(store, namespaces)
+}

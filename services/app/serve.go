@@ -1,0 +1,176 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/deadletter"
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/ingest"
+	"github.com/skein-cx/skein/services/timeline"
+)
+
+// listen claims a port; setting is the key that a person would change.
+func listen(ctx context.Context, setting, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another process: stop that one, or set %s to another address", addr, setting)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (%s): %w", addr, setting, err)
+	}
+	return l, nil
+}
+
+func (a *App) listenGRPC(ctx context.Context) error {
+	authenticator, err := auth.New(a.cfg.tokens(), auth.Identity{Tenant: a.cfg.Tenant, Name: "local"})
+	if err != nil {
+		return err
+	}
+	if a.grpcPort, err = listen(ctx, "grpc.addr", a.cfg.GRPC.Addr); err != nil {
+		return err
+	}
+	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: authenticator, Registerer: a.registry, Logger: a.logger})
+	if err != nil {
+		return errors.Join(err, a.grpcPort.Close())
+	}
+	return nil
+}
+
+func (a *App) serveGRPC(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- a.grpc.Serve(a.grpcPort) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (a *App) stopGRPC(ctx context.Context) error {
+	a.grpc.Stop(ctx)
+	if err := a.grpcPort.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the gRPC port: %w", err)
+	}
+	return nil
+}
+
+func (a *App) registerIngest(context.Context) error {
+	ingest.NewServer(a.intake).Register(a.grpc)
+	return nil
+}
+
+func (a *App) registerTimeline(context.Context) error {
+	timeline.NewServer(a.store, a.keyring, &a.progress).Register(a.grpc)
+	return nil
+}
+
+func (a *App) openProjector(ctx context.Context) error {
+	ns, err := projection.Serving(ctx, a.store, timeline.Slice)
+	if err != nil {
+		return err
+	}
+	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)
+	if err != nil {
+		return err
+	}
+	a.projector, err = projection.NewRunner(ctx, projection.Config{
+		Log: a.log, Store: a.store, Namespace: ns, Topic: event.TopicInteractions,
+		Fold: timeline.NewFold(partitions), DeadLetters: deadletter.NewPublisher(a.log),
+		Progress: &a.progress, Metrics: projection.NewMetrics(a.registry), Logger: a.logger,
+	})
+	return err
+}
+
+func (a *App) project(ctx context.Context) error { return a.projector.Run(ctx) }
+
+func (a *App) closeProjector(context.Context) error {
+	a.projector.Close()
+	return nil
+}
+
+func (a *App) listenHTTP(ctx context.Context) error {
+	var err error
+	if a.httpPort, err = listen(ctx, "http.addr", a.cfg.HTTP.Addr); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("alive\n")) })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	a.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return nil
+}
+
+// readyz answers 200 while the process takes work, and says why where it does not.
+func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
+	if a.room != nil {
+		if err := a.room.check(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	if a.grpc != nil {
+		answer, err := a.grpc.Health.Check(r.Context(), &healthv1.HealthCheckRequest{})
+		if err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+			http.Error(w, "starting or stopping", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = w.Write([]byte("ready\n")) // the caller may be gone
+}
+
+func (a *App) serveHTTP(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- a.http.Serve(a.httpPort) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (a *App) stopHTTP(ctx context.Context) error {
+	if err := a.http.Shutdown(ctx); err != nil {
+		return err
+	}
+	if err := a.httpPort.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the HTTP port: %w", err)
+	}
+	return nil
+}
+
+func (a *App) runEmail(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range a.channels {
+		g.Go(func() error {
+			if err := c.Run(ctx); err != nil {
+				return fmt.Errorf("%s: %w", c.Name(), err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// storeCollector tells Prometheus how the store is.
+type storeCollector struct{ store storeMetrics }
+
+type storeMetrics interface{ Metrics() storeFigures }
+
+var _ prometheus.Collector = storeCollector{}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/skein-cx/skein/pkg/rpc"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
+	"github.com/skein-cx/skein/services/app"
+	"github.com/skein-cx/skein/services/demo"
+)
+
+// storyTimeout is how long the story may take to appear in the timeline.
+const storyTimeout = time.Minute
+
+// playDemo sends the story's mails through the SMTP listener, waits until the timeline has them all, and draws it.
+func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, storyTimeout)
+	defer cancel()
+	mails, err := demo.Story()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nSending a story of %d mails to %s ...\n", len(mails), cfg.Email.SMTP)
+	for _, m := range mails {
+		if err := m.Send(ctx, cfg.Email.SMTP); err != nil {
+			return err
+		}
+	}
+	conn, err := rpc.Dial(a.GRPCAddr(), "", nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	addresses := demo.Addresses()
+	var entries []*timelinev1.Entry
+	for len(entries) < len(mails) {
+		req, err := listRequest(addresses, nil, "")
+		if err != nil {
+			return err
+		}
+		entries = entries[:0]
+		if _, err := eachEntry(ctx, conn, req, 0, func(e *timelinev1.Entry) error {
+			entries = append(entries, e)
+			return nil
+		}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("after %s the timeline has %d of %d mails", storyTimeout, len(entries), len(mails))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	fmt.Fprintf(out, "\nThe timeline of %s:\n", strings.Join(addresses, " and "))
+	d := newDrawing(out, terminalWidth(), useColor())
+	for _, e := range entries {
+		if err := d.entry(e); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, `
+Try next, in another terminal:
+  skein timeline %[1]s --json            the same as JSON, one entry a line
+  skein tail --from-beginning            the log, event by event
+  skein publish --help                   hand in an event of your own
+  curl -s http://%[2]s/metrics           what Prometheus sees
+Write a mail to %[3]s through SMTP at %[4]s and look again. Ctrl-C stops; the data stay in %[5]s.
+`, addresses[0], a.HTTPAddr(), demo.Inbox, cfg.Email.SMTP, cfg.Data)
+	return nil
+}

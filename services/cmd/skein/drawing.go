@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
+)
+
+// maxLines is how many lines of a message are drawn.
+const maxLines = 8
+
+// drawing draws a timeline for people, entry by entry.
+type drawing struct {
+	w     io.Writer
+	width int
+	color bool
+	zone  *time.Location
+	day   string
+}
+
+func newDrawing(w io.Writer, width int, color bool) *drawing {
+	return &drawing{w: w, width: width, color: color, zone: time.Local}
+}
+
+const (
+	bold = "1"
+	dim  = "2"
+	cyan = "36"
+	lime = "32"
+)
+
+func (d *drawing) style(code, text string) string {
+	if !d.color || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// entry draws one entry.
+func (d *drawing) entry(e *timelinev1.Entry) error {
+	var b strings.Builder
+	at := e.GetEvent().GetOccurredAt().AsTime().In(d.zone)
+	if day := at.Format("Monday, 2 January 2006"); day != d.day {
+		d.day = day
+		fmt.Fprintf(&b, "\n%s\n", d.style(bold, day))
+	}
+	head := fmt.Sprintf("%s  %s %-9s %s", at.Format("15:04"), d.arrow(e.GetEvent()), channelName(e.GetEvent().GetChannel()), d.who(e))
+	fmt.Fprintln(&b, head)
+	for _, line := range d.body(e) {
+		fmt.Fprintf(&b, "       %s %s\n", d.style(dim, "│"), line)
+	}
+	_, err := io.WriteString(d.w, b.String())
+	return err
+}
+
+func (d *drawing) arrow(e *eventv1.Event) string {
+	switch e.GetDirection() {
+	case eventv1.Direction_DIRECTION_INBOUND:
+		return d.style(cyan, "→")
+	case eventv1.Direction_DIRECTION_OUTBOUND:
+		return d.style(lime, "←")
+	default:
+		return "·"
+	}
+}
+
+// who names the parties: who acts, then to whom.
+func (d *drawing) who(e *timelinev1.Entry) string {
+	details := e.GetContent().GetParties()
+	name := func(i int) string {
+		if i >= len(details) {
+			return "?"
+		}
+		return printable(firstOf(details[i].GetDisplayName(), details[i].GetAddress(), "withheld"))
+	}
+	n := len(details)
+	if n == 0 {
+		n = len(e.GetEvent().GetParties())
+	}
+	switch n {
+	case 0:
+		return e.GetEvent().GetInbox()
+	case 1:
+		return d.style(bold, name(0))
+	}
+	others := name(1)
+	if n > 2 {
+		others += fmt.Sprintf(" and %d more", n-2)
+	}
+	return d.style(bold, name(0)) + " to " + others
+}
+
+func (d *drawing) body(e *timelinev1.Entry) []string {
+	var lines []string
+	content := e.GetContent()
+	if e.GetEvent().GetType() != "message.received" && e.GetEvent().GetType() != "message.sent" {
+		lines = append(lines, d.style(dim, e.GetEvent().GetType()))
+	}
+	if m := messageOf(content); m != nil {
+		lines = append(lines, d.message(m)...)
+	}
+	for _, a := range content.GetAttachments() {
+		lines = append(lines, d.style(dim, fmt.Sprintf("[%s, %s]", printable(firstOf(a.GetName(), a.GetBlob().GetMediaType())), size(a.GetBlob().GetSize()))))
+	}
+	if e.GetEvent().GetSeal() != "" {
+		lines = append(lines, d.style(dim, "[sealed]"))
+	}
+	return lines
+}
+
+func (d *drawing) message(m *eventv1.Message) []string {
+	var lines []string
+	if m.GetSubject() != "" {
+		lines = append(lines, d.style(bold, runewidth.Truncate(printable(m.GetSubject()), d.width-9, "…")))
+	}
+	text := strings.TrimSpace(m.GetText())
+	var wrapped []string
+	if text != "" {
+		for _, paragraph := range strings.Split(text, "\n") {
+			wrapped = append(wrapped, strings.Split(runewidth.Wrap(printable(strings.TrimRight(paragraph, " \t\r")), d.width-9), "\n")...)
+			if len(wrapped) > maxLines {
+				break
+			}
+		}
+	}
+	if len(wrapped) > maxLines {
+		wrapped = append(wrapped[:maxLines-1], d.style(dim, "…"))
+	}
+	lines = append(lines, wrapped...)
+	var marks []string
+	for mark, on := range map[string]bool{"auto-reply": m.GetAutoReply(), "bulk": m.GetBulk(), "bounce": m.GetBounce() != nil, "quotes earlier text": m.GetQuotedText() != ""} {
+		if on {
+			marks = append(marks, mark)
+		}
+	}
+	if len(marks) > 0 {
+		lines = append(lines, d.style(dim, "("+strings.Join(slices.Sorted(slices.Values(marks)), ", ")+")"))
+	}
+	return lines
+}
+
+// messageOf finds the message in a body, where it has one.
+func messageOf(c *eventv1.Content) *eventv1.Message {
+	if c == nil {
+		return nil
+	}
+	field := c.ProtoReflect().WhichOneof(c.ProtoReflect().Descriptor().Oneofs().ByName("body"))
+	if field == nil {
+		return nil
+	}
+	switch m := c.ProtoReflect().Get(field).Message().Interface().(type) {
+	case *eventv1.Message:
+		return m
+	case *eventv1.MessageEdited:
+		return m.GetEdited()
+	case *eventv1.NoteAdded:
+		return &eventv1.Message{Text: m.GetText()}
+	default:
+		return fieldsAsText(m)
+	}
+}
+
+// fieldsAsText shows the plain fields of a body that is no message.
+func fieldsAsText(m proto.Message) *eventv1.Message {
+	var lines []string
+	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if !f.IsList() && !f.IsMap() && f.Kind() != protoreflect.BytesKind {
+			text := v.String()
+			if f.Kind() == protoreflect.EnumKind {
+				text = string(f.Enum().Values().ByNumber(v.Enum()).Name())
+			}
+			lines = append(lines, string(f.Name())+": "+text)
+		}
+		return true
+	})
+	return &eventv1.Message{Text: strings.Join(slices.Sorted(slices.Values(lines)), "\n")}
+}
+
+// printable leaves out what would steer a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
+}

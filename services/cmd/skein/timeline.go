@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/event"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
+)
+
+func timelineCommand() *cobra.Command {
+	var (
+		to       client
+		asJSON   bool
+		newest   bool
+		limit    int
+		since    string
+		until    string
+		types    []string
+		channels []string
+		threads  []string
+		region   string
+	)
+	cmd := &cobra.Command{
+		Use:   "timeline ADDRESS...",
+		Short: "Draw what happened with one or several addresses, on every channel",
+		Long: `Draw what happened with one or several addresses, merged in order of time.
+
+An address is a mail address, a telephone number, or kind:value:
+  anna@example.com   +49 30 1234   sip:anna@example.com
+  visitor:7f3c       social:wechat/gh_0123:oABC   id:crm:4711`,
+		Example: "  skein timeline anna@example.com\n  skein timeline anna@example.com li.na@example.cn --since 2026-03-01 --type 'message.*'\n  skein timeline anna@example.com --json | jq .event.type",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := listRequest(args, threads, region)
+			if err != nil {
+				return err
+			}
+			req.Types = types
+			if newest {
+				req.Order = timelinev1.Order_ORDER_NEWEST_FIRST
+			}
+			if req.Channels, err = channelsOf(channels); err != nil {
+				return err
+			}
+			if req.From, err = timeOf("since", since); err != nil {
+				return err
+			}
+			if req.Until, err = timeOf("until", until); err != nil {
+				return err
+			}
+			conn, err := to.dial()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			out := cmd.OutOrStdout()
+			var show func(*timelinev1.Entry) error
+			if asJSON {
+				show = func(e *timelinev1.Entry) error { return writeJSON(out, e) }
+			} else {
+				show = newDrawing(out, terminalWidth(), useColor()).entry
+			}
+			n, err := eachEntry(cmd.Context(), conn, req, limit, show)
+			if err != nil {
+				return to.explain(err)
+			}
+			if n == 0 && !asJSON {
+				fmt.Fprintln(out, "Nothing is known of", strings.Join(append(args, threads...), ", "))
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	to.flags(f)
+	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	f.BoolVar(&newest, "newest-first", false, "begin with what happened last")
+	f.IntVarP(&limit, "limit", "n", 0, "stop after so many entries; 0 means all")
+	f.StringVar(&since, "since", "", "only from this moment on: 2026-03-01 or 2026-03-01T09:00:00Z")
+	f.StringVar(&until, "until", "", "only before this moment")
+	f.StringSliceVar(&types, "type", nil, "only these types, such as message.received or message.*")
+	f.StringSliceVar(&channels, "channel", nil, "only these channels, such as email or web_chat")
+	f.StringSliceVar(&threads, "thread", nil, "threads by id, beside or instead of addresses")
+	f.StringVar(&region, "region", "", "country of telephone numbers without country code, such as DE")
+	return cmd
+}
+
+func listRequest(addresses, threads []string, region string) (*timelinev1.ListRequest, error) {
+	req := &timelinev1.ListRequest{Order: timelinev1.Order_ORDER_OLDEST_FIRST, ThreadIds: threads}
+	for _, text := range addresses {
+		a, err := event.ParseAddress(text)
+		if err != nil {
+			return nil, err
+		}
+		if a.GetKind() == eventv1.EndpointKind_ENDPOINT_KIND_PHONE {
+			a.Region = region
+		}
+		req.Addresses = append(req.Addresses, a)
+	}
+	if len(addresses)+len(threads) == 0 {
+		return nil, fmt.Errorf("name an address or a thread: skein timeline anna@example.com")
+	}
+	return req, nil
+}
+
+// eachEntry pages through a list and returns how many entries it showed.
+func eachEntry(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.ListRequest, limit int, show func(*timelinev1.Entry) error) (int, error) {
+	service := timelinev1.NewTimelineServiceClient(conn)
+	n := 0
+	for {
+		req.PageSize = 500
+		if limit > 0 {
+			req.PageSize = int32(min(500, limit-n))
+		}
+		page, err := service.List(ctx, req)
+		if err != nil {
+			return n, err
+		}
+		for _, e := range page.GetEntries() {
+			if err := show(e); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" || limit > 0 && n >= limit {
+			return n, nil
+		}
+	}
+}
+
+func channelsOf(names []string) ([]eventv1.Channel, error) {
+	var channels []eventv1.Channel
+	for _, n := range names {
+		v, ok := eventv1.Channel_value["CHANNEL_"+strings.ToUpper(n)]
+		if !ok {
+			var known []string
+			for i := 1; i < len(eventv1.Channel_name); i++ {
+				known = append(known, channelName(eventv1.Channel(i)))
+			}
+			return nil, fmt.Errorf("--channel: there is no channel %q; there are: %s", n, strings.Join(known, ", "))
+		}
+		channels = append(channels, eventv1.Channel(v))
+	}
+	return channels, nil
+}
+
+func channelName(c eventv1.Channel) string {
+	return strings.ToLower(strings.TrimPrefix(c.String(), "CHANNEL_"))
+}
+
+func timeOf(flag, text string) (*timestamppb.Timestamp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return timestamppb.New(t), nil
+		}
+	}
+	return nil, fmt.Errorf("--%s: %q is no time: write 2026-03-01 or 2026-03-01T09:00:00Z", flag, text)
+}
+
+func writeJSON(w io.Writer, e *timelinev1.Entry) error {
+	b, err := protojson.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+func terminalWidth() int {
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && w > 40 {
+		return min(w, 120)
+	}
+	return 100
+}
+
+func useColor() bool {
+	return os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stdout.Fd()))
+}

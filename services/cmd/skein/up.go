@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skein-cx/skein/services/app"
+)
+
+func upCommand() *cobra.Command {
+	var withDemo bool
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start everything in this process, with embedded engines",
+		Long: `Start every role in this process. The log and the store are embedded, for development and for small single-machine
+use; --kafka uses a Kafka cluster as the log.
+
+Data stay in --data and go on with the next start. Ctrl-C shuts down cleanly.`,
+		Example: "  skein up\n  skein up --demo\n  skein up --kafka broker-1:9092,broker-2:9092",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd, app.RoleNames(), withDemo)
+		},
+	}
+	cobra.CheckErr(serverFlags(cmd.Flags()))
+	cmd.Flags().BoolVar(&withDemo, "demo", false, "play a short story through the mail channel and draw its timeline")
+	return cmd
+}
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run ROLE...",
+		Short: "Start some roles in this process",
+		Long: fmt.Sprintf(`Start some roles in this process; others run elsewhere, on the same Kafka.
+
+Roles: %s.`, strings.Join(app.RoleNames(), ", ")),
+		Example:   "  skein run ingest email --kafka broker-1:9092",
+		Args:      cobra.MinimumNArgs(1),
+		ValidArgs: app.RoleNames(),
+		RunE: func(cmd *cobra.Command, roles []string) error {
+			return serve(cmd, roles, false)
+		},
+	}
+	cobra.CheckErr(serverFlags(cmd.Flags()))
+	return cmd
+}
+
+func serve(cmd *cobra.Command, roles []string, withDemo bool) error {
+	cfg, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	logger, err := app.NewLogger(cfg.Logging, os.Stderr)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(cfg, roles, logger)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(cmd.Context())
+	defer cancel(nil)
+	ended := make(chan struct{}) // of the demo
+	ready := func() {
+		for _, line := range a.Addresses() {
+			logger.InfoContext(ctx, "listening", "for", line.What, "addr", line.Addr)
+		}
+		logger.InfoContext(ctx, "ready: Ctrl-C stops")
+		go func() {
+			defer close(ended)
+			if !withDemo {
+				return
+			}
+			if err := playDemo(ctx, cmd.OutOrStdout(), a, cfg); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("demo: %w", err))
+			}
+		}()
+	}
+	started := false
+	err = a.Run(ctx, func() { started = true; ready() })
+	if started {
+		cancel(nil)
+		<-ended
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	if err == nil {
+		logger.InfoContext(cmd.Context(), "stopped")
+	}
+	return err
+}

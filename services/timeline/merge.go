@@ -1,0 +1,118 @@
+package timeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
+)
+
+// A source is what a list is merged from: the rows of one endpoint or one thread.
+type source struct {
+	prefix []byte
+	thread bool
+}
+
+func endpointSource(tenant string, id event.ID) source {
+	return source{prefix: timelinePrefix(tenant, id)}
+}
+
+func threadSource(tenant string, id event.ID) source {
+	return source{prefix: threadPrefix(tenant, id), thread: true}
+}
+
+// window is the part of each source that is read: moments from low (included) to high (excluded), nil where open.
+type window struct {
+	low, high []byte
+	reverse   bool
+}
+
+func (w window) of(s source) kv.Range {
+	r := kv.Prefix(s.prefix)
+	if w.low != nil {
+		r.Start = append(bytes.Clone(s.prefix), w.low...)
+	}
+	if w.high != nil {
+		r.End = append(bytes.Clone(s.prefix), w.high...)
+	}
+	r.Reverse = w.reverse
+	return r
+}
+
+// merger walks over several sources in order of moment. A moment that several sources hold comes once. Close it.
+type merger struct {
+	reverse bool
+	heads   []*head
+	current []byte // moment that came last
+}
+
+// head is where the merger stands in one source.
+type head struct {
+	source
+	it     kv.Iterator
+	moment []byte
+}
+
+func merge(ctx context.Context, r kv.Reader, sources []source, w window) (*merger, error) {
+	m := &merger{reverse: w.reverse}
+	for _, s := range sources {
+		it, err := r.Scan(ctx, w.of(s))
+		if err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+		h := &head{source: s, it: it}
+		m.heads = append(m.heads, h)
+		if err := h.next(); err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+	}
+	return m, nil
+}
+
+// next moves on in the source; moment is nil at its end.
+func (h *head) next() error {
+	if !h.it.Next() {
+		h.moment = nil
+		return h.it.Err()
+	}
+	key := h.it.Key()
+	if len(key) != len(h.prefix)+momentSize {
+		return errDamaged
+	}
+	h.moment = key[len(h.prefix):]
+	return nil
+}
+
+// next gives the next moment and a source that holds it, or nil at the end. The source stays where it is until the next
+// call, so that its row can be read.
+func (m *merger) next() (*head, error) {
+	if m.current != nil {
+		for _, h := range m.heads {
+			for h.moment != nil && bytes.Equal(h.moment, m.current) {
+				if err := h.next(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	var best *head
+	for _, h := range m.heads {
+		if h.moment != nil && (best == nil || (bytes.Compare(h.moment, best.moment) < 0) != m.reverse) {
+			best = h
+		}
+	}
+	if best != nil {
+		m.current = append(m.current[:0], best.moment...)
+	}
+	return best, nil
+}
+
+func (m *merger) close() error {
+	var err error
+	for _, h := range m.heads {
+		err = errors.Join(err, h.it.Close())
+	}
+	return err
+}
