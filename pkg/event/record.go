@@ -1,0 +1,99 @@
+package event
+
+import (
+	"fmt"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// Encode gives the bytes of an event as a record's value. Equal events give equal bytes; unknown fields are kept.
+func Encode(e *eventv1.Event) ([]byte, error) {
+	data, err := deterministic.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("event: encode: %w", err)
+	}
+	return data, nil
+}
+
+// Decode reads a record's value and checks what every fold relies on: a tenant, a type, times from 1970 to 9999, at most
+// MaxParties parties, and that each id is one. Types and fields that it does not know pass. An *InvalidError means that
+// the value is an event which breaks a rule; any other error, that it is none.
+func Decode(value []byte) (*eventv1.Event, error) {
+	e := &eventv1.Event{}
+	if err := proto.Unmarshal(value, e); err != nil {
+		return nil, fmt.Errorf("event: decode: %w", err)
+	}
+	if err := check(e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// DecodeContent reads the content of an event that is not sealed.
+func DecodeContent(e *eventv1.Event) (*eventv1.Content, error) {
+	if e.GetSeal() != "" {
+		return nil, fmt.Errorf("event: decode the content: it is sealed with key %q", e.GetSeal())
+	}
+	content := &eventv1.Content{}
+	if err := proto.Unmarshal(e.GetContent(), content); err != nil {
+		return nil, fmt.Errorf("event: decode the content: %w", err)
+	}
+	return content, nil
+}
+
+// check gives an *InvalidError where an event breaks a rule.
+func check(e *eventv1.Event) error {
+	var wrong violations
+	if e.GetTenant() == "" {
+		wrong.add("tenant", "is missing")
+	}
+	if e.GetType() == "" {
+		wrong.add("type", "is missing")
+	}
+	checkID(&wrong, "id", e.GetId())
+	checkID(&wrong, "thread_id", e.GetThreadId())
+	checkTime(&wrong, "occurred_at", e.GetOccurredAt())
+	checkTime(&wrong, "received_at", e.GetReceivedAt())
+	if len(e.GetParties()) > MaxParties {
+		wrong.add("parties", "are more than "+strconv.Itoa(MaxParties))
+	}
+	for i, p := range e.GetParties() {
+		if p.GetEndpointId() != "" {
+			if _, err := ParseID(p.GetEndpointId()); err != nil {
+				wrong.add("parties["+strconv.Itoa(i)+"].endpoint_id", notID)
+			}
+		}
+	}
+	checkOptionalID(&wrong, "interaction_id", e.GetInteractionId())
+	checkOptionalID(&wrong, "visit_id", e.GetVisitId())
+	checkOptionalID(&wrong, "assignment_id", e.GetAssignmentId())
+	checkOptionalID(&wrong, "causation_id", e.GetCausationId())
+	return wrong.err()
+}
+
+const notID = "is not the text form of a UUID"
+
+func checkID(wrong *violations, field, id string) {
+	if _, err := ParseID(id); err != nil {
+		wrong.add(field, notID)
+	}
+}
+
+func checkOptionalID(wrong *violations, field, id string) {
+	if id != "" {
+		checkID(wrong, field, id)
+	}
+}
+
+func checkTime(wrong *violations, field string, t *timestamppb.Timestamp) {
+	switch {
+	case t == nil:
+		wrong.add(field, "is missing")
+	case !t.IsValid() || t.GetSeconds() < 0:
+		wrong.add(field, "is no time from 1970 to 9999")
+	}
+}
