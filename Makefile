@@ -46,11 +46,11 @@ lint: $(TOOLS_STAMP) ## Run the linter on every module
 .PHONY: proto-check
 proto-check: $(TOOLS_STAMP) ## Lint the protos and compare them with the last release
 	cd proto && $(BIN)/buf lint && $(BIN)/buf format --diff --exit-code
-	cd proto && $(BIN)/buf breaking --against released.binpb
+	cd proto && $(BIN)/buf build --exclude-source-info -o - | $(BIN)/buf breaking - --against released.binpb
 
 .PHONY: proto-release
 proto-release: $(TOOLS_STAMP) ## Make the protos of now the ones that nothing may break
-	cd proto && $(BIN)/buf build -o released.binpb
+	cd proto && $(BIN)/buf build --exclude-source-info -o released.binpb
 
 .PHONY: generate
 generate: $(TOOLS_STAMP) ## Write the generated code and docs again

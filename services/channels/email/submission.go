@@ -1,0 +1,160 @@
+package email
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/event"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// maxParties is how many parties a submission takes.
+const maxParties = 2000
+
+// Inbox is a mailbox of the company's.
+type Inbox struct {
+	Tenant, ID string
+	// Own are the mail addresses of the tenant's company, those of all its inboxes among them.
+	Own *Routes[struct{}]
+}
+
+// Submission is the event that the mail is for an inbox, without attachments and original. From one of the company's own
+// addresses it is message.sent, else message.received. Parties are From, To and Cc (and Bcc, where the company sent it) in
+// this order, each once; the company's own addresses are on its side, all others are customers. Of a delivery report the
+// customers are those whom the mail did not reach, and its sender is on no side. Addresses that Skein can give no id are
+// left out; they are among the defects.
+func (m *Mail) Submission(in Inbox) *eventv1.Submission {
+	s := &eventv1.Submission{
+		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Provider: "smtp", Inbox: in.ID,
+		Direction: eventv1.Direction_DIRECTION_INBOUND, Origin: eventv1.Origin_ORIGIN_INBOUND,
+		Thread: m.Thread(), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language,
+	}
+	if !m.Date.IsZero() {
+		s.OccurredAt = timestamppb.New(m.Date)
+	}
+	var defects []string
+	s.Parties, defects = m.parties(in.Own)
+	hasSender := len(s.Parties) > 0 && s.Parties[0].GetRole() == eventv1.PartyRole_PARTY_ROLE_SENDER
+	hasCustomer := slices.ContainsFunc(s.Parties, func(p *eventv1.SubmittedParty) bool {
+		return p.GetSide() == eventv1.Side_SIDE_CUSTOMER
+	})
+	message := &eventv1.Message{
+		Subject: m.Subject, Text: m.Text, QuotedText: m.Quoted, Html: m.HTML, InReplyTo: m.InReplyTo, References: m.References,
+		AutoReply: m.AutoReply, Bulk: m.Bulk, Bounce: m.Bounce, Defects: append(slices.Clone(m.Defects), defects...),
+	}
+	s.Content = &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: message}}
+	switch {
+	case m.Bounce != nil:
+		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM}
+	case hasSender && s.Parties[0].GetSide() == eventv1.Side_SIDE_COMPANY:
+		s.Type = event.TypeMessageSent
+		s.Content.Body = &eventv1.Content_MessageSent{MessageSent: message}
+		s.Direction, s.Origin = eventv1.Direction_DIRECTION_OUTBOUND, eventv1.Origin_ORIGIN_OUTBOUND
+		if !hasCustomer {
+			s.Direction, s.Origin = eventv1.Direction_DIRECTION_INTERNAL, eventv1.Origin_ORIGIN_INTERNAL
+		}
+		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, Id: agentID(m.From[0].Mailbox)}
+	case hasSender:
+		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_CUSTOMER}
+	}
+	return s
+}
+
+// parties are those of a submission, and what was wrong with them.
+func (m *Mail) parties(own *Routes[struct{}]) (parties []*eventv1.SubmittedParty, defects []string) {
+	known := map[string]bool{}
+	add := func(role eventv1.PartyRole, list []Address) {
+		for _, a := range list {
+			key, ok := normalise(a.Mailbox)
+			switch {
+			case !ok && len(defects) < maxDefects:
+				defects = append(defects, "left out, because it is no mail address: "+quote(a.Mailbox))
+			case !ok || known[key]:
+			case len(parties) == maxParties:
+				defects = append(defects, "more than "+itoa(maxParties)+" parties: the rest is only in the original")
+				return
+			default:
+				known[key] = true
+				side := eventv1.Side_SIDE_CUSTOMER
+				if _, isOwn := own.Find(key); isOwn {
+					side = eventv1.Side_SIDE_COMPANY
+				} else if m.Bounce != nil && role == eventv1.PartyRole_PARTY_ROLE_SENDER {
+					side = eventv1.Side_SIDE_UNSPECIFIED
+				}
+				parties = append(parties, &eventv1.SubmittedParty{
+					Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: a.Mailbox},
+					Role:    role, Side: side, DisplayName: a.Name,
+				})
+			}
+		}
+	}
+	add(eventv1.PartyRole_PARTY_ROLE_SENDER, m.From)
+	for _, recipient := range m.FailedRecipients {
+		add(eventv1.PartyRole_PARTY_ROLE_RECIPIENT, []Address{{Mailbox: recipient}})
+	}
+	add(eventv1.PartyRole_PARTY_ROLE_TO, m.To)
+	add(eventv1.PartyRole_PARTY_ROLE_CC, m.Cc)
+	if len(parties) > 0 && parties[0].GetSide() == eventv1.Side_SIDE_COMPANY {
+		add(eventv1.PartyRole_PARTY_ROLE_BCC, m.Bcc)
+	}
+	return parties, defects
+}
+
+// agentID is the local part of the company's address that a mail came from, without tag: an actor's id is never an
+// address. Empty where it holds characters that an id may not have.
+func agentID(mailbox string) string {
+	local, _, _ := strings.Cut(strings.ToLower(mailbox), "@")
+	local, _, _ = strings.Cut(local, "+")
+	if len(local) > 128 || strings.ContainsFunc(local, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r))
+	}) {
+		return ""
+	}
+	return local
+}
+
+// Deliver stores the original and the attachments and hands the event in. Without an error the mail is durable and may be
+// acknowledged: as an event or, where it cannot become one, among the dead letters for the reason that is returned. After
+// an error deliver it again, whatever the error. Delivering a mail any number of times gives one event.
+func (m *Mail) Deliver(ctx context.Context, host channel.Host, in Inbox) (deadReason string, err error) {
+	err = m.submit(ctx, host, in)
+	if err == nil || errors.Is(err, channel.ErrRetry) || ctx.Err() != nil {
+		return "", err
+	}
+	reason := err.Error()
+	err = host.Reject(ctx, channel.Rejection{Tenant: in.Tenant, Provider: "smtp", Inbox: in.ID, Reason: reason, Raw: m.Raw})
+	if err != nil {
+		return "", fmt.Errorf("email: keep a rejected mail: %w", err)
+	}
+	return reason, nil
+}
+
+func (m *Mail) submit(ctx context.Context, host channel.Host, in Inbox) error {
+	s := m.Submission(in)
+	info := channel.BlobInfo{Tenant: in.Tenant, Inbox: in.ID, Thread: s.GetThread(), MediaType: "message/rfc822"}
+	var err error
+	if s.Content.Original, err = host.PutBlob(ctx, info, bytes.NewReader(m.Raw)); err != nil {
+		return fmt.Errorf("email: store the original: %w", err)
+	}
+	for _, a := range m.Attachments {
+		info.MediaType = a.MediaType
+		blob, err := host.PutBlob(ctx, info, bytes.NewReader(a.Data))
+		if err != nil {
+			return fmt.Errorf("email: store an attachment: %w", err)
+		}
+		s.Content.Attachments = append(s.Content.Attachments, &eventv1.Attachment{
+			Blob: blob, Name: a.Name, Inline: a.Inline, ContentId: a.ContentID,
+		})
+	}
+	if _, err := host.Submit(ctx, in.Tenant, s); err != nil {
+		return fmt.Errorf("email: submit: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package email
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+)
+
+// undo undoes a Content-Transfer-Encoding (RFC 2045, section 6). Unlike the standard library it goes on after a wrong
+// byte, as mail programs do: most of a damaged part can still be read.
+func undo(encoding string, b []byte, note func(string)) []byte {
+	encoding, _, _ = strings.Cut(encoding, ";")
+	switch encoding = strings.ToLower(strings.Trim(encoding, " \t\"'.")); encoding {
+	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none":
+		return b
+	case "base64":
+		return undoBase64(b, note)
+	case "quoted-printable":
+		return undoQuotedPrintable(b, note)
+	}
+	note("unknown transfer encoding " + quote(encoding) + ": the part is kept as it came")
+	return b
+}
+
+// undoBase64 leaves out what is not in the alphabet (as RFC 2045 asks) and begins anew after padding, which stands in
+// the middle where somebody joined two encodings.
+func undoBase64(b []byte, note func(string)) []byte {
+	out := make([]byte, 0, base64.StdEncoding.DecodedLen(len(b))+3)
+	var group [4]byte
+	n, strange := 0, false
+	flush := func() {
+		if n == 1 {
+			strange = true
+		} else if n > 1 {
+			var decoded [3]byte
+			m, _ := base64.RawStdEncoding.Decode(decoded[:], group[:n]) // the alphabet was checked
+			out = append(out, decoded[:m]...)
+		}
+		n = 0
+	}
+	for _, c := range b {
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/':
+			group[n] = c
+			if n++; n == 4 {
+				flush()
+			}
+		case c == '=':
+			flush()
+		case c == '\r', c == '\n', c == ' ', c == '\t':
+		default:
+			strange = true
+		}
+	}
+	flush()
+	if strange {
+		note("base64 with bytes that do not belong there: they were left out")
+	}
+	return out
+}
+
+func undoQuotedPrintable(b []byte, note func(string)) []byte {
+	out := make([]byte, 0, len(b))
+	strange := false
+	for len(b) > 0 {
+		line, after := b, []byte(nil)
+		end := bytes.IndexByte(b, '\n')
+		if end >= 0 {
+			line, after = b[:end], b[end+1:]
+		}
+		ending := "\n"
+		if bytes.HasSuffix(line, []byte{'\r'}) {
+			ending = "\r\n"
+		}
+		if end < 0 {
+			ending = ""
+		} else {
+			line = bytes.TrimRight(line, " \t\r") // blanks at the end were added on the way
+		}
+		b = after
+		for i := 0; i < len(line); i++ {
+			if line[i] != '=' {
+				out = append(out, line[i])
+				continue
+			}
+			if i == len(line)-1 { // a soft line break
+				ending = ""
+				break
+			}
+			high, low := -1, -1
+			if i+2 < len(line) {
+				high, low = hexDigit(line[i+1]), hexDigit(line[i+2])
+			}
+			if high < 0 || low < 0 {
+				strange = true
+				out = append(out, '=')
+				continue
+			}
+			out = append(out, byte(high<<4|low))
+			i += 2
+		}
+		out = append(out, ending...)
+	}
+	if strange {
+		note(`quoted-printable with "=" that begins no code: it was kept as it is`)
+	}
+	return out
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	}
+	return -1
+}
