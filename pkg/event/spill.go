@@ -14,6 +14,7 @@ import (
 const (
 	spilledParties     = 128 << 10
 	spilledAttachments = 64 << 10
+	spilledOriginal    = 8 << 10
 	spilledSubject     = 4 << 10
 	spilledText        = 16 << 10
 )
@@ -30,8 +31,10 @@ func Spill(c *Compiled, ref *eventv1.Blob) error {
 		NativeId:     full.GetNativeId(),
 		StatedAt:     full.GetStatedAt(),
 		Attachments:  fitting(full.GetAttachments(), spilledAttachments),
-		Original:     full.GetOriginal(),
 		Spilled:      ref,
+	}
+	if proto.Size(full.GetOriginal()) <= spilledOriginal { // larger only by fields that this version does not know
+		head.Original = full.GetOriginal()
 	}
 	switch body := full.GetBody().(type) {
 	case *eventv1.Content_MessageReceived:
@@ -50,9 +53,7 @@ func Spill(c *Compiled, ref *eventv1.Blob) error {
 	if err != nil {
 		return fmt.Errorf("event: serialise the head of a spilled content: %w", err)
 	}
-	event := proto.CloneOf(c.Event)
-	event.Content = data
-	c.Event, c.Content = event, head
+	c.Event.Content, c.Content = data, head
 	return nil
 }
 
