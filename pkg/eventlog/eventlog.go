@@ -22,7 +22,7 @@ var (
 	ErrUnknownTopic = errors.New("eventlog: unknown topic or partition")
 	// ErrTopicMismatch means that a topic exists with settings under which Skein would lose or misplace events.
 	ErrTopicMismatch = errors.New("eventlog: the topic exists with other settings")
-	// ErrClosed is returned by every call after Close.
+	// ErrClosed is returned by every call after Close but Close itself.
 	ErrClosed = errors.New("eventlog: closed")
 	// ErrLocked is returned on opening an embedded log whose directory another process has open.
 	ErrLocked = errors.New("eventlog: the log's directory is in use by another process")
@@ -52,7 +52,7 @@ type Message struct {
 	Headers []Header
 }
 
-// Record is what was appended.
+// Record is what was appended. An empty key or value and none are not told apart.
 type Record struct {
 	Position
 	Key     []byte
@@ -64,7 +64,8 @@ type Record struct {
 
 // Topic says how a topic must be.
 type Topic struct {
-	Name       string
+	Name string
+	// Partitions is at least 1.
 	Partitions int
 	// Retention is how long records are kept; zero means for ever.
 	Retention time.Duration
@@ -75,8 +76,9 @@ type Appender interface {
 	// Append hands a message over and returns; done is called once, when the message is durable on all in-sync replicas
 	// or has failed, perhaps before Append returns and from any goroutine: it must not block. Append itself blocks while
 	// too many bytes are under way, and returns an error, without calling done, where it could not hand over: the
-	// context ended, or the log is closed. Messages of one key that were handed over one after the other keep their order
-	// as long as none fails.
+	// context ended, the log is closed or does not answer, the topic is unknown, the message is too large. Messages of
+	// one key that were handed over one after the other keep their order as long as none fails. A message may be stored
+	// twice where an acknowledgement got lost. The message's bytes may be changed once Append has returned.
 	Append(ctx context.Context, m Message, done func(Position, error)) error
 }
 
@@ -84,7 +86,8 @@ type Appender interface {
 type Log interface {
 	Appender
 	// EnsureTopics creates the topics that are missing and checks the others. ErrTopicMismatch says what is wrong and what
-	// to do. More partitions than asked for is a mismatch, too: keys would move.
+	// to do. More partitions than asked for is a mismatch, too: keys would move. A longer retention than asked
+	// for is fine.
 	EnsureTopics(ctx context.Context, topics ...Topic) error
 	// Partitions is the number of partitions of a topic.
 	Partitions(ctx context.Context, topic string) (int, error)
@@ -94,7 +97,8 @@ type Log interface {
 	// Open starts reading a partition at an offset. An offset outside Bounds gives ErrOffsetOutOfRange here or from the
 	// first Read; the offset of the next record is inside.
 	Open(ctx context.Context, topic string, partition int32, offset int64) (Reader, error)
-	// Close flushes what was handed over, and closes. Readers must be closed before.
+	// Close flushes what was handed over, waits until each done has returned, and closes. Readers must be closed before.
+	// A second call does nothing.
 	Close() error
 }
 
@@ -104,6 +108,7 @@ type Reader interface {
 	// It returns the context's error when that ends first; reading can go on afterwards. After another error, close the
 	// reader and open a new one.
 	Read(ctx context.Context, max int) ([]Record, error)
+	// Close ends reading. A second call does nothing.
 	Close() error
 }
 
