@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/blob"
@@ -136,16 +135,12 @@ func (in *Intake) message(ctx context.Context, c *event.Compiled) (eventlog.Mess
 	if err != nil {
 		return eventlog.Message{}, fmt.Errorf("intake: %w", err)
 	}
-	return eventlog.Message{Topic: c.Topic(), Key: []byte(c.Key()), Value: value}, nil
+	return eventlog.Message{Topic: c.Topic(), Key: c.Key(), Value: value}, nil
 }
 
 // spill puts content that is too large for the log into the blob store.
 func (in *Intake) spill(ctx context.Context, c *event.Compiled) error {
-	whole, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.Content)
-	if err != nil {
-		return fmt.Errorf("intake: marshal content: %w", err)
-	}
-	ref, err := in.cfg.Blobs.Put(ctx, c.Event.GetTenant(), c.Event.GetThreadId(), "application/protobuf", bytes.NewReader(whole))
+	ref, err := in.cfg.Blobs.Put(ctx, c.Event.GetTenant(), c.Event.GetThreadId(), "application/protobuf", bytes.NewReader(c.Event.GetContent()))
 	if err != nil {
 		return retryable(err)
 	}

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/skein-cx/skein/pkg/event"
@@ -66,8 +67,12 @@ type incoming struct {
 
 func (f *Fold) read(r eventlog.Record) (*incoming, error) {
 	e, err := event.Decode(r.Value)
-	if err != nil {
-		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error(), Tenant: e.GetTenant()}
+	var broken *event.InvalidError
+	switch {
+	case errors.As(err, &broken):
+		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: err.Error()}
+	case err != nil:
+		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error()}
 	}
 	invalid := func(format string, args ...any) error {
 		return &projection.DeadError{

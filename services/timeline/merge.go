@@ -45,7 +45,7 @@ func (w window) of(s source) kv.Range {
 type merger struct {
 	reverse bool
 	heads   []*head
-	current []byte // moment that came last
+	at      []*head // those that hold the moment that came last
 }
 
 // head is where the merger stands in one source.
@@ -85,28 +85,34 @@ func (h *head) next() error {
 	return nil
 }
 
-// next gives the next moment and a source that holds it, or nil at the end. The source stays where it is until the next
-// call, so that its row can be read.
-func (m *merger) next() (*head, error) {
-	if m.current != nil {
-		for _, h := range m.heads {
-			for h.moment != nil && bytes.Equal(h.moment, m.current) {
-				if err := h.next(); err != nil {
-					return nil, err
-				}
+// next gives the sources that hold the next moment; none at the end. They stay where they are until the next call, so
+// that their rows can be read.
+func (m *merger) next() ([]*head, error) {
+	for _, h := range m.at {
+		if err := h.next(); err != nil {
+			return nil, err
+		}
+	}
+	m.at = m.at[:0]
+	for _, h := range m.heads {
+		if h.moment == nil {
+			continue
+		}
+		order := -1
+		if len(m.at) > 0 {
+			order = bytes.Compare(h.moment, m.at[0].moment)
+			if m.reverse {
+				order = -order
 			}
 		}
-	}
-	var best *head
-	for _, h := range m.heads {
-		if h.moment != nil && (best == nil || (bytes.Compare(h.moment, best.moment) < 0) != m.reverse) {
-			best = h
+		switch {
+		case order < 0:
+			m.at = append(m.at[:0], h)
+		case order == 0:
+			m.at = append(m.at, h)
 		}
 	}
-	if best != nil {
-		m.current = append(m.current[:0], best.moment...)
-	}
-	return best, nil
+	return m.at, nil
 }
 
 func (m *merger) close() error {

@@ -113,41 +113,55 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 	defer func() { err = errors.Join(err, m.close()) }()
 	var looked, size int
 	for {
-		h, err := m.next()
+		heads, err := m.next()
 		if err != nil {
 			return page{}, fmt.Errorf("timeline: list: %w", err)
 		}
-		if h == nil {
+		if len(heads) == 0 {
 			return out, nil
 		}
 		if len(out.rows) == q.PageSize || looked == maxPageRows || size >= maxPageBytes {
 			out.next = token.encode()
 			return out, nil
 		}
-		at, err := decodeMoment(h.moment)
+		looked++
+		token.after = [momentSize]byte(heads[0].moment)
+		row, bytes, err := q.pick(ctx, snap, heads, token.pinned)
 		if err != nil {
 			return page{}, err
 		}
-		token.after = [momentSize]byte(h.moment)
-		looked++
+		if row != nil {
+			out.rows = append(out.rows, *row)
+			size += bytes
+		}
+	}
+}
+
+// pick reads the event of a moment from the first source in which it was filed before the pin; nil where none or where
+// the filters leave it out.
+func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*Row, int, error) {
+	at, err := decodeMoment(heads[0].moment)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, h := range heads {
 		record, filed, err := q.record(ctx, snap, h, at)
 		if err != nil {
-			return page{}, err
+			return nil, 0, err
 		}
-		if !token.pinned.Includes(at.partition, filed) {
+		if !pinned.Includes(at.partition, filed) {
 			continue
 		}
-		row, ok, err := q.row(record)
+		row, err := q.row(record)
 		if err != nil {
-			return page{}, fmt.Errorf("timeline: record %s/%d/%d: %w", q.Topic, at.partition, at.offset, err)
+			return nil, 0, fmt.Errorf("timeline: record %s/%d/%d: %w", q.Topic, at.partition, at.offset, err)
 		}
-		if !ok {
-			continue
+		if row != nil {
+			row.Partition, row.Offset = at.partition, at.offset
 		}
-		row.Partition, row.Offset = at.partition, at.offset
-		out.rows = append(out.rows, row)
-		size += len(record)
+		return row, len(record), nil
 	}
+	return nil, 0, nil
 }
 
 // window is the time range, cut at where the last page ended.
@@ -194,19 +208,19 @@ func (q *Query) record(ctx context.Context, snap kv.Reader, h *head, at moment) 
 	return record, at.offset, err // a thread holds its events from their own offset on
 }
 
-// row decodes a record, unless the filters leave it out.
-func (q *Query) row(record []byte) (Row, bool, error) {
+// row decodes a record; nil where the filters leave it out.
+func (q *Query) row(record []byte) (*Row, error) {
 	e := &eventv1.Event{}
 	if err := proto.Unmarshal(record, e); err != nil {
-		return Row{}, false, err
+		return nil, err
 	}
 	if len(q.Channels) > 0 && !slices.Contains(q.Channels, e.GetChannel()) {
-		return Row{}, false, nil
+		return nil, nil
 	}
 	if len(q.Types) > 0 && !slices.ContainsFunc(q.Types, func(t string) bool { return matchesType(t, e.GetType()) }) {
-		return Row{}, false, nil
+		return nil, nil
 	}
-	row := Row{Event: e}
+	row := &Row{Event: e}
 	if !q.OmitContent && e.GetSeal() == "" {
 		// Content that cannot be read leaves the event's ids, kinds and times readable.
 		if content, err := event.DecodeContent(e); err == nil {
@@ -214,7 +228,7 @@ func (q *Query) row(record []byte) (Row, bool, error) {
 		}
 	}
 	e.Content = nil
-	return row, true, nil
+	return row, nil
 }
 
 func matchesType(pattern, name string) bool {
