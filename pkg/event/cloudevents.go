@@ -100,6 +100,9 @@ func FromCloudEvent(ce cloudevents.Event) (*eventv1.Event, error) {
 	if err := ce.Validate(); err != nil {
 		return nil, fmt.Errorf("event: read a CloudEvent: %w", err)
 	}
+	if ce.SpecVersion() != cloudevents.CloudEventsVersionV1 {
+		return nil, fmt.Errorf("event: read a CloudEvent: specversion must be %s", cloudevents.CloudEventsVersionV1)
+	}
 	r := reader{extensions: ce.Extensions()}
 	e := &eventv1.Event{
 		Id:            ce.ID(),

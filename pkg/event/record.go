@@ -51,8 +51,8 @@ func check(e *eventv1.Event) error {
 	if e.GetTenant() == "" {
 		wrong.add("tenant", "is missing")
 	}
-	if e.GetType() == "" {
-		wrong.add("type", "is missing")
+	if !isTypeName(e.GetType()) {
+		wrong.add("type", "is no name of a type")
 	}
 	checkID(&wrong, "id", e.GetId())
 	checkID(&wrong, "thread_id", e.GetThreadId())
@@ -73,6 +73,16 @@ func check(e *eventv1.Event) error {
 	checkOptionalID(&wrong, "assignment_id", e.GetAssignmentId())
 	checkOptionalID(&wrong, "causation_id", e.GetCausationId())
 	return wrong.err()
+}
+
+// isTypeName tells whether a type may exist some day.
+func isTypeName(typ string) bool {
+	for _, c := range []byte(typ) {
+		if !isAlphanumeric(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return typ != ""
 }
 
 const notID = "is not the text form of a UUID"
