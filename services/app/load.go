@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -71,11 +70,8 @@ func envKey(name string, known []string) string {
 
 // explain makes the decoder's words readable.
 func explain(err error) error {
-	var many *mapstructure.Error
-	if errors.As(err, &many) {
-		return fmt.Errorf("config: %s", strings.Join(many.Errors, "; "))
-	}
-	return fmt.Errorf("config: %w", err)
+	text := strings.NewReplacer("\n", " ", "* ", "").Replace(err.Error())
+	return fmt.Errorf("config: %s", text)
 }
 
 const configKey = "skein_config_key"

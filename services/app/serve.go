@@ -9,9 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/errgroup"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/skein-cx/skein/pkg/auth"
@@ -154,23 +152,3 @@ func (a *App) stopHTTP(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (a *App) runEmail(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range a.channels {
-		g.Go(func() error {
-			if err := c.Run(ctx); err != nil {
-				return fmt.Errorf("%s: %w", c.Name(), err)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// storeCollector tells Prometheus how the store is.
-type storeCollector struct{ store storeMetrics }
-
-type storeMetrics interface{ Metrics() storeFigures }
-
-var _ prometheus.Collector = storeCollector{}

@@ -29,7 +29,7 @@ were folded from the same log have the same hashes, whatever happened on the way
 				return err
 			}
 			for _, h := range hashes {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s/%d\t%x\t%d keys\t%d bytes\n", h.Namespace.Slice, h.Namespace.Generation, h.Sum, h.Keys, h.Bytes)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s/%d\t%s\n", h.Namespace.Slice, h.Namespace.Generation, h.Digest)
 			}
 			return nil
 		},
