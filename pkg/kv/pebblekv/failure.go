@@ -3,6 +3,7 @@ package pebblekv
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,13 +18,14 @@ type failure struct {
 	cause    error // set before happened is closed
 }
 
-// set records the first failure.
-func (f *failure) set(dir string, err error) {
+// set records the first failure, and reports it.
+func (f *failure) set(dir string, log *slog.Logger, err error) {
 	f.once.Do(func() {
 		f.cause = fmt.Errorf("pebblekv: %s can no longer be written, end the process: %w", dir, err)
 		if vfs.IsNoSpaceError(err) {
 			f.cause = fmt.Errorf("pebblekv: %s: %w: free space and start again: %s", dir, kv.ErrFull, err.Error())
 		}
+		log.Error("the store has failed", "error", f.cause)
 		close(f.happened)
 	})
 }

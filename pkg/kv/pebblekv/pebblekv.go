@@ -97,9 +97,11 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &reporter{log: opts.Logger.With("store", dir), fail: func(err error) { s.failure.set(dir, err) }}
-	tuned := tune(opts.CacheBytes, r)
-	tuned.FS = fs
+	log := opts.Logger.With("store", dir)
+	fail := func(err error) { s.failure.set(dir, log, err) }
+	guard := &guardedFS{FS: fs, fail: fail}
+	tuned := tune(opts.CacheBytes, &reporter{log: log, fail: fail})
+	tuned.FS = guard
 	tuned.WithFSDefaults() // notices a slow disk
 	tuned.Lock = lock
 	err = s.failure.orResult(func() (err error) {
@@ -112,6 +114,7 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 		}
 		return nil, err
 	}
+	guard.armed.Store(true)
 	if opts.OnFatal != nil {
 		go func() {
 			select {
@@ -204,8 +207,8 @@ func (s *Store) check(sp space, requires []kv.Requirement) error {
 	return nil
 }
 
-// commit writes a batch. Where Pebble cannot, it never returns from Commit: the failure ends the call instead, and the
-// batch is left to the goroutine that waits there for ever.
+// commit writes a batch. Where Pebble cannot, Commit never returns: the failure ends the call instead, and the batch is
+// left to the goroutine that waits there for ever.
 func (s *Store) commit(batch *pebble.Batch) error {
 	return s.failure.orResult(func() error {
 		if err := batch.Commit(s.write); err != nil {
