@@ -153,7 +153,7 @@ func Topics(partitions int) []eventlog.Topic {
 // Address is where the process listens.
 type Address struct{ What, Addr string }
 
-// Addresses are where the process listens, once it is ready.
+// Addresses are where the process listens, once it is ready. Channels tell of theirs themselves.
 func (a *App) Addresses() []Address {
 	var list []Address
 	if a.broker != nil {
@@ -164,13 +164,6 @@ func (a *App) Addresses() []Address {
 	}
 	if a.httpPort != nil {
 		list = append(list, Address{"http", a.HTTPAddr()})
-	}
-	if a.channels != nil {
-		for what, addr := range map[string]string{"smtp": a.cfg.Email.SMTP, "lmtp": a.cfg.Email.LMTP} {
-			if addr != "" {
-				list = append(list, Address{what, addr})
-			}
-		}
 	}
 	return list
 }

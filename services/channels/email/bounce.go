@@ -75,4 +75,3 @@ func (p *parser) statusAddress(field string) string {
 	}
 	return a.Mailbox
 }
-

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 )
 
 // toUTF8 turns bytes into valid UTF-8. The label is the charset that is stated for them; hints are charsets that the mail
@@ -20,7 +21,7 @@ func toUTF8(b []byte, label string, hints ...string) (text, defect string) {
 	label = cleanLabel(label)
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	switch label {
-	case "", "us-ascii", "ascii", "unknown", "unknown-8bit", "x-unknown", "default", "x-user-defined":
+	case "", "us-ascii", "ascii", "unknown", "unknown-8bit", "x-unknown", "default", "default_charset", "x-user-defined":
 		return guess(b, hints)
 	case "utf-8", "utf8":
 		if utf8.Valid(b) {
@@ -81,6 +82,8 @@ func charset(label string) encoding.Encoding {
 		return nil
 	case "gb2312", "gb_2312-80", "gbk", "gb18030", "cp936", "ms936", "windows-936", "x-gbk", "csgb2312", "euc-cn", "gb-2312", "chinesegb", "gb2312_charset":
 		return simplifiedchinese.GB18030 // the superset of them
+	case "chinesebig5", "cp950":
+		return traditionalchinese.Big5
 	}
 	if enc, err := htmlindex.Get(label); err == nil && enc != encoding.Replacement {
 		return enc

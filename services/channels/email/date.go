@@ -16,7 +16,7 @@ func parseDate(s string) (time.Time, bool) {
 	}
 	day, month, year, offset := 0, time.Month(0), -1, 0
 	clock, hasClock := time.Duration(0), false
-	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
+	words := strings.FieldsFunc(strings.ReplaceAll(s, "/", "-"), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
 	for i, word := range words {
 		zone, isZone := parseZone(word)
 		switch {
@@ -31,13 +31,12 @@ func parseDate(s string) (time.Time, bool) {
 			month = parseMonth(word)
 		case isZone && hasClock:
 			offset = zone
-		case strings.Count(word, "-") == 2 && month == 0: // 22-Aug-2002 or 2002-08-22
+		case strings.Count(word, "-") == 2 && month == 0: // 22-Aug-2002 or 2002-08-22; 08-09-2002 is anybody's guess
 			parts := strings.Split(word, "-")
+			month = parseMonth(parts[1])
 			if len(parts[0]) == 4 {
 				parts[0], parts[2] = parts[2], parts[0]
-			}
-			if month = parseMonth(parts[1]); month == 0 {
-				month = time.Month(number(parts[1]))
+				month = max(month, time.Month(number(parts[1])))
 			}
 			day, year = number(parts[0]), fullYear(parts[2])
 		case number(word) < 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -62,13 +63,17 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 			return err
 		}
 	}
-	fmt.Fprintf(out, `
-Try next, in another terminal:
-  skein timeline %[1]s --json            the same as JSON, one entry a line
-  skein tail --from-beginning            the log, event by event
-  skein publish --help                   hand in an event of your own
-  curl -s http://%[2]s/metrics           what Prometheus sees
-Write a mail to %[3]s through SMTP at %[4]s and look again. Ctrl-C stops; the data stay in %[5]s.
-`, addresses[0], a.HTTPAddr(), demo.Inbox, cfg.Email.SMTP, cfg.Data)
+	fmt.Fprintf(out, "\nTry next, in another terminal:\n")
+	skein := os.Args[0]
+	for _, try := range [][2]string{
+		{skein + " timeline " + addresses[0] + " --json", "the same as JSON, one entry a line"},
+		{skein + " tail --from-beginning", "the log, event by event"},
+		{skein + " publish --help", "how to hand in an event of your own"},
+		{"curl -s http://" + a.HTTPAddr() + "/metrics", "what Prometheus sees"},
+	} {
+		fmt.Fprintf(out, "  %-58s %s\n", try[0], try[1])
+	}
+	fmt.Fprintf(out, "Or write a mail to %s through SMTP at %s and look again.\nCtrl-C stops; the data stay in %s.\n",
+		demo.Inbox, cfg.Email.SMTP, cfg.Data)
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
+	"github.com/charmbracelet/x/ansi"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -120,13 +120,13 @@ func (d *drawing) body(e *timelinev1.Entry) []string {
 func (d *drawing) message(m *eventv1.Message) []string {
 	var lines []string
 	if m.GetSubject() != "" {
-		lines = append(lines, d.style(bold, runewidth.Truncate(printable(m.GetSubject()), d.width-9, "…")))
+		lines = append(lines, d.style(bold, ansi.Truncate(printable(m.GetSubject()), d.width-9, "…")))
 	}
 	text := strings.TrimSpace(m.GetText())
 	var wrapped []string
 	if text != "" {
 		for _, paragraph := range strings.Split(text, "\n") {
-			wrapped = append(wrapped, strings.Split(runewidth.Wrap(printable(strings.TrimRight(paragraph, " \t\r")), d.width-9), "\n")...)
+			wrapped = append(wrapped, strings.Split(ansi.Wrap(printable(strings.TrimRight(paragraph, " \t\r")), d.width-9, ""), "\n")...)
 			if len(wrapped) > maxLines {
 				break
 			}

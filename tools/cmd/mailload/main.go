@@ -6,12 +6,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
+
+	"github.com/skein-cx/skein/tools/mailload"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -25,9 +29,9 @@ func run(args []string) int {
 	var err error
 	switch args[0] {
 	case "send":
-		err = runSend(ctx, args[1:])
+		err = send(ctx, args[1:])
 	case "verify":
-		err = runVerify(ctx, args[1:])
+		err = verify(ctx, args[1:])
 	default:
 		fmt.Fprintln(os.Stderr, "usage: mailload send [flags] FOLDER|ARCHIVE.tar.xz\n       mailload verify [flags]\nmailload send -h lists the flags")
 		return 2
@@ -39,37 +43,59 @@ func run(args []string) int {
 	return 0
 }
 
-func runSend(ctx context.Context, args []string) error {
+func send(ctx context.Context, args []string) error {
+	s := mailload.Sender{Progress: func(sent, all int) { fmt.Fprintf(os.Stderr, "%d of %d mails sent\n", sent, all) }}
 	flags := flag.NewFlagSet("send", flag.ExitOnError)
-	s := sender{}
-	flags.StringVar(&s.addr, "smtp", "127.0.0.1:7025", "address of the SMTP listener")
-	flags.StringVar(&s.to, "to", "support@skein.example", "recipient")
-	flags.IntVar(&s.connections, "connections", 4, "connections at once")
-	flags.DurationVar(&s.patience, "patience", 0, "how long to try a mail again while the server is away; 0 gives up at once")
+	flags.StringVar(&s.Addr, "smtp", "127.0.0.1:7025", "address of the SMTP listener")
+	flags.StringVar(&s.To, "to", "support@skein.example", "recipient")
+	flags.IntVar(&s.Connections, "connections", 4, "connections at once")
+	flags.DurationVar(&s.Patience, "patience", 0, "how long to try a mail again while the server is away; 0 gives up at once")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 1 {
-		return fmt.Errorf("name one folder or archive")
+		return errors.New("name one folder or archive")
 	}
-	mails, err := readMails(flags.Arg(0))
+	mails, err := mailload.Read(flags.Arg(0))
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, mails)
+	sent, err := s.Send(ctx, mails)
+	fmt.Println(sent)
+	return err
 }
 
-func runVerify(ctx context.Context, args []string) error {
+func verify(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("verify", flag.ExitOnError)
-	v := verifier{}
-	var kafka string
-	flags.StringVar(&v.grpc, "grpc", "127.0.0.1:7070", "address of the gRPC server")
-	flags.StringVar(&kafka, "kafka", "127.0.0.1:7092", "addresses of the log's brokers")
-	flags.StringVar(&v.token, "token", "", "API token")
-	flags.StringVar(&v.dump, "dump", "", "write every timeline that was read into this file, to be compared with another run's")
+	v := mailload.Verifier{}
+	flags.StringVar(&v.GRPC, "grpc", "127.0.0.1:7070", "address of the gRPC server")
+	kafka := flags.String("kafka", "127.0.0.1:7092", "addresses of the log's brokers, with commas between them")
+	flags.StringVar(&v.Token, "token", "", "API token")
+	dump := flags.String("dump", "", "write every timeline into this file, to be compared with another run's")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	v.kafka = strings.Split(kafka, ",")
-	return v.verify(ctx)
+	v.Kafka = strings.Split(*kafka, ",")
+	if *dump != "" {
+		f, err := os.Create(*dump)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w := bufio.NewWriter(f)
+		defer w.Flush()
+		v.Dump = w
+	}
+	report, err := v.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(report)
+	for _, wrong := range report.Wrong {
+		fmt.Fprintln(os.Stderr, wrong)
+	}
+	if len(report.Wrong) > 0 {
+		return fmt.Errorf("%d timelines do not hold what the log holds", len(report.Wrong))
+	}
+	return nil
 }

@@ -1,4 +1,5 @@
-package main
+// Package mailload sends many real mails through SMTP, and checks that each stands once where it belongs.
+package mailload
 
 import (
 	"archive/tar"
@@ -14,8 +15,8 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// readMails reads every file of a folder or tar.xz archive that looks like a mail: with a data folder, those in it.
-func readMails(path string) ([][]byte, error) {
+// Read reads every file of a folder or tar.xz archive that looks like a mail: with a data folder, those in it.
+func Read(path string) ([][]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
