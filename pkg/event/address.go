@@ -138,9 +138,9 @@ func normaliseNamespace(kind eventv1.EndpointKind, namespace string) (string, er
 }
 
 func isNamespaceRune(r rune) bool {
-	return r < utf8.RuneSelf && (isAlphanumeric(byte(r)) || strings.ContainsRune("._:/-", r))
+	return isAlphanumeric(r) || strings.ContainsRune("._:/-", r)
 }
 
-func isAlphanumeric(c byte) bool {
+func isAlphanumeric[C byte | rune](c C) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

@@ -2,7 +2,6 @@ package event
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -20,14 +19,14 @@ var ErrAddressForm = errors.New(`event: write an address as
 const phoneContext = ";phone-context="
 
 // ParseAddress reads an address as a person types it on a command line. It gives the address as typed; Normalise
-// accepts it. The error is ErrAddressForm or wraps what Normalise says.
+// accepts it. The error is ErrAddressForm or that of Normalise.
 func ParseAddress(s string) (*eventv1.Address, error) {
 	a := parseForm(strings.TrimSpace(s))
 	if a == nil {
 		return nil, ErrAddressForm
 	}
 	if _, err := Normalise(a); err != nil {
-		return nil, fmt.Errorf("%q: %w", s, err)
+		return nil, err
 	}
 	return a, nil
 }

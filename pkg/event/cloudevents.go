@@ -293,7 +293,7 @@ func (r *reader) number(name string) uint32 {
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
 	r.fail(name, err)
-	return uint32(n) //nolint:gosec // ParseUint was told the size
+	return uint32(n)
 }
 
 func (r *reader) bool(name string) bool {

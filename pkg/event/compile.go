@@ -196,11 +196,22 @@ func (c *Compiler) check(d *draft) error {
 	return nil
 }
 
-// sentence is what a rule of the proto says, without regular expressions.
+// sentence is what a rule of the proto says, in words for whoever wrote the submission.
 func sentence(v *protovalidate.Violation) string {
-	if v.Proto.GetRuleId() != "string.pattern" {
-		return v.Proto.GetMessage()
+	switch v.Proto.GetRuleId() {
+	case "string.min_len":
+		return "is missing"
+	case "enum.not_in":
+		return "is not stated"
+	case "enum.defined_only":
+		return "is none of the values that the contract defines"
+	case "string.pattern":
+		return patternInWords(v)
 	}
+	return v.Proto.GetMessage()
+}
+
+func patternInWords(v *protovalidate.Violation) string {
 	switch v.FieldDescriptor.Name() {
 	case "provider":
 		return "must begin with a lower-case letter or digit and go on with those and any of . _ -"

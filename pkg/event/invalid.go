@@ -29,12 +29,12 @@ func (e *InvalidError) Error() string {
 	var b strings.Builder
 	b.WriteString("event: invalid")
 	for i, v := range e.Violations {
-		switch {
-		case i == most:
+		switch i {
+		case 0:
+			b.WriteString(": ")
+		case most:
 			fmt.Fprintf(&b, "; and %d more", len(e.Violations)-most)
 			return b.String()
-		case i == 0:
-			b.WriteString(": ")
 		default:
 			b.WriteString("; ")
 		}

@@ -19,10 +19,10 @@ const (
 	spilledText        = 16 << 10
 )
 
-// Spill puts the place of a compiled event whose content is larger than MaxContent: ref is where the complete content,
-// c.Event.Content, stands in the blob store. What remains in the record is the parties and attachments (the first ones,
-// where they alone are large), the provider's ids, the stated time, the reference to the original, and of a message its
-// subject and the head of its text. The digest stays that of the complete content.
+// Spill cuts the content of a compiled event down to what a record may hold, where it is larger than MaxContent. Store
+// the complete content, c.Event.Content, in the blob store first: ref says where it stands. What remains is the parties
+// and attachments (the first ones, where they alone are large), the provider's ids, the stated time, the reference to the
+// original, and of a message its subject and the head of its text. The digest stays that of the complete content.
 func Spill(c *Compiled, ref *eventv1.Blob) error {
 	full := c.Content
 	head := &eventv1.Content{

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 const (
@@ -18,36 +19,45 @@ const (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), "."); err != nil {
 		fmt.Fprintln(os.Stderr, "eventtypes:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	data, err := os.ReadFile(registryPath)
+func run(ctx context.Context, root string) error {
+	code, docs, err := generate(ctx, root)
 	if err != nil {
 		return err
+	}
+	if err := write(filepath.Join(root, goPath), code); err != nil {
+		return err
+	}
+	return write(filepath.Join(root, docsPath), docs)
+}
+
+// generate gives the contents of goPath and docsPath.
+func generate(ctx context.Context, root string) (code, docs []byte, err error) {
+	data, err := os.ReadFile(filepath.Join(root, registryPath)) //nolint:gosec // a path of this program
+	if err != nil {
+		return nil, nil, err
 	}
 	groups, err := readRegistry(data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", registryPath, err)
+		return nil, nil, fmt.Errorf("%s: %w", registryPath, err)
 	}
-	content, err := readContent(ctx)
+	content, err := readContent(ctx, root)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := bind(groups, content); err != nil {
-		return fmt.Errorf("%s: %w", registryPath, err)
+		return nil, nil, fmt.Errorf("%s: %w", registryPath, err)
 	}
-	code, err := goSource(groups)
+	code, err = goSource(groups)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := write(goPath, code); err != nil {
-		return err
-	}
-	return write(docsPath, markdown(groups))
+	return code, markdown(groups), nil
 }
 
 // write leaves a file alone that holds the data already, so that nothing is built anew for it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
@@ -58,10 +59,10 @@ func readRegistry(data []byte) ([]group, error) {
 }
 
 // readContent compiles the protos, comments included, and gives the message skein.event.v1.Content.
-func readContent(ctx context.Context) (protoreflect.MessageDescriptor, error) {
+func readContent(ctx context.Context, root string) (protoreflect.MessageDescriptor, error) {
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-			ImportPaths: []string{"proto", "proto/third_party/protovalidate"},
+			ImportPaths: []string{filepath.Join(root, "proto"), filepath.Join(root, "proto/third_party/protovalidate")},
 		}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
