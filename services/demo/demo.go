@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
+	"strings"
 	"time"
 
+	"github.com/emersion/go-message"
 	"github.com/emersion/go-message/mail"
 	"github.com/emersion/go-smtp"
 )
@@ -55,6 +56,7 @@ func (m Mail) Send(ctx context.Context, addr string) error {
 	return nil
 }
 
+// compose gives the same bytes at every call: a boundary that changed would make another mail.
 func (s scene) compose() ([]byte, error) {
 	var h mail.Header
 	h.SetDate(s.at)
@@ -66,19 +68,24 @@ func (s scene) compose() ([]byte, error) {
 		h.SetMsgIDList("In-Reply-To", s.after[len(s.after)-1:])
 		h.SetMsgIDList("References", s.after)
 	}
+	h.SetContentType("multipart/mixed", map[string]string{"boundary": strings.ReplaceAll(s.id, "@", ".")})
 	var b bytes.Buffer
-	w, err := mail.CreateWriter(&b, h)
+	w, err := message.CreateWriter(&b, h.Header)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.writeText(w); err != nil {
+	var text message.Header
+	text.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
+	text.Set("Content-Transfer-Encoding", "quoted-printable")
+	if err := writePart(w, text, []byte(s.text)); err != nil {
 		return nil, err
 	}
 	if s.fileName != "" {
-		var ah mail.AttachmentHeader
-		ah.SetFilename(s.fileName)
-		ah.SetContentType(s.fileType, nil)
-		if err := write(w.CreateAttachment(ah))(s.file); err != nil {
+		var file message.Header
+		file.SetContentType(s.fileType, nil)
+		file.SetContentDisposition("attachment", map[string]string{"filename": s.fileName})
+		file.Set("Content-Transfer-Encoding", "base64")
+		if err := writePart(w, file, s.file); err != nil {
 			return nil, err
 		}
 	}
@@ -88,22 +95,15 @@ func (s scene) compose() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (s scene) writeText(w *mail.Writer) error {
-	var h mail.InlineHeader
-	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	return write(w.CreateSingleInline(h))([]byte(s.text))
-}
-
-func write(w io.WriteCloser, err error) func([]byte) error {
-	return func(b []byte) error {
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		return w.Close()
+func writePart(w *message.Writer, h message.Header, data []byte) error {
+	part, err := w.CreatePart(h)
+	if err != nil {
+		return err
 	}
+	if _, err := part.Write(data); err != nil {
+		return err
+	}
+	return part.Close()
 }
 
 func at(day, hour, minute int) time.Time {

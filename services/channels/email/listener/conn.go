@@ -32,6 +32,7 @@ func (a *acceptor) Accept() (net.Conn, error) {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
 	a.l.conns[c] = struct{}{}
+	a.l.sessions.Add(1)
 	return c, nil
 }
 
@@ -72,7 +73,10 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.l.mu.Lock()
-	delete(c.l.conns, c)
+	if _, open := c.l.conns[c]; open {
+		delete(c.l.conns, c)
+		c.l.sessions.Done()
+	}
 	c.l.mu.Unlock()
 	return c.Conn.Close() //nolint:wrapcheck // the server looks at its type
 }

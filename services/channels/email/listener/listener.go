@@ -92,6 +92,7 @@ type Listener struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	stopping bool
+	sessions sync.WaitGroup // one for each of conns
 }
 
 var _ channel.Channel = (*Listener)(nil)
@@ -248,25 +249,23 @@ func (l *Listener) Run(ctx context.Context) error {
 	l.log.Info("listening", "addr", l.socket.Addr().String(), "inboxes", len(l.cfg.Inboxes))
 	select {
 	case err := <-served:
-		_ = l.server.Close() // what serving failed with says more
+		l.closeConns()
 		return fmt.Errorf("email/listener: serve %s on %s: %w", l.cfg.Protocol, l.cfg.Addr, err)
 	case <-ctx.Done():
 	}
+	_ = accept.Close() // closing a port fails only where it is closed
+	<-served
 	l.stop()
-	_ = accept.Close() // the server closes only what it already serves; what fails here fails there, too
-	grace, done := context.WithTimeout(work, l.cfg.StopTimeout)
-	defer done()
-	err := l.server.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
+	ended := make(chan struct{})
+	go func() { l.sessions.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(l.cfg.StopTimeout):
 		l.log.Warn("mails were still under way when the listener had to stop: their senders will try again")
 		cancel()
 		l.closeConns()
-		err = l.server.Shutdown(context.WithoutCancel(ctx))
+		<-ended
 	}
-	if err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("email/listener: stop: %w", err)
-	}
-	<-served
 	return nil
 }
 
