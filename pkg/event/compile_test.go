@@ -269,6 +269,32 @@ func TestPartiesOfOneEndpointAndSideBecomeOne(t *testing.T) {
 	}
 }
 
+func TestATelephoneNumberReadsTheSameHoweverManyWereSeenSince(t *testing.T) {
+	c := compiler(t)
+	ids := fixedKeyring(t).Tenant("acme")
+	for _, region := range []string{"DE", "US", "DE"} {
+		s := with(func(s *eventv1.Submission) {
+			s.Parties = nil
+			for i := range 2000 {
+				s.Parties = append(s.Parties, someone(phone, fmt.Sprintf("212 736 %d", 5000+i), to, customer))
+				s.Parties[i].Address.Region = region
+			}
+		})
+		for round := range 3 {
+			got, err := c.Compile("acme", s, received)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range got.Event.GetParties() {
+				e, err := event.Normalise(s.Parties[i].Address)
+				if err != nil || p.GetEndpointId() != ids.Endpoint(e).String() || got.Content.GetParties()[i].GetAddress() != e.Value {
+					t.Fatalf("round %d: %v reads %v, %v", round, s.Parties[i].Address, got.Content.GetParties()[i], err)
+				}
+			}
+		}
+	}
+}
+
 func TestTheEnvelopeShowsSixteenPartiesAndTheContentAll(t *testing.T) {
 	got := compile(t, with(func(s *eventv1.Submission) {
 		s.Parties = nil
