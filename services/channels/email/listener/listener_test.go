@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -414,27 +415,21 @@ func TestAMailThatIsTooLongIsRefusedAndTheConnectionLives(t *testing.T) {
 func TestMailsBeyondTheMemoryAreAskedToComeLater(t *testing.T) {
 	cfg := config(listener.SMTP)
 	cfg.MaxMessageBytes, cfg.MaxMemory = 1<<20, 1<<20+1
-	l := start(t, cfg, nil)
-	first := dial(t, l.addr, "EHLO me")
+	held := slow{once: &sync.Once{}, begun: make(chan struct{}), goOn: make(chan struct{})}
+	l := start(t, cfg, func(h channel.Host) channel.Host { held.Host = h; return held })
+	first, second := dial(t, l.addr, "EHLO me"), dial(t, l.addr, "EHLO me")
 	first.envelope("help@acme.example")
-	first.say("DATA", 354)
-	fmt.Fprintf(first.W, "%s%s", mail, strings.Repeat("half a mail\r\n", 70_000))
-	first.W.Flush()
-	second := dial(t, l.addr, "EHLO me")
-	for { // until the first has taken the room
-		second.envelope("help@acme.example")
-		second.data(mail)
-		code, answer, _ := second.ReadResponse(0)
-		if code == 452 {
-			if !strings.HasPrefix(answer, "4.3.1 ") {
-				t.Errorf("answer %q", answer)
-			}
-			break
-		}
-	}
-	first.say(".", 250)
+	first.data(mail + strings.Repeat("a long mail\r\n", 70_000))
+	<-held.begun // it holds all the room
 	second.envelope("help@acme.example")
 	second.data(mail)
+	if answer := second.expect(452); !strings.HasPrefix(answer, "4.3.1 ") {
+		t.Errorf("answer %q", answer)
+	}
+	close(held.goOn)
+	first.expect(250)
+	second.envelope("help@acme.example")
+	second.data("From: jo@example.com\r\n\r\n")
 	second.expect(250)
 }
 
@@ -492,11 +487,12 @@ func TestAWrongConfigurationIsNamedWhole(t *testing.T) {
 // slow lets a test hold a mail under way.
 type slow struct {
 	channel.Host
+	once        *sync.Once
 	begun, goOn chan struct{}
 }
 
 func (s slow) Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error) {
-	close(s.begun)
+	s.once.Do(func() { close(s.begun) })
 	select {
 	case <-s.goOn:
 	case <-ctx.Done():
@@ -506,7 +502,7 @@ func (s slow) Submit(ctx context.Context, tenant string, submissions ...*eventv1
 }
 
 func TestStoppingFinishesTheMailUnderWayAndSendsIdleClientsAway(t *testing.T) {
-	held := slow{begun: make(chan struct{}), goOn: make(chan struct{})}
+	held := slow{once: &sync.Once{}, begun: make(chan struct{}), goOn: make(chan struct{})}
 	cfg := config(listener.SMTP)
 	cfg.StopTimeout = time.Minute
 	l := start(t, cfg, func(h channel.Host) channel.Host { held.Host = h; return held })
@@ -529,7 +525,7 @@ func TestStoppingFinishesTheMailUnderWayAndSendsIdleClientsAway(t *testing.T) {
 }
 
 func TestStoppingDoesNotWaitForEver(t *testing.T) {
-	held := slow{begun: make(chan struct{}), goOn: make(chan struct{})}
+	held := slow{once: &sync.Once{}, begun: make(chan struct{}), goOn: make(chan struct{})}
 	cfg := config(listener.SMTP)
 	cfg.StopTimeout = time.Millisecond
 	l := start(t, cfg, func(h channel.Host) channel.Host { held.Host = h; return held })
