@@ -104,10 +104,10 @@ type Log interface {
 
 // Reader reads one partition in order. Not for concurrent use.
 type Reader interface {
-	// Read waits for at least one record, then returns what is at hand, max at most. The records are the caller's.
+	// Read waits for at least one record, then returns what is at hand, limit at most. The records are the caller's.
 	// It returns the context's error when that ends first; reading can go on afterwards. After another error, close the
 	// reader and open a new one.
-	Read(ctx context.Context, max int) ([]Record, error)
+	Read(ctx context.Context, limit int) ([]Record, error)
 	// Close ends reading. A second call does nothing.
 	Close() error
 }

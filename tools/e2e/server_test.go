@@ -31,7 +31,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "skein")
-	build := exec.Command("go", "build", "-o", binary, "./services/cmd/skein")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./services/cmd/skein")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build skein: %v\n%s", err, out)

@@ -14,7 +14,7 @@ import (
 
 // lock takes the directory for this process. The kernel frees it when the process ends, however it ends.
 func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the directory is configured
 	if err != nil {
 		return nil, fmt.Errorf("embedded: lock the log's directory: %w", err)
 	}
@@ -40,10 +40,10 @@ func free(dir string) (int64, error) {
 // flush waits until every file below a directory is on the disk.
 func flush(dir string) error {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !(d.IsDir() || d.Type().IsRegular()) {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
 			return err
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(path) //nolint:gosec // below the directory that is configured
 		if err != nil {
 			return err
 		}

@@ -59,11 +59,11 @@ func (s *space) intercept(kind kmsg.Key, installed *atomic.Bool) {
 	if installed.Swap(true) {
 		return
 	}
-	s.cluster.ControlKey(kind.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the broker's signature
+	s.cluster.ControlKey(kind.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		if !s.full.Load() {
 			s.cluster.DropControl()
 			installed.Store(false)
-			return nil, nil, false
+			return nil, nil, false //nolint:nilnil // the broker handles it
 		}
 		s.cluster.KeepControl()
 		return refuse(req, fmt.Sprintf("the disk of %s is nearly full", s.cfg.Dir)), nil, true
@@ -73,10 +73,11 @@ func (s *space) intercept(kind kmsg.Key, installed *atomic.Bool) {
 // refuse answers a request to produce or to create topics with a storage error for each of its parts.
 func refuse(req kmsg.Request, why string) kmsg.Response {
 	code := kerr.KafkaStorageError.Code
-	resp := req.ResponseKind()
-	switch resp := resp.(type) {
-	case *kmsg.ProduceResponse:
-		for _, t := range req.(*kmsg.ProduceRequest).Topics { //nolint:errcheck,forcetypeassert // the kind of its response
+	switch req := req.(type) {
+	case *kmsg.ProduceRequest:
+		resp := kmsg.NewPtrProduceResponse()
+		resp.Version = req.Version
+		for _, t := range req.Topics {
 			topic := kmsg.NewProduceResponseTopic()
 			topic.Topic, topic.TopicID = t.Topic, t.TopicID
 			for _, p := range t.Partitions {
@@ -86,12 +87,16 @@ func refuse(req kmsg.Request, why string) kmsg.Response {
 			}
 			resp.Topics = append(resp.Topics, topic)
 		}
-	case *kmsg.CreateTopicsResponse:
-		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics { //nolint:errcheck,forcetypeassert // the kind of its response
+		return resp
+	case *kmsg.CreateTopicsRequest:
+		resp := kmsg.NewPtrCreateTopicsResponse()
+		resp.Version = req.Version
+		for _, t := range req.Topics {
 			topic := kmsg.NewCreateTopicsResponseTopic()
 			topic.Topic, topic.ErrorCode, topic.ErrorMessage = t.Topic, code, &why
 			resp.Topics = append(resp.Topics, topic)
 		}
+		return resp
 	}
-	return resp
+	return req.ResponseKind()
 }

@@ -118,8 +118,8 @@ func (b *batch) seal() []byte {
 	be.PutUint32(e[atLeaderEpoch:], ^uint32(0)) // not known
 	e[atMagic] = 2
 	be.PutUint32(e[atLastOffsetDelta:], u32(count-1))
-	be.PutUint64(e[atFirstTime:], uint64(b.begun.UnixMilli())) //nolint:gosec // a time since 1970
-	be.PutUint64(e[atLastTime:], uint64(b.last))               //nolint:gosec // a time since 1970
+	be.PutUint64(e[atFirstTime:], uint64(b.begun.UnixMilli()))
+	be.PutUint64(e[atLastTime:], uint64(b.last)) //nolint:gosec // a time since 1970
 	for i := atProducer; i < atCount; i++ {
 		e[i] = 0xff
 	}

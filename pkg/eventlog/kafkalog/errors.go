@@ -22,36 +22,53 @@ const (
 	lastPause  = time.Second
 )
 
-// classify says which of the contract's errors an error of the driver is, and whether trying again may help.
-func classify(err error) (kind error, again bool) {
+// classify says whether trying again may help against an error of the driver, and which of the contract's errors it is.
+func classify(err error) (again bool, kind error) {
 	var code kafka.Error
 	if errors.As(err, &code) {
 		switch code {
 		case kafka.OffsetOutOfRange:
-			return eventlog.ErrOffsetOutOfRange, false
+			return false, eventlog.ErrOffsetOutOfRange
 		case kafka.MessageSizeTooLarge, kafka.RecordListTooLarge:
-			return eventlog.ErrTooLarge, false
+			return false, eventlog.ErrTooLarge
 		case kafka.UnknownTopicOrPartition, kafka.UnknownTopicID:
-			return eventlog.ErrUnknownTopic, true
+			return true, eventlog.ErrUnknownTopic
 		case kafka.InvalidTopic:
-			return eventlog.ErrUnknownTopic, false
+			return false, eventlog.ErrUnknownTopic
 		case kafka.Unknown, kafka.BrokerNotAvailable:
-			return eventlog.ErrUnavailable, true
+			return true, eventlog.ErrUnavailable
+		default:
+			return code.Temporary(), eventlog.ErrUnavailable
 		}
-		return eventlog.ErrUnavailable, code.Temporary()
 	}
 	if errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition) {
-		return eventlog.ErrUnknownTopic, true
+		return true, eventlog.ErrUnknownTopic
 	}
-	return eventlog.ErrUnavailable, true // the network: refused, reset, timed out, cut off
+	return true, eventlog.ErrUnavailable // the network: refused, reset, timed out, cut off
 }
 
-// retry calls fn until it succeeds, fails for good or would be tried again after the deadline; each failure renews the
-// connections, because a pool keeps those that died with their broker and an old layout of the cluster. The error is one
-// of the contract's, or the context's.
+// stale says whether an error may come from a connection that died with its broker, or from an old layout of the cluster.
+// A pool keeps the one until it is used again, and the other for seconds.
+func stale(err error) bool {
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return true
+	}
+	switch code {
+	case kafka.NotLeaderForPartition, kafka.LeaderNotAvailable, kafka.FencedLeaderEpoch, kafka.NotController,
+		kafka.BrokerNotAvailable, kafka.UnknownTopicOrPartition, kafka.UnknownTopicID:
+		return true
+	default:
+		return false
+	}
+}
+
+// retry calls fn until it succeeds, fails for good or would be tried again after the deadline. The error is one of the
+// contract's, or the context's.
 func (l *Log) retry(ctx context.Context, what string, deadline time.Time, fn func(context.Context, *kafka.Client) error) error {
 	limited, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	var before error
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		client := l.client.Load()
 		err := fn(limited, client)
@@ -61,15 +78,21 @@ func (l *Log) retry(ctx context.Context, what string, deadline time.Time, fn fun
 		if ctx.Err() != nil {
 			return fmt.Errorf("kafkalog: %s: %w", what, ctx.Err())
 		}
+		if limited.Err() != nil && before != nil {
+			err = before // tells more than that the time is over
+		}
 		err = l.reason(limited, client, err)
-		kind, again := classify(err)
+		again, kind := classify(err)
 		if !again || time.Until(deadline) < pause {
 			return fmt.Errorf("kafkalog: %s: %w: %v", what, kind, err) //nolint:errorlint // the driver's errors stay here
 		}
-		l.renew(client)
-		if pause == firstPause {
+		if stale(err) {
+			l.renew(client)
+		}
+		if before == nil {
 			l.cfg.Logger.WarnContext(ctx, "the log does not answer, trying again", "call", what, "error", err, "until", deadline)
 		}
+		before = err
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

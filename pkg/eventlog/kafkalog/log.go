@@ -159,7 +159,7 @@ func (l *Log) learn(topic string, n int) ([]*partition, error) {
 	if _, known := l.topics[topic]; !known {
 		partitions := make([]*partition, n)
 		for i := range partitions {
-			partitions[i] = newPartition(l, topic, int32(i)) //nolint:gosec // partitions are numbered by int32
+			partitions[i] = newPartition(l, topic, int32(i))
 		}
 		l.topics[topic] = partitions
 	}

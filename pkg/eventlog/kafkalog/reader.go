@@ -47,7 +47,8 @@ type reader struct {
 	log       *Log
 	topic     string
 	partition int32
-	next      int64 // used by the goroutine only
+	next      int64 // this and usual are used by the goroutine only
+	usual     int   // how many records the last answer gave
 
 	fetched chan []eventlog.Record // closed at the end
 	failed  error                  // why it was closed, set before
@@ -146,7 +147,7 @@ func (r *reader) fetch(ctx context.Context) (records []eventlog.Record, err erro
 			if next == r.next && res.HighWatermark > next {
 				return errNoProgress
 			}
-			records, r.next = found, next
+			records, r.next, r.usual = found, next, len(found)
 			return nil
 		})
 	}
@@ -156,7 +157,7 @@ func (r *reader) fetch(ctx context.Context) (records []eventlog.Record, err erro
 // decode takes the records of an answer from the next offset on, and says which offset is next then. An answer begins
 // with a whole batch, which may begin before that offset.
 func (r *reader) decode(answer kafka.RecordReader) (records []eventlog.Record, next int64, err error) {
-	next = r.next
+	next, records = r.next, make([]eventlog.Record, 0, r.usual)
 	batches := []protocol.RecordReader{answer}
 	if stream, ok := answer.(*protocol.RecordStream); ok {
 		batches = stream.Records

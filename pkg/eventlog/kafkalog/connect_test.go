@@ -1,0 +1,72 @@
+package kafkalog_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+)
+
+func TestOpenNamesBrokersThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	c := fake(t)
+	addr := c.ListenAddrs()[0]
+	c.Close()
+	_, err := kafkalog.Open(background(t), kafkalog.Config{Brokers: []string{addr}, Timeout: time.Second})
+	if !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("%v, want ErrUnavailable with %s and the reason", err, addr)
+	}
+}
+
+func TestOpenRefusesAConfigurationThatCannotWork(t *testing.T) {
+	for _, cfg := range []kafkalog.Config{
+		{},
+		{Brokers: []string{"127.0.0.1:1"}, SASL: &kafkalog.SASL{Mechanism: "GSSAPI"}},
+	} {
+		if _, err := kafkalog.Open(background(t), cfg); err == nil || errors.Is(err, eventlog.ErrUnavailable) {
+			t.Errorf("%+v gave %v", cfg, err)
+		}
+	}
+}
+
+func TestAuthenticationAndEncryption(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
+	defer server.Close()
+	c := fake(t, kfake.EnableSASL(), kfake.TLS(&tls.Config{Certificates: server.TLS.Certificates}),
+		kfake.Superuser("PLAIN", "plain", "p"), kfake.Superuser("SCRAM-SHA-256", "s256", "q"), kfake.Superuser("SCRAM-SHA-512", "s512", "r"))
+	authorities := x509.NewCertPool()
+	authorities.AddCert(server.Certificate())
+	trust := &tls.Config{RootCAs: authorities}
+	for _, test := range []struct {
+		sasl    kafkalog.SASL
+		refused bool
+	}{
+		{sasl: kafkalog.SASL{Mechanism: "PLAIN", Username: "plain", Password: "p"}},
+		{sasl: kafkalog.SASL{Mechanism: "SCRAM-SHA-256", Username: "s256", Password: "q"}},
+		{sasl: kafkalog.SASL{Mechanism: "SCRAM-SHA-512", Username: "s512", Password: "r"}},
+		{sasl: kafkalog.SASL{Mechanism: "PLAIN", Username: "plain", Password: "wrong"}, refused: true},
+		{sasl: kafkalog.SASL{Mechanism: "SCRAM-SHA-256", Username: "s256", Password: "wrong"}, refused: true},
+	} {
+		log, err := kafkalog.Open(background(t), kafkalog.Config{Brokers: c.ListenAddrs(), TLS: trust, SASL: &test.sasl, Timeout: time.Second})
+		if test.refused {
+			if !errors.Is(err, eventlog.ErrUnavailable) {
+				t.Errorf("%+v: %v, want ErrUnavailable", test.sasl, err)
+			}
+			continue
+		}
+		must(t, err)
+		must(t, log.EnsureTopics(background(t), eventlog.Topic{Name: "topic", Partitions: 1}))
+		_, err = eventlog.AppendAll(background(t), log, empty("topic", 1))
+		must(t, err)
+		must(t, log.Close())
+	}
+}
