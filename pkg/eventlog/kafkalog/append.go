@@ -52,7 +52,9 @@ func (l *Log) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// partition collects messages into batches, and sends one batch after the other.
+// partition collects messages into batches, and sends one batch after the other. The driver's Writer does so, too, but it
+// counts its tries instead of the time, so that Close may wait for minutes, makes room for the greatest number of messages
+// in each batch, and takes several times as long for a message (see the benchmarks).
 type partition struct {
 	log    *Log
 	topic  string

@@ -1,0 +1,141 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/skein-cx/skein/services/app"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "skein.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheDefaultsWorkForEveryRole(t *testing.T) {
+	c, err := app.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := c.Verify(app.RoleNames()); len(problems) != 0 {
+		t.Errorf("problems: %v", problems)
+	}
+	if c.Stop != 30*time.Second || len(c.Inboxes) != 1 || c.Inboxes[0].Addresses[0] != "support@skein.example" {
+		t.Errorf("defaults were lost on loading: %+v", c)
+	}
+}
+
+func TestFlagsGoOverEnvironmentOverFileOverDefaults(t *testing.T) {
+	path := write(t, "grpc: {addr: '127.0.0.1:1'}\nhttp: {addr: '127.0.0.1:1'}\ndata: from-file\nstop_timeout: 5s\nlog: {kafka: [a:1, b:2]}\n"+
+		"inboxes: [{id: sales, tenant: acme, channel: email, addresses: [sales@acme.example]}]\n")
+	t.Setenv("SKEIN_HTTP_ADDR", "127.0.0.1:2")
+	t.Setenv("SKEIN_DATA", "from-environment")
+	t.Setenv("SKEIN_LIMITS_EVENTS_PER_SECOND", "12.5")
+	t.Setenv("SKEIN_TOKEN", "of a client command")
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.String("data", "default of the flag", "")
+	flags.String("http", "default of the flag", "")
+	for flag, key := range map[string]string{"data": "data", "http": "http.addr"} {
+		if err := app.BindFlag(flags, flag, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := flags.Parse([]string{"--data", "from-flag"}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := app.Load(path, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != "from-flag" || c.HTTP.Addr != "127.0.0.1:2" || c.GRPC.Addr != "127.0.0.1:1" || c.Stop != 5*time.Second ||
+		c.Limits.EventsPerSecond != 12.5 || len(c.Log.Kafka) != 2 || c.Inboxes[0].ID != "sales" || c.Log.Partitions != 8 {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestWhatTheFileHoldsTooMuchOrInAWrongFormIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"grpc: {adr: x}":            "adr",
+		"stop_timeout: soon":        "stop_timeout",
+		"log: {partitions: many}":   "partitions",
+		"data: [":                   "skein.yaml",
+		"inboxes: [{adresses: []}]": "adresses",
+	} {
+		if _, err := app.Load(write(t, text), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := app.Load("/nowhere/skein.yaml", nil); err == nil || !strings.Contains(err.Error(), "/nowhere/skein.yaml") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
+	for field, change := range map[string]func(*app.Config){
+		"tenant":                  func(c *app.Config) { c.Tenant = "Acme Inc." },
+		"data":                    func(c *app.Config) { c.Data = "" },
+		"log.partitions":          func(c *app.Config) { c.Log.Partitions = 0 },
+		"log.kafka[1]":            func(c *app.Config) { c.Log.Kafka = []string{"a:1", "b"} },
+		"log.addr":                func(c *app.Config) { c.Log.Addr = "0.0.0.0:7092" },
+		"store.cache_bytes":       func(c *app.Config) { c.Store.CacheBytes = 1 },
+		"grpc.addr":               func(c *app.Config) { c.GRPC.Addr = ":7070" },
+		"http.addr":               func(c *app.Config) { c.HTTP.Addr = "7080" },
+		"auth.tokens":             func(c *app.Config) { c.Auth.Tokens = []app.TokenConfig{{Name: "x", Tenant: "acme", SHA256: "clear"}} },
+		"auth.tokens[0].tenant":   func(c *app.Config) { c.Auth.Tokens = []app.TokenConfig{{Name: "x", SHA256: strings.Repeat("0", 64)}} },
+		"limits.burst":            func(c *app.Config) { c.Limits = app.LimitConfig{EventsPerSecond: 1, Burst: 10} },
+		"email.smtp":              func(c *app.Config) { c.Email.SMTP = "25" },
+		"email.tls_cert":          func(c *app.Config) { c.Email.TLSCert = "cert.pem" },
+		"inboxes[1].id":           func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
+		"inboxes[1].addresses[0]": func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
+		"inboxes[0].channel":      func(c *app.Config) { c.Inboxes[0].Channel = "fax" },
+		"logging.level":           func(c *app.Config) { c.Logging.Level = "loud" },
+		"stop_timeout":            func(c *app.Config) { c.Stop = 0 },
+	} {
+		c := app.Default()
+		change(&c)
+		found := false
+		for _, p := range c.Verify(app.RoleNames()) {
+			found = found || p.Field == field && p.Reason != ""
+		}
+		if !found {
+			t.Errorf("%s is not named in %v", field, c.Verify(app.RoleNames()))
+		}
+	}
+}
+
+func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
+	c := app.Default()
+	for _, apart := range []string{"timeline", "projector"} {
+		if problems := c.Verify([]string{apart}); len(problems) != 1 || !strings.Contains(problems[0].Reason, "one process") {
+			t.Errorf("%s alone: %v", apart, problems)
+		}
+	}
+	for _, together := range [][]string{{"timeline", "projector"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
+		if problems := c.Verify(together); len(problems) != 0 {
+			t.Errorf("%v: %v", together, problems)
+		}
+	}
+}
+
+func TestAWorldWideServerNeedsTokens(t *testing.T) {
+	c := app.Default()
+	c.GRPC.Addr = "0.0.0.0:7070"
+	c.Auth.Tokens = []app.TokenConfig{{Name: "desk", Tenant: "acme", SHA256: strings.Repeat("0", 64)}}
+	if problems := c.Verify(app.RoleNames()); len(problems) != 0 {
+		t.Errorf("with tokens: %v", problems)
+	}
+	for _, s := range c.Settings() {
+		if strings.Contains(s.Value, strings.Repeat("0", 64)) {
+			t.Errorf("%s shows a token's hash", s.Key)
+		}
+	}
+}
