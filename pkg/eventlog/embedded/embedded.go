@@ -1,7 +1,7 @@
 // Package embedded runs a Kafka broker inside the process: franz-go's kfake over a directory. It is for development,
-// demonstration and small use on a single machine. It keeps its data over restarts and kill -9, keeps every record for
-// ever whatever a topic's retention says, and reads the whole log when it starts. It is never a cluster, and has no
-// authentication: listen on loopback.
+// demonstration and small use on a single machine. It keeps its data over restarts and kill -9, and keeps every record for
+// ever, whatever a topic's retention says. It reads the whole log when it starts, and takes as much memory for it. It is
+// never a cluster, and has no authentication: listen on loopback.
 package embedded
 
 import (
