@@ -1,6 +1,7 @@
 package kafkalog
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -92,8 +93,9 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 	return nil, fmt.Errorf("kafkalog: SASL mechanism %q: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are known", s.Mechanism)
 }
 
-// dialer gives new connection pools; each learns the cluster's layout anew. Without topics it learns all of them.
-func (c Config) dialer() (func(topics ...string) *kafka.Client, error) {
+// dialer gives new connection pools, which end with life; each learns the cluster's layout anew. Without topics it learns
+// all of them.
+func (c Config) dialer(life context.Context) (func(topics ...string) *kafka.Client, error) {
 	mechanism, err := c.SASL.mechanism()
 	if err != nil {
 		return nil, err
@@ -103,7 +105,7 @@ func (c Config) dialer() (func(topics ...string) *kafka.Client, error) {
 			Addr:    kafka.TCP(c.Brokers...),
 			Timeout: requestTimeout,
 			Transport: &kafka.Transport{
-				ClientID: c.ClientID, TLS: c.TLS, SASL: mechanism, MetadataTopics: topics,
+				ClientID: c.ClientID, TLS: c.TLS, SASL: mechanism, MetadataTopics: topics, Context: life,
 			},
 		}
 	}, nil

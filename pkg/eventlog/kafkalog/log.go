@@ -35,7 +35,7 @@ type Log struct {
 	topics map[string][]*partition
 
 	writers sync.WaitGroup
-	readers context.Context // ends when Close ends
+	life    context.Context // of readers and connections; ends when Close ends
 	stop    context.CancelFunc
 }
 
@@ -47,16 +47,13 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial, err := cfg.dialer()
-	if err != nil {
+	l := &Log{cfg: cfg, inFlight: semaphore.NewWeighted(cfg.MaxInFlightBytes), topics: make(map[string][]*partition)}
+	l.closing, l.close = context.WithCancel(context.Background())
+	l.life, l.stop = context.WithCancel(context.Background())
+	if l.dial, err = cfg.dialer(l.life); err != nil {
 		return nil, err
 	}
-	l := &Log{
-		cfg: cfg, dial: dial, inFlight: semaphore.NewWeighted(cfg.MaxInFlightBytes), topics: make(map[string][]*partition),
-	}
-	l.closing, l.close = context.WithCancel(context.Background())
-	l.readers, l.stop = context.WithCancel(context.Background())
-	l.client.Store(dial())
+	l.client.Store(l.dial())
 	err = l.retry(ctx, fmt.Sprintf("connect to %v", cfg.Brokers), l.soon(), func(ctx context.Context, client *kafka.Client) error {
 		_, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 		return err

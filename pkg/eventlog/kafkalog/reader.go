@@ -33,7 +33,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 		return nil, fmt.Errorf("kafkalog: open %s/%d at %d: %w: it holds %d to %d",
 			topic, partition, offset, eventlog.ErrOffsetOutOfRange, first, next-1)
 	}
-	fetching, cancel := context.WithCancel(l.readers)
+	fetching, cancel := context.WithCancel(l.life)
 	r := &reader{
 		log: l, topic: topic, partition: partition, next: offset, fetched: make(chan []eventlog.Record, 1), cancel: cancel,
 	}
