@@ -35,7 +35,7 @@ func (p *parser) bounce() {
 		if recipient == "" {
 			continue
 		}
-		p.mail.FailedRecipients = append(p.mail.FailedRecipients, recipient)
+		p.mail.Reported = append(p.mail.Reported, recipient)
 		if chosen == nil || chosen.GetAction() != "failed" && action(group) == "failed" {
 			_, diagnostic, found := strings.Cut(group.Get("Diagnostic-Code"), ";")
 			if !found {
@@ -52,7 +52,7 @@ func (p *parser) bounce() {
 		p.note("a delivery report that names no recipient")
 		chosen = &eventv1.Bounce{}
 	}
-	if n := len(p.mail.FailedRecipients); n > 1 {
+	if n := len(p.mail.Reported); n > 1 {
 		p.note("a delivery report about " + itoa(n) + " recipients: its status is that of " + chosen.GetRecipient())
 	}
 	chosen.MessageId = ownID(p.returned.Get("Message-Id"))

@@ -60,10 +60,10 @@ type Mail struct {
 	Language string
 	// AutoReply is set where a machine wrote in answer; Bulk where many got it.
 	AutoReply, Bulk bool
-	// Bounce is the report of a delivery (RFC 3464); nil where the mail is none. FailedRecipients are all that it names.
-	Bounce           *eventv1.Bounce
-	FailedRecipients []string
-	Attachments      []Attachment
+	// Bounce is the report of a delivery (RFC 3464); nil where the mail is none. Reported are the recipients that it names.
+	Bounce      *eventv1.Bounce
+	Reported    []string
+	Attachments []Attachment
 	// Defects tell in words what was wrong, and mended or left out.
 	Defects []string
 }
@@ -134,7 +134,7 @@ func Parse(raw []byte) *Mail {
 	if len(content.html) > maxText {
 		p.note("HTML above 1 MiB: it is only in the original")
 	} else {
-		m.HTML = content.html
+		m.HTML = strings.ReplaceAll(content.html, "\x00", "")
 	}
 	p.bounce()
 	return m

@@ -183,5 +183,5 @@ func joinLines(a, b string) string {
 	if strings.TrimSpace(b) == "" {
 		return a
 	}
-	return strings.TrimRight(a, "\n") + "\n\n" + b
+	return strings.TrimRight(a, "\n") + "\n\n" + strings.TrimLeft(b, "\n")
 }

@@ -54,9 +54,12 @@ func SplitQuote(text string) (fresh, quoted string) {
 	}
 	var kept, old []string
 	for i, line := range lines {
-		if isQuoted[i] {
+		switch {
+		case isQuoted[i]:
 			old = append(old, line)
-		} else {
+		case i > 0 && isQuoted[i-1] && strings.TrimSpace(line) == "" && len(kept) > 0 && strings.TrimSpace(kept[len(kept)-1]) == "":
+			// one empty line instead of those before and behind what was taken out
+		default:
 			kept = append(kept, line)
 		}
 	}

@@ -96,7 +96,7 @@ func (m *Mail) parties(own *Routes[struct{}]) (parties []*eventv1.SubmittedParty
 		}
 	}
 	add(eventv1.PartyRole_PARTY_ROLE_SENDER, m.From)
-	for _, recipient := range m.FailedRecipients {
+	for _, recipient := range m.Reported {
 		add(eventv1.PartyRole_PARTY_ROLE_RECIPIENT, []Address{{Mailbox: recipient}})
 	}
 	add(eventv1.PartyRole_PARTY_ROLE_TO, m.To)

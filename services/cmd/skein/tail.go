@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/app"
 )
 
@@ -122,6 +125,9 @@ func (t *tail) partition(ctx context.Context, partition int32, lines chan<- stri
 }
 
 func (t *tail) line(r eventlog.Record) string {
+	if r.Topic == event.TopicDead {
+		return t.dead(r)
+	}
 	e, err := event.Decode(r.Value)
 	if err != nil {
 		return fmt.Sprintf("%d/%-7d %s  %d bytes that are no event: %v", r.Partition, r.Offset, r.Time.Format(time.RFC3339), len(r.Value), err)
@@ -134,4 +140,18 @@ func (t *tail) line(r eventlog.Record) string {
 	}
 	return fmt.Sprintf("%d/%-7d %s  %-24s %-10s %s  thread %s", r.Partition, r.Offset,
 		e.GetOccurredAt().AsTime().Local().Format(time.RFC3339), e.GetType(), channelName(e.GetChannel()), e.GetTenant()+"/"+e.GetInbox(), e.GetThreadId())
+}
+
+func (t *tail) dead(r eventlog.Record) string {
+	l := &eventv1.DeadLetter{}
+	if err := proto.Unmarshal(r.Value, l); err != nil {
+		return fmt.Sprintf("%d/%-7d %s  %d bytes that are no dead letter: %v", r.Partition, r.Offset, r.Time.Format(time.RFC3339), len(r.Value), err)
+	}
+	if t.asJSON {
+		if b, err := protojson.Marshal(l); err == nil {
+			return string(b)
+		}
+	}
+	return fmt.Sprintf("%d/%-7d %s  %-24s %s  %d bytes: %s", r.Partition, r.Offset, l.GetAt().AsTime().Local().Format(time.RFC3339),
+		strings.ToLower(strings.TrimPrefix(l.GetReason().String(), "DEAD_REASON_")), string(r.Key), l.GetRawSize(), printable(l.GetDetail()))
 }
