@@ -44,7 +44,7 @@ func ending() []spec {
 			})
 			for _, reverse := range []bool{false, true} {
 				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
+				t.Cleanup(cancel)
 				it, err := s.snapshot().Scan(ctx, kv.Range{Reverse: reverse})
 				if err != nil {
 					t.Fatal(err)

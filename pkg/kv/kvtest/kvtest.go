@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/skein-cx/skein/pkg/kv"
@@ -138,16 +139,8 @@ func misses(t testing.TB, r kv.Reader, key string) {
 // sees compares a scan with what it must yield.
 func sees(t testing.TB, r kv.Reader, within kv.Range, want ...pair) {
 	t.Helper()
-	got := scan(t, r, within)
-	for i := range max(len(got), len(want)) {
-		switch {
-		case i >= len(got):
-			t.Fatalf("scan %s: nothing after %d keys; want %q", show(within), i, want[i])
-		case i >= len(want):
-			t.Fatalf("scan %s: %q after %d keys; want the end", show(within), got[i], i)
-		case got[i] != want[i]:
-			t.Fatalf("scan %s: key %d is %q; want %q", show(within), i, got[i], want[i])
-		}
+	if got := scan(t, r, within); !slices.Equal(got, want) {
+		t.Fatalf("scan %s: got %d keys, %.1000q; want %d, %.1000q", show(within), len(got), got, len(want), want)
 	}
 }
 

@@ -13,10 +13,16 @@ import (
 // neighbours are namespaces whose names and generations a careless layout would mix up, in order.
 func neighbours() []kv.Namespace {
 	return []kv.Namespace{
-		{Slice: "a", Generation: 0}, {Slice: "a", Generation: 1}, {Slice: "a", Generation: 256},
+		{Slice: "a", Generation: 0},
+		{Slice: "a", Generation: 1},
+		{Slice: "a", Generation: 256},
 		{Slice: "a", Generation: math.MaxUint32},
-		{Slice: "a-", Generation: 1}, {Slice: "a1", Generation: 1}, {Slice: "aa", Generation: 0}, {Slice: "aa", Generation: 1},
-		{Slice: "b", Generation: 1}, {Slice: strings.Repeat("z", 62), Generation: 1},
+		{Slice: "a-", Generation: 1},
+		{Slice: "a1", Generation: 1},
+		{Slice: "aa", Generation: 0},
+		{Slice: "aa", Generation: 1},
+		{Slice: "b", Generation: 1},
+		{Slice: strings.Repeat("z", 62), Generation: 1},
 		{Slice: strings.Repeat("z", 63), Generation: math.MaxUint32},
 	}
 }

@@ -1,9 +1,13 @@
 package pebblekv_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -58,9 +62,8 @@ func BenchmarkApply(b *testing.B) {
 		}
 		b.ReportMetric(float64(benchEvents*b.N)/b.Elapsed().Seconds(), "events/s")
 	})
-	for engine, open := range benchEngines() {
-		b.Run(engine, func(b *testing.B) {
-			store := open(b)
+	for _, store := range engines(b) {
+		b.Run(store.name, func(b *testing.B) {
 			ns, _ := benchNamespace()
 			keys := make([]byte, 0, benchEvents*benchPerKey*16)
 			var batch kv.Batch
@@ -100,8 +103,7 @@ func BenchmarkRead(b *testing.B) {
 	raw := db.NewSnapshot()
 	b.Cleanup(func() { _ = raw.Close() })
 
-	for engine, open := range benchEngines() {
-		store := open(b)
+	for _, store := range engines(b) {
 		ns, _ := benchNamespace()
 		fill(b, func(keys [][]byte, value []byte) error {
 			var batch kv.Batch
@@ -110,21 +112,19 @@ func BenchmarkRead(b *testing.B) {
 			}
 			return store.Apply(context.Background(), ns, &batch)
 		})
-		if engine == "pebblekv" {
-			if err := pebblekv.Compact(store.(*pebblekv.Store)); err != nil {
-				b.Fatal(err)
-			}
+		if err := store.settle(); err != nil {
+			b.Fatal(err)
 		}
 		snap, err := store.Snapshot(context.Background(), ns)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { _ = snap.Close() })
-		for job, first := range map[string]uint64{"hit": 0, "miss": benchStored} {
-			b.Run(job+"/"+engine, func(b *testing.B) {
+		for _, job := range []string{"hit", "miss"} {
+			b.Run(job+"/"+store.name, func(b *testing.B) {
 				key := make([]byte, 0, 16)
 				for b.Loop() {
-					key = benchKey(key[:0], first+rand.Uint64N(benchStored))
+					key = lookupKey(key[:0], job)
 					_, found, err := snap.Get(context.Background(), key)
 					if err != nil || found != (job == "hit") {
 						b.Fatal(found, err)
@@ -132,7 +132,7 @@ func BenchmarkRead(b *testing.B) {
 				}
 			})
 		}
-		b.Run("last50/"+engine, func(b *testing.B) {
+		b.Run("last50/"+store.name, func(b *testing.B) {
 			key := make([]byte, 0, 16)
 			for b.Loop() {
 				key = benchKey(key[:0], rand.Uint64N(benchStored))
@@ -152,11 +152,11 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
-	for job, first := range map[string]uint64{"hit": 0, "miss": benchStored} {
+	for _, job := range []string{"hit", "miss"} {
 		b.Run(job+"/pebble-get", func(b *testing.B) {
 			key := []byte(prefix)
 			for b.Loop() {
-				key = benchKey(key[:len(prefix)], first+rand.Uint64N(benchStored))
+				key = lookupKey(key[:len(prefix)], job)
 				value, closer, err := raw.Get(key)
 				if (err == nil) != (job == "hit") {
 					b.Fatal(err)
@@ -175,7 +175,7 @@ func BenchmarkRead(b *testing.B) {
 			defer func() { _ = it.Close() }()
 			key := []byte(prefix)
 			for b.Loop() {
-				key = benchKey(key[:len(prefix)], first+rand.Uint64N(benchStored))
+				key = lookupKey(key[:len(prefix)], job)
 				found := it.SeekPrefixGE(key)
 				if found != (job == "hit") {
 					b.Fatal(it.Error())
@@ -203,6 +203,68 @@ func BenchmarkRead(b *testing.B) {
 			}
 		}
 	})
+}
+
+// lookupKey is a key that is there, or one that is not.
+func lookupKey(buf []byte, job string) []byte {
+	i := rand.Uint64N(benchStored)
+	if job == "miss" {
+		i += benchStored
+	}
+	return benchKey(buf, i)
+}
+
+// BenchmarkFence applies small batches of eight writers at a time, each with a fence of its own: what matters is that
+// they share the syncs of the disk.
+func BenchmarkFence(b *testing.B) {
+	ns, prefix := benchNamespace()
+	run := func(b *testing.B, apply func(fence, before, after []byte) error) {
+		b.Helper()
+		const writers = 8
+		var writing sync.WaitGroup
+		b.ResetTimer()
+		for w := range writers {
+			writing.Go(func() {
+				fence := fmt.Appendf([]byte(prefix), "fence%d", w)
+				var before []byte
+				for n := range b.N/writers + 1 {
+					after := strconv.AppendInt(nil, int64(n), 10)
+					if err := apply(fence, before, after); err != nil {
+						b.Error(err)
+						return
+					}
+					before = after
+				}
+			})
+		}
+		writing.Wait()
+	}
+	b.Run("pebble", func(b *testing.B) {
+		db := openPebble(b)
+		run(b, func(fence, before, after []byte) error {
+			held, closer, err := db.Get(fence)
+			if (err == nil) != (before != nil) || !bytes.Equal(held, before) {
+				return fmt.Errorf("the fence holds %q: %w", held, err)
+			}
+			if err == nil {
+				_ = closer.Close()
+			}
+			return db.Set(fence, after, pebble.Sync)
+		})
+	})
+	for _, store := range engines(b) {
+		b.Run(store.name, func(b *testing.B) {
+			if err := store.Drop(context.Background(), ns); err != nil {
+				b.Fatal(err)
+			}
+			run(b, func(fence, before, after []byte) error {
+				var batch kv.Batch
+				batch.Require(fence, before)
+				batch.Set(fence, after)
+				return store.Apply(context.Background(), ns, &batch)
+			})
+		})
+	}
 }
 
 // fill writes benchStored keys with values of 350 bytes.
@@ -234,22 +296,27 @@ func openPebble(b *testing.B) *pebble.DB {
 	return db
 }
 
-func benchEngines() map[string]func(b *testing.B) kv.Store {
-	return map[string]func(b *testing.B) kv.Store{
-		"memkv": func(b *testing.B) kv.Store {
-			b.Helper()
-			store := memkv.New()
-			b.Cleanup(func() { _ = store.Close() })
-			return store
-		},
-		"pebblekv": func(b *testing.B) kv.Store {
-			b.Helper()
-			store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { _ = store.Close() })
-			return store
-		},
+// engine is a store under test.
+type engine struct {
+	name string
+	kv.Store
+	settle func() error // makes reads cost what they will cost in the long run
+}
+
+func engines(b *testing.B) []engine {
+	b.Helper()
+	onDisk, err := pebblekv.Open(b.TempDir(), pebblekv.Options{})
+	if err != nil {
+		b.Fatal(err)
 	}
+	all := []engine{
+		{"pebblekv", onDisk, func() error { return pebblekv.Compact(onDisk) }},
+		{"memkv", memkv.New(), func() error { return nil }},
+	}
+	b.Cleanup(func() {
+		for _, e := range all {
+			_ = e.Close()
+		}
+	})
+	return all
 }

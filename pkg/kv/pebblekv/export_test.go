@@ -13,7 +13,7 @@ func OpenFS(dir string, opts Options, fs vfs.FS) (*Store, error) { return open(d
 
 // Tuned are the options with which Open opens Pebble, for comparisons.
 func Tuned() *pebble.Options {
-	return tune(0, &reporter{log: slog.New(slog.DiscardHandler), fail: func(error) {}})
+	return tune(0, &reporter{log: slog.New(slog.DiscardHandler), fail: func(string, bool) {}})
 }
 
 // Compact rewrites everything into the lowest level, as time would.

@@ -19,11 +19,11 @@ type failure struct {
 }
 
 // set records the first failure, and reports it.
-func (f *failure) set(dir string, log *slog.Logger, err error) {
+func (f *failure) set(dir string, log *slog.Logger, cause string, full bool) {
 	f.once.Do(func() {
-		f.cause = fmt.Errorf("pebblekv: %s can no longer be written, end the process: %w", dir, err)
-		if vfs.IsNoSpaceError(err) {
-			f.cause = fmt.Errorf("pebblekv: %s: %w: free space and start again: %s", dir, kv.ErrFull, err.Error())
+		f.cause = errors.New("pebblekv: " + dir + " can no longer be written, end the process: " + cause)
+		if full {
+			f.cause = fmt.Errorf("pebblekv: %s: %w: free space and start again: %s", dir, kv.ErrFull, cause)
 		}
 		log.Error("the store has failed", "error", f.cause)
 		close(f.happened)

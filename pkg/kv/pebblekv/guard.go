@@ -15,13 +15,13 @@ const walCategory vfs.DiskWriteCategory = "pebble-wal"
 type guardedFS struct {
 	vfs.FS
 	armed atomic.Bool // while a store is being opened, Pebble returns errors
-	fail  func(error)
+	fail  func(cause string, full bool)
 }
 
 // stop does not return where there is an error.
 func (g *guardedFS) stop(err error) error {
 	if err != nil && g.armed.Load() {
-		g.fail(err)
+		g.fail(err.Error(), vfs.IsNoSpaceError(err))
 		select {}
 	}
 	return err

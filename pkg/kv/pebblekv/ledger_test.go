@@ -1,6 +1,7 @@
 package pebblekv_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -84,7 +85,7 @@ func verifyLedger(t *testing.T, store kv.Store, acknowledged []int) []int {
 		for round := max(1, reached[w]-ledgerKept+1); round <= reached[w]; round++ {
 			for k := range ledgerKeys {
 				key, value := roundKey(w, round, k), roundValue(w, round, k)
-				if !it.Next() || string(it.Key()) != string(key) || string(it.Value()) != string(value) {
+				if !it.Next() || !bytes.Equal(it.Key(), key) || !bytes.Equal(it.Value(), value) {
 					t.Fatalf("writer %d at round %d: got %q %q, error %v; want %q %q", w, reached[w], it.Key(), it.Value(), it.Err(), key, value)
 				}
 			}

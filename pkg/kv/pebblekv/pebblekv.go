@@ -98,7 +98,7 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := opts.Logger.With("store", dir)
-	fail := func(err error) { s.failure.set(dir, log, err) }
+	fail := func(cause string, full bool) { s.failure.set(dir, log, cause, full) }
 	guard := &guardedFS{FS: fs, fail: fail}
 	tuned := tune(opts.CacheBytes, &reporter{log: log, fail: fail})
 	tuned.FS = guard

@@ -19,7 +19,10 @@ import (
 
 func TestStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	kvtest.Run(t, func(t *testing.T) kv.Store { return open(t, t.TempDir()) })
+	kvtest.Run(t, func(t *testing.T) kv.Store {
+		t.Helper()
+		return open(t, t.TempDir())
+	})
 }
 
 // open opens a store; the test closes it.

@@ -2,9 +2,9 @@ package pebblekv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,8 +18,8 @@ const dropFlushDelay = 10 * time.Second
 // reporter passes Pebble's reports on.
 type reporter struct {
 	log  *slog.Logger
-	fail func(error)
-	// errors that repeat, such as those of a flush that is tried again at once, are told once a second.
+	fail func(cause string, full bool)
+	// Errors that repeat, such as those of a flush that is tried again at once, are told once a second.
 	background rate.Sometimes
 }
 
@@ -38,14 +38,11 @@ func (r *reporter) Errorf(format string, args ...any) {
 // Fatalf implements pebble.Logger. Pebble calls it when it cannot go on, such as after a failed write to its log, and
 // relies on it not to return. So this goroutine, and what locks it holds, stay where they are.
 func (r *reporter) Fatalf(format string, args ...any) {
-	err := errors.New(fmt.Sprintf(format, args...))
-	for _, a := range args {
-		if cause, ok := a.(error); ok && vfs.IsNoSpaceError(cause) {
-			err = cause
-		}
-	}
-	r.log.Error(fmt.Sprintf(format, args...))
-	r.fail(err)
+	full := slices.ContainsFunc(args, func(arg any) bool {
+		err, ok := arg.(error)
+		return ok && vfs.IsNoSpaceError(err)
+	})
+	r.fail(fmt.Sprintf(format, args...), full)
 	select {}
 }
 
@@ -56,7 +53,7 @@ func (r *reporter) listener() *pebble.EventListener {
 	l.BackgroundError = func(err error) {
 		r.background.Do(func() { r.log.Error("background work failed, it is tried again", "error", err) })
 		if vfs.IsNoSpaceError(err) {
-			r.fail(err) // Pebble would try for ever, until writes wait for ever
+			r.fail(err.Error(), true) // Pebble would try for ever, until writes wait for ever
 		}
 	}
 	l.DataCorruption = func(info pebble.DataCorruptionInfo) {
