@@ -88,7 +88,7 @@ const pollApplied = 10 * time.Millisecond
 // applied: this read model does not hold them. Progress, which may be nil, wakes it earlier.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
 	for {
-		woken := progress.changed()
+		woken := progress.Changed()
 		done, err := allApplied(ctx, store, ns, topic, positions)
 		if err != nil || done {
 			return err

@@ -9,8 +9,8 @@ type Progress struct {
 	wake chan struct{}
 }
 
-// changed is closed at the next notify.
-func (p *Progress) changed() <-chan struct{} {
+// Changed gives a channel that is closed when something is applied next; of a nil Progress, one that never is.
+func (p *Progress) Changed() <-chan struct{} {
 	if p == nil {
 		return nil
 	}

@@ -25,6 +25,8 @@ type kind int
 const (
 	kindInvalid kind = iota
 	kindOutOfRange
+	kindUnavailable
+	kindExhausted
 )
 
 // callError is an error that a service gives a kind.
@@ -32,6 +34,7 @@ type callError struct {
 	kind       kind
 	err        error
 	violations []event.Violation
+	after      time.Duration
 }
 
 func (e *callError) Error() string { return e.err.Error() }
@@ -49,6 +52,16 @@ func InvalidField(field string, err error) error {
 
 // OutOfRange says that a cursor or token is of a past that is gone.
 func OutOfRange(err error) error { return &callError{kind: kindOutOfRange, err: err} }
+
+// Unavailable says that another process, or this one in a moment, can do it.
+func Unavailable(err error) error {
+	return &callError{kind: kindUnavailable, err: err, after: time.Second}
+}
+
+// Exhausted says that there is no room for more, and when to come again.
+func Exhausted(err error, after time.Duration) error {
+	return &callError{kind: kindExhausted, err: err, after: after}
+}
 
 // limited is implemented by errors that know when the caller may come again.
 type limited interface{ RetryAfter() time.Duration }
@@ -69,10 +82,8 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 		limit      limited
 	)
 	switch {
-	case errors.As(err, &call) && call.kind == kindOutOfRange:
-		return status.Error(codes.OutOfRange, call.Error())
 	case errors.As(err, &call):
-		return badRequest(call.Error(), call.violations)
+		return call.status()
 	case errors.As(err, &invalid):
 		return badRequest(invalid.Error(), invalid.Violations)
 	case errors.As(err, &validation):
@@ -100,6 +111,19 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 	}
 	logger.ErrorContext(ctx, "a call failed", "error", err)
 	return status.Error(codes.Internal, "an internal error; its cause is in the server's log")
+}
+
+func (e *callError) status() error {
+	switch e.kind {
+	case kindOutOfRange:
+		return status.Error(codes.OutOfRange, e.Error())
+	case kindUnavailable:
+		return withDetails(codes.Unavailable, e.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(e.after)})
+	case kindExhausted:
+		return withDetails(codes.ResourceExhausted, e.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(e.after)})
+	default:
+		return badRequest(e.Error(), e.violations)
+	}
 }
 
 func badRequest(message string, violations []event.Violation) error {

@@ -26,6 +26,7 @@ import (
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/timeline"
 )
 
 // App is one process of Skein.
@@ -45,6 +46,7 @@ type App struct {
 	intake    *intake.Intake
 	progress  projection.Progress
 	projector *projection.Runner
+	hub       *timeline.Hub
 	grpc      *rpc.Server
 	grpcPort  net.Listener
 	http      *http.Server

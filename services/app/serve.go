@@ -73,9 +73,12 @@ func (a *App) registerIngest(context.Context) error {
 }
 
 func (a *App) registerTimeline(context.Context) error {
-	timeline.NewServer(a.store, a.keyring, &a.progress).Register(a.grpc)
+	a.hub = timeline.NewHub(a.store, event.TopicInteractions, &a.progress, a.logger)
+	timeline.NewServer(a.store, a.keyring, &a.progress, a.hub).Register(a.grpc)
 	return nil
 }
+
+func (a *App) followTimeline(ctx context.Context) error { return a.hub.Run(ctx) }
 
 func (a *App) openProjector(ctx context.Context) error {
 	ns, err := projection.Serving(ctx, a.store, timeline.Slice)

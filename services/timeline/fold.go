@@ -1,9 +1,11 @@
 package timeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -121,12 +123,9 @@ func (f *Fold) read(r eventlog.Record) (*incoming, error) {
 }
 
 func (in *incoming) addEndpoint(id event.ID) {
-	for _, have := range in.endpoints {
-		if have == id {
-			return
-		}
+	if !slices.Contains(in.endpoints, id) {
+		in.endpoints = append(in.endpoints, id)
 	}
-	in.endpoints = append(in.endpoints, id)
 }
 
 // first reports whether the event was not seen before. The first in the log keeps an id; another event under it is dead.
@@ -144,7 +143,7 @@ func (in *incoming) first(ctx context.Context, tx *projection.Tx) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	if string(digest) == string(in.event.GetDigest()) {
+	if bytes.Equal(digest, in.event.GetDigest()) {
 		return false, nil
 	}
 	winner := eventlog.Position{Topic: in.record.Topic, Partition: in.record.Partition, Offset: offset}

@@ -5,16 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
-	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 var (
@@ -32,34 +27,23 @@ const (
 	maxPageRows     = 20_000 // rows looked at, where a filter leaves most of them out
 )
 
-// Query says which events of whom, and in which order.
+// Query says which events, and in which order.
 type Query struct {
-	Tenant      string
-	Endpoints   []event.ID
-	Threads     []event.ID
+	Selection
 	NewestFirst bool
 	From, Until time.Time // zero where open; Until is not included
-	Channels    []eventv1.Channel
-	Types       []string // names, or groups as "message.*"
 	PageSize    int
-	OmitContent bool
 	Topic       string
 	Token       string
 	digest      [8]byte
 }
 
-// Row is one event of a timeline.
-type Row struct {
-	Event     *eventv1.Event
-	Content   *eventv1.Content // nil where it is sealed, left out or cannot be read
-	Partition int32
-	Offset    int64
-}
-
 // page is an answer and the token of what follows, empty at the end.
 type page struct {
-	rows []Row
-	next string
+	rows       []Row
+	next       string
+	generation uint32
+	pinned     projection.Vector
 }
 
 // list reads one page.
@@ -95,7 +79,9 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 			return page{}, ErrExpiredToken
 		}
 	}
-	return q.read(ctx, snap, token)
+	p, err := q.read(ctx, snap, token)
+	p.generation, p.pinned = token.generation, token.pinned
+	return p, err
 }
 
 func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out page, err error) {
@@ -126,13 +112,13 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 		}
 		looked++
 		token.after = [momentSize]byte(heads[0].moment)
-		row, bytes, err := q.pick(ctx, snap, heads, token.pinned)
+		row, n, err := q.pick(ctx, snap, heads, token.pinned)
 		if err != nil {
 			return page{}, err
 		}
 		if row != nil {
 			out.rows = append(out.rows, *row)
-			size += bytes
+			size += n
 		}
 	}
 }
@@ -152,14 +138,14 @@ func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned 
 		if !pinned.Includes(at.partition, filed) {
 			continue
 		}
-		row, err := q.row(record)
+		e, err := decode(record)
 		if err != nil {
 			return nil, 0, fmt.Errorf("timeline: record %s/%d/%d: %w", q.Topic, at.partition, at.offset, err)
 		}
-		if row != nil {
-			row.Partition, row.Offset = at.partition, at.offset
+		if !q.matches(e) {
+			return nil, 0, nil
 		}
-		return row, len(record), nil
+		return newRow(e, at, q.OmitContent), len(record), nil
 	}
 	return nil, 0, nil
 }
@@ -186,54 +172,34 @@ func (q *Query) window(token pageToken) window {
 
 // record gives the bytes of the row at which a source stands, and the offset at which it was filed there.
 func (q *Query) record(ctx context.Context, snap kv.Reader, h *head, at moment) (record []byte, filed int64, err error) {
-	value := h.it.Value()
 	if !h.thread {
-		filed, record, err = decodeTimelineValue(value)
+		filed, record, err = decodeTimelineValue(h.it.Value())
 		return record, filed, err
 	}
-	if len(value) == 0 {
-		return nil, 0, errDamaged
-	}
-	if value[0] == tagWaiting {
-		return value[1:], at.offset, nil
-	}
-	if len(value) != 1+len(event.ID{}) {
-		return nil, 0, errDamaged
-	}
-	filedUnder, found, err := snap.Get(ctx, timelineKey(q.Tenant, event.ID(value[1:]), at))
-	if err != nil || !found {
-		return nil, 0, errors.Join(err, errDamaged)
-	}
-	_, record, err = decodeTimelineValue(filedUnder)
+	record, err = threadRecord(ctx, snap, q.Tenant, h.it.Value(), at)
 	return record, at.offset, err // a thread holds its events from their own offset on
 }
 
-// row decodes a record; nil where the filters leave it out.
-func (q *Query) row(record []byte) (*Row, error) {
-	e := &eventv1.Event{}
-	if err := proto.Unmarshal(record, e); err != nil {
-		return nil, err
+// threadRecord gives the record that a thread row stands for.
+func threadRecord(ctx context.Context, snap kv.Reader, tenant string, row []byte, at moment) ([]byte, error) {
+	switch {
+	case len(row) > 0 && row[0] == tagWaiting:
+		return row[1:], nil
+	case len(row) != 1+len(event.ID{}):
+		return nil, errDamaged
 	}
-	if len(q.Channels) > 0 && !slices.Contains(q.Channels, e.GetChannel()) {
-		return nil, nil
-	}
-	if len(q.Types) > 0 && !slices.ContainsFunc(q.Types, func(t string) bool { return matchesType(t, e.GetType()) }) {
-		return nil, nil
-	}
-	row := &Row{Event: e}
-	if !q.OmitContent && e.GetSeal() == "" {
-		// Content that cannot be read leaves the event's ids, kinds and times readable.
-		if content, err := event.DecodeContent(e); err == nil {
-			row.Content = content
-		}
-	}
-	e.Content = nil
-	return row, nil
+	return timelineRecord(ctx, snap, tenant, event.ID(row[1:]), at)
 }
 
-func matchesType(pattern, name string) bool {
-	if group, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasSuffix(group, ".") {
-		return strings.HasPrefix(name, group)
+// timelineRecord gives the record of a moment in an endpoint's timeline.
+func timelineRecord(ctx context.Context, snap kv.Reader, tenant string, endpoint event.ID, at moment) ([]byte, error) {
+	value, found, err := snap.Get(ctx, timelineKey(tenant, endpoint, at))
+	if err != nil {
+		return nil, err
 	}
-	return pattern == name
+	if !found {
+		return nil, errDamaged
+	}
+	_, record, err := decodeTimelineValue(value)
+	return record, err
 }

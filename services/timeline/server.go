@@ -26,11 +26,13 @@ type Server struct {
 	store    kv.Store
 	keyring  *event.Keyring
 	progress *projection.Progress
+	hub      *Hub
 }
 
-// NewServer answers from a store; progress, which may be nil, tells of what is applied in this process.
-func NewServer(store kv.Store, keyring *event.Keyring, progress *projection.Progress) *Server {
-	return &Server{store: store, keyring: keyring, progress: progress}
+// NewServer answers from a store; progress, which may be nil, tells of what is applied in this process. The hub must be
+// running for watches.
+func NewServer(store kv.Store, keyring *event.Keyring, progress *projection.Progress, hub *Hub) *Server {
+	return &Server{store: store, keyring: keyring, progress: progress, hub: hub}
 }
 
 // Register puts the service on a gRPC server.
@@ -59,14 +61,70 @@ func (s *Server) List(ctx context.Context, req *timelinev1.ListRequest) (*timeli
 		return nil, err
 	}
 	resp := &timelinev1.ListResponse{NextPageToken: p.next, Entries: make([]*timelinev1.Entry, 0, len(p.rows))}
-	for _, row := range p.rows {
-		resp.Entries = append(resp.Entries, &timelinev1.Entry{
-			Event:    row.Event,
-			Content:  row.Content,
-			Position: &eventv1.Position{Topic: event.TopicInteractions, Partition: row.Partition, Offset: row.Offset},
-		})
+	for i := range p.rows {
+		resp.Entries = append(resp.Entries, newEntry(&p.rows[i], false))
 	}
+	watch := cursor{generation: p.generation, next: placesOf(p.pinned)}
+	watch.query, err = watchDigest(caller.Tenant, &timelinev1.WatchRequest{
+		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
+		Channels: req.GetChannels(), Types: req.GetTypes(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("timeline: list: %w", err)
+	}
+	resp.WatchCursor = watch.encode()
 	return resp, nil
+}
+
+// Watch sends what is filed until the caller has enough.
+func (s *Server) Watch(req *timelinev1.WatchRequest, stream grpc.ServerStreamingServer[timelinev1.WatchResponse]) error {
+	caller, err := auth.From(stream.Context())
+	if err != nil {
+		return err
+	}
+	check := &checker{}
+	w := &watch{
+		hub: s.hub, send: stream.Send, fresh: req.GetCursor() == "",
+		Selection: s.selection(caller.Tenant, req, check),
+	}
+	w.OmitContent = req.GetOmitContent()
+	digest, err := watchDigest(caller.Tenant, req)
+	if err != nil {
+		return fmt.Errorf("timeline: watch: %w", err)
+	}
+	w.cursor.query = digest
+	if !w.fresh {
+		if w.cursor, err = decodeCursor(req.GetCursor()); err == nil && w.cursor.query != digest {
+			err = ErrForeignCursor
+		}
+		if err != nil {
+			check.wrong("cursor", err)
+		}
+	}
+	if err := check.err(); err != nil {
+		return err
+	}
+	err = w.run(stream.Context())
+	switch {
+	case errors.Is(err, ErrExpiredCursor):
+		return rpc.OutOfRange(err)
+	case errors.Is(err, ErrStopping):
+		return rpc.Unavailable(err)
+	case errors.Is(err, ErrTooManyWatchers):
+		return rpc.Exhausted(err, time.Minute)
+	}
+	return err
+}
+
+func newEntry(row *Row, omitContent bool) *timelinev1.Entry {
+	e := &timelinev1.Entry{
+		Event:    row.Event,
+		Position: &eventv1.Position{Topic: event.TopicInteractions, Partition: row.Partition, Offset: row.Offset},
+	}
+	if !omitContent {
+		e.Content = row.Content
+	}
+	return e
 }
 
 func (s *Server) wait(ctx context.Context, positions []*eventv1.Position) error {
@@ -84,71 +142,97 @@ func (s *Server) wait(ctx context.Context, positions []*eventv1.Position) error 
 	return projection.Wait(ctx, s.store, ns, event.TopicInteractions, want, s.progress)
 }
 
-// query turns a request into a Query: clear addresses become endpoint ids under every version of the tenant's key.
+// checker collects everything that is wrong with a request.
+type checker struct{ violations []event.Violation }
+
+func (c *checker) wrong(field string, err error) {
+	c.violations = append(c.violations, event.Violation{Field: field, Reason: err.Error()})
+}
+
+func (c *checker) err() error {
+	if len(c.violations) == 0 {
+		return nil
+	}
+	return rpc.Invalid(c.violations...)
+}
+
+func (c *checker) ids(field string, texts []string) []event.ID {
+	ids := make([]event.ID, 0, len(texts))
+	for i, text := range texts {
+		id, err := event.ParseID(text)
+		if err != nil {
+			c.wrong(fmt.Sprintf("%s[%d]", field, i), err)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (c *checker) time(field string, t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	at := t.AsTime()
+	if err := t.CheckValid(); err != nil {
+		c.wrong(field, err)
+	} else if at.Year() > maxYear || at.Year() < minYear {
+		c.wrong(field, fmt.Errorf("must lie between the years %d and %d", minYear, maxYear))
+	}
+	return at
+}
+
+// selecting is what a list and a watch have in common.
+type selecting interface {
+	GetAddresses() []*eventv1.Address
+	GetEndpointIds() []string
+	GetThreadIds() []string
+	GetChannels() []eventv1.Channel
+	GetTypes() []string
+	GetOmitContent() bool
+}
+
+// selection reads it: clear addresses become endpoint ids under every version of the tenant's key.
+func (s *Server) selection(tenant string, req selecting, check *checker) Selection {
+	sel := Selection{Tenant: tenant, Channels: req.GetChannels(), Types: req.GetTypes(), OmitContent: req.GetOmitContent()}
+	for i, a := range req.GetAddresses() {
+		endpoint, err := event.Normalise(a)
+		if err != nil {
+			check.wrong(fmt.Sprintf("addresses[%d]", i), err)
+			continue
+		}
+		for _, ids := range s.keyring.TenantAll(tenant) {
+			sel.Endpoints = append(sel.Endpoints, ids.Endpoint(endpoint))
+		}
+	}
+	sel.Endpoints = unique(append(sel.Endpoints, check.ids("endpoint_ids", req.GetEndpointIds())...))
+	sel.Threads = unique(check.ids("thread_ids", req.GetThreadIds()))
+	return sel
+}
+
 func (s *Server) query(tenant string, req *timelinev1.ListRequest) (Query, error) {
-	var violations []event.Violation
-	wrong := func(field string, err error) {
-		violations = append(violations, event.Violation{Field: field, Reason: err.Error()})
-	}
-	digest, err := queryDigest(tenant, req)
-	if err != nil {
-		return Query{}, fmt.Errorf("timeline: list: %w", err)
-	}
+	check := &checker{}
 	q := Query{
-		Tenant:      tenant,
+		Selection:   s.selection(tenant, req, check),
 		NewestFirst: req.GetOrder() != timelinev1.Order_ORDER_OLDEST_FIRST,
-		Channels:    req.GetChannels(),
-		Types:       req.GetTypes(),
+		From:        check.time("from", req.GetFrom()),
+		Until:       check.time("until", req.GetUntil()),
 		PageSize:    int(req.GetPageSize()),
-		OmitContent: req.GetOmitContent(),
 		Topic:       event.TopicInteractions,
 		Token:       req.GetPageToken(),
-		digest:      digest,
 	}
 	if q.PageSize == 0 {
 		q.PageSize = DefaultPageSize
 	}
-	for i, a := range req.GetAddresses() {
-		endpoint, err := event.Normalise(a)
-		if err != nil {
-			wrong(fmt.Sprintf("addresses[%d]", i), err)
-			continue
-		}
-		for _, ids := range s.keyring.TenantAll(tenant) {
-			q.Endpoints = append(q.Endpoints, ids.Endpoint(endpoint))
-		}
-	}
-	ids := func(field string, texts []string, into *[]event.ID) {
-		for i, text := range texts {
-			id, err := event.ParseID(text)
-			if err != nil {
-				wrong(fmt.Sprintf("%s[%d]", field, i), err)
-				continue
-			}
-			*into = append(*into, id)
-		}
-	}
-	ids("endpoint_ids", req.GetEndpointIds(), &q.Endpoints)
-	ids("thread_ids", req.GetThreadIds(), &q.Threads)
-	q.Endpoints, q.Threads = unique(q.Endpoints), unique(q.Threads)
-	times := func(field string, t *timestamppb.Timestamp) time.Time {
-		if t == nil {
-			return time.Time{}
-		}
-		at := t.AsTime()
-		if err := t.CheckValid(); err != nil {
-			wrong(field, err)
-		} else if at.Year() > maxYear || at.Year() < minYear {
-			wrong(field, fmt.Errorf("must lie between the years %d and %d", minYear, maxYear))
-		}
-		return at
-	}
-	q.From, q.Until = times("from", req.GetFrom()), times("until", req.GetUntil())
 	if !q.From.IsZero() && !q.Until.IsZero() && !q.From.Before(q.Until) {
-		wrong("until", errors.New("must be later than from"))
+		check.wrong("until", errors.New("must be later than from"))
 	}
-	if len(violations) > 0 {
-		return Query{}, rpc.Invalid(violations...)
+	if err := check.err(); err != nil {
+		return Query{}, err
+	}
+	var err error
+	if q.digest, err = listDigest(tenant, req); err != nil {
+		return Query{}, fmt.Errorf("timeline: list: %w", err)
 	}
 	return q, nil
 }

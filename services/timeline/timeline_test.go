@@ -3,6 +3,7 @@ package timeline_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ type world struct {
 	log      *memlog.Log
 	store    kv.Store
 	server   *timeline.Server
+	hub      *timeline.Hub
 	letters  []*eventv1.DeadLetter
 	clock    time.Time
 }
@@ -64,8 +66,14 @@ func newWorld(t rapid.TB) *world {
 	if err := w.log.EnsureTopics(context.Background(), eventlog.Topic{Name: event.TopicInteractions, Partitions: partitions}); err != nil {
 		t.Fatal(err)
 	}
-	w.server = timeline.NewServer(w.store, w.keyring, nil)
+	w.serve()
 	return w
+}
+
+// serve puts a new server and hub over the store.
+func (w *world) serve() {
+	w.hub = timeline.NewHub(w.store, event.TopicInteractions, nil, slog.New(slog.DiscardHandler))
+	w.server = timeline.NewServer(w.store, w.keyring, nil, w.hub)
 }
 
 func (w *world) Publish(_ context.Context, letters ...*eventv1.DeadLetter) error {
@@ -409,7 +417,7 @@ func TestPageTokensAreOfTheirQueryOnly(t *testing.T) {
 	req.PageSize = 7 // may change from page to page
 	expect(t, "second page", said(w.page(req)), "two")
 	w.store = memkv.New() // dropped
-	w.server = timeline.NewServer(w.store, w.keyring, nil)
+	w.serve()
 	if _, err := w.server.List(caller(), req); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("token of a store that is gone: %v", err)
 	}

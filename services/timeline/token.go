@@ -1,16 +1,12 @@
 package timeline
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/skein-cx/skein/pkg/projection"
-	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // A pageToken says where a list goes on, and what had been applied when it began.
@@ -65,18 +61,4 @@ func decodePageToken(s string) (pageToken, error) {
 		t.pinned[int32(p)] = int64(next)
 	}
 	return t, nil
-}
-
-// queryDigest tells one query from another, whatever its page.
-func queryDigest(tenant string, req *timelinev1.ListRequest) ([8]byte, error) {
-	q := proto.CloneOf(req)
-	q.PageToken, q.PageSize, q.MinPositions = "", 0, nil
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(q)
-	if err != nil {
-		return [8]byte{}, err
-	}
-	h := sha256.New()
-	_, _ = h.Write(append([]byte(tenant), 0)) // a hash never fails
-	_, _ = h.Write(b)
-	return [8]byte(h.Sum(nil)[:8]), nil
 }

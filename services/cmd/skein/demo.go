@@ -44,7 +44,7 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 			return err
 		}
 		entries = entries[:0]
-		if _, err := eachEntry(ctx, conn, req, 0, func(e *timelinev1.Entry) error {
+		if _, _, err := eachEntry(ctx, conn, req, 0, func(e *timelinev1.Entry) error {
 			entries = append(entries, e)
 			return nil
 		}); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/rpc"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
@@ -23,6 +25,7 @@ func timelineCommand() *cobra.Command {
 	var (
 		to       client
 		asJSON   bool
+		follow   bool
 		newest   bool
 		limit    int
 		since    string
@@ -71,19 +74,23 @@ An address is a mail address, a telephone number, or kind:value:
 			} else {
 				show = newDrawing(out, terminalWidth(), useColor()).entry
 			}
-			n, err := eachEntry(cmd.Context(), conn, req, limit, show)
+			n, cursor, err := eachEntry(cmd.Context(), conn, req, limit, show)
 			if err != nil {
 				return to.explain(err)
 			}
 			if n == 0 && !asJSON {
 				fmt.Fprintln(out, "Nothing is known of", strings.Join(append(args, threads...), ", "))
 			}
-			return nil
+			if !follow {
+				return nil
+			}
+			return to.explain(followEntries(cmd.Context(), conn, req, cursor, show))
 		},
 	}
 	f := cmd.Flags()
 	to.flags(f)
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	f.BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	f.BoolVar(&newest, "newest-first", false, "begin with what happened last")
 	f.IntVarP(&limit, "limit", "n", 0, "stop after so many entries; 0 means all")
 	f.StringVar(&since, "since", "", "only from this moment on: 2026-03-01 or 2026-03-01T09:00:00Z")
@@ -113,10 +120,9 @@ func listRequest(addresses, threads []string, region string) (*timelinev1.ListRe
 	return req, nil
 }
 
-// eachEntry pages through a list and returns how many entries it showed.
-func eachEntry(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.ListRequest, limit int, show func(*timelinev1.Entry) error) (int, error) {
+// eachEntry pages through a list. It returns how many entries it showed, and the cursor from which a watch goes on.
+func eachEntry(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.ListRequest, limit int, show func(*timelinev1.Entry) error) (n int, cursor string, err error) {
 	service := timelinev1.NewTimelineServiceClient(conn)
-	n := 0
 	for {
 		req.PageSize = 500
 		if limit > 0 {
@@ -124,16 +130,67 @@ func eachEntry(ctx context.Context, conn grpc.ClientConnInterface, req *timeline
 		}
 		page, err := service.List(ctx, req)
 		if err != nil {
-			return n, err
+			return n, "", err
+		}
+		if cursor == "" {
+			cursor = page.GetWatchCursor()
 		}
 		for _, e := range page.GetEntries() {
 			if err := show(e); err != nil {
-				return n, err
+				return n, "", err
 			}
 			n++
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" || limit > 0 && n >= limit {
-			return n, nil
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" || limit > 0 && n >= limit {
+			return n, cursor, nil
+		}
+	}
+}
+
+// reconnectAfter is how long to wait before a watch that was cut off goes on.
+const reconnectAfter = time.Second
+
+// followEntries shows what is filed behind a cursor until ctx ends. Where the server goes away, it goes on when that is
+// back.
+func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *timelinev1.ListRequest, cursor string, show func(*timelinev1.Entry) error) error {
+	req := &timelinev1.WatchRequest{
+		Addresses: list.GetAddresses(), EndpointIds: list.GetEndpointIds(), ThreadIds: list.GetThreadIds(),
+		Channels: list.GetChannels(), Types: list.GetTypes(), Cursor: cursor,
+	}
+	for {
+		err := followOnce(ctx, conn, req, show)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // Ctrl-C is how it ends
+		}
+		if _, again := rpc.RetryAfter(err); err != nil && !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reconnectAfter):
+		}
+	}
+}
+
+func followOnce(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.WatchRequest, show func(*timelinev1.Entry) error) error {
+	stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(ctx, req)
+	if err != nil {
+		return err
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if m.GetReset_() != nil {
+			return errors.New("the timelines were built anew: start again")
+		}
+		req.Cursor = m.GetCursor()
+		if e := m.GetEntry(); e != nil {
+			if err := show(e); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -232,6 +232,8 @@ type ListResponse struct {
 	Entries []*Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Cursor for a watch of the same addresses, endpoints, threads, channels and types: it completes the pages of this list.
+	WatchCursor   string `protobuf:"bytes,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +282,247 @@ func (x *ListResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListResponse) GetWatchCursor() string {
+	if x != nil {
+		return x.WatchCursor
+	}
+	return ""
+}
+
+// WatchRequest says whose events, and which of them. At least one address, endpoint or thread is needed; 64 in all.
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Addresses in clear.
+	Addresses []*v1.Address `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// Endpoint ids.
+	EndpointIds []string `protobuf:"bytes,2,rep,name=endpoint_ids,json=endpointIds,proto3" json:"endpoint_ids,omitempty"`
+	// Thread ids.
+	ThreadIds []string `protobuf:"bytes,3,rep,name=thread_ids,json=threadIds,proto3" json:"thread_ids,omitempty"`
+	// Only these channels; none means all.
+	Channels []v1.Channel `protobuf:"varint,4,rep,packed,name=channels,proto3,enum=skein.event.v1.Channel" json:"channels,omitempty"`
+	// Only these types; a name ending in ".*" means the whole group. None means all.
+	Types []string `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
+	// Where to begin: the watch_cursor of a list, or the cursor of an earlier message. Empty begins with what is filed from
+	// now on.
+	Cursor string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Leave the content out: ids, kinds and times only.
+	OmitContent   bool `protobuf:"varint,7,opt,name=omit_content,json=omitContent,proto3" json:"omit_content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WatchRequest) GetAddresses() []*v1.Address {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetEndpointIds() []string {
+	if x != nil {
+		return x.EndpointIds
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetThreadIds() []string {
+	if x != nil {
+		return x.ThreadIds
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetChannels() []v1.Channel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *WatchRequest) GetOmitContent() bool {
+	if x != nil {
+		return x.OmitContent
+	}
+	return false
+}
+
+// WatchResponse is one message of a watch.
+type WatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it tells; absent in a checkpoint, which only moves the cursor on and comes while nothing else does.
+	//
+	// Types that are valid to be assigned to News:
+	//
+	//	*WatchResponse_Entry
+	//	*WatchResponse_Reset_
+	News isWatchResponse_News `protobuf_oneof:"news"`
+	// Where to go on behind this message. Keep the latest one.
+	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *WatchResponse) GetNews() isWatchResponse_News {
+	if x != nil {
+		return x.News
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetEntry() *Entry {
+	if x != nil {
+		if x, ok := x.News.(*WatchResponse_Entry); ok {
+			return x.Entry
+		}
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetReset_() *Reset {
+	if x != nil {
+		if x, ok := x.News.(*WatchResponse_Reset_); ok {
+			return x.Reset_
+		}
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type isWatchResponse_News interface {
+	isWatchResponse_News()
+}
+
+type WatchResponse_Entry struct {
+	// An event was filed.
+	Entry *Entry `protobuf:"bytes,1,opt,name=entry,proto3,oneof"`
+}
+
+type WatchResponse_Reset_ struct {
+	// The read model was built anew: list again. The watch ends behind this message.
+	Reset_ *Reset `protobuf:"bytes,2,opt,name=reset,proto3,oneof"`
+}
+
+func (*WatchResponse_Entry) isWatchResponse_News() {}
+
+func (*WatchResponse_Reset_) isWatchResponse_News() {}
+
+// Reset tells that what was listed and watched so far may differ from what the read model holds now.
+type Reset struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reset) Reset() {
+	*x = Reset{}
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reset) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reset) ProtoMessage() {}
+
+func (x *Reset) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reset.ProtoReflect.Descriptor instead.
+func (*Reset) Descriptor() ([]byte, []int) {
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{4}
+}
+
 // Entry is one event of a timeline.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -295,7 +538,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[2]
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +550,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[2]
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +563,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{2}
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Entry) GetEvent() *v1.Event {
@@ -368,10 +611,29 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12H\n" +
 	"\rmin_positions\x18\v \x03(\v2\x18.skein.event.v1.PositionB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\fminPositions\x12!\n" +
 	"\fomit_content\x18\f \x01(\bR\vomitContent:\x80\x02\xbaH\xfc\x01\x1a\xf9\x01\n" +
-	"\rlist.selector\x12Jname at least one address, endpoint id or thread id, and 64 at most in all\x1a\x9b\x01size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"j\n" +
+	"\rlist.selector\x12Jname at least one address, endpoint id or thread id, and 64 at most in all\x1a\x9b\x01size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x8d\x01\n" +
 	"\fListResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.skein.timeline.v1.EntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
+	"\fwatch_cursor\x18\x03 \x01(\tR\vwatchCursor\"\xde\x04\n" +
+	"\fWatchRequest\x125\n" +
+	"\taddresses\x18\x01 \x03(\v2\x17.skein.event.v1.AddressR\taddresses\x120\n" +
+	"\fendpoint_ids\x18\x02 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\"\x05r\x03\xb0\x01\x01R\vendpointIds\x12,\n" +
+	"\n" +
+	"thread_ids\x18\x03 \x03(\tB\r\xbaH\n" +
+	"\x92\x01\a\"\x05r\x03\xb0\x01\x01R\tthreadIds\x12D\n" +
+	"\bchannels\x18\x04 \x03(\x0e2\x17.skein.event.v1.ChannelB\x0f\xbaH\f\x92\x01\t\x10 \"\x05\x82\x01\x02\x10\x01R\bchannels\x12'\n" +
+	"\x05types\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\x80\x01R\x05types\x12!\n" +
+	"\x06cursor\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\x06cursor\x12!\n" +
+	"\fomit_content\x18\a \x01(\bR\vomitContent:\x81\x02\xbaH\xfd\x01\x1a\xfa\x01\n" +
+	"\x0ewatch.selector\x12Jname at least one address, endpoint id or thread id, and 64 at most in all\x1a\x9b\x01size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x93\x01\n" +
+	"\rWatchResponse\x120\n" +
+	"\x05entry\x18\x01 \x01(\v2\x18.skein.timeline.v1.EntryH\x00R\x05entry\x120\n" +
+	"\x05reset\x18\x02 \x01(\v2\x18.skein.timeline.v1.ResetH\x00R\x05reset\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursorB\x06\n" +
+	"\x04news\"\a\n" +
+	"\x05Reset\"\x9d\x01\n" +
 	"\x05Entry\x12+\n" +
 	"\x05event\x18\x01 \x01(\v2\x15.skein.event.v1.EventR\x05event\x121\n" +
 	"\acontent\x18\x02 \x01(\v2\x17.skein.event.v1.ContentR\acontent\x124\n" +
@@ -379,9 +641,10 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n" +
-	"\x12ORDER_OLDEST_FIRST\x10\x022Z\n" +
+	"\x12ORDER_OLDEST_FIRST\x10\x022\xa8\x01\n" +
 	"\x0fTimelineService\x12G\n" +
-	"\x04List\x12\x1e.skein.timeline.v1.ListRequest\x1a\x1f.skein.timeline.v1.ListResponseB>Z<github.com/skein-cx/skein/proto/skein/timeline/v1;timelinev1b\x06proto3"
+	"\x04List\x12\x1e.skein.timeline.v1.ListRequest\x1a\x1f.skein.timeline.v1.ListResponse\x12L\n" +
+	"\x05Watch\x12\x1f.skein.timeline.v1.WatchRequest\x1a .skein.timeline.v1.WatchResponse0\x01B>Z<github.com/skein-cx/skein/proto/skein/timeline/v1;timelinev1b\x06proto3"
 
 var (
 	file_skein_timeline_v1_timeline_proto_rawDescOnce sync.Once
@@ -396,37 +659,46 @@ func file_skein_timeline_v1_timeline_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_timeline_v1_timeline_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_skein_timeline_v1_timeline_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_skein_timeline_v1_timeline_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_skein_timeline_v1_timeline_proto_goTypes = []any{
 	(Order)(0),                    // 0: skein.timeline.v1.Order
 	(*ListRequest)(nil),           // 1: skein.timeline.v1.ListRequest
 	(*ListResponse)(nil),          // 2: skein.timeline.v1.ListResponse
-	(*Entry)(nil),                 // 3: skein.timeline.v1.Entry
-	(*v1.Address)(nil),            // 4: skein.event.v1.Address
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(v1.Channel)(0),               // 6: skein.event.v1.Channel
-	(*v1.Position)(nil),           // 7: skein.event.v1.Position
-	(*v1.Event)(nil),              // 8: skein.event.v1.Event
-	(*v1.Content)(nil),            // 9: skein.event.v1.Content
+	(*WatchRequest)(nil),          // 3: skein.timeline.v1.WatchRequest
+	(*WatchResponse)(nil),         // 4: skein.timeline.v1.WatchResponse
+	(*Reset)(nil),                 // 5: skein.timeline.v1.Reset
+	(*Entry)(nil),                 // 6: skein.timeline.v1.Entry
+	(*v1.Address)(nil),            // 7: skein.event.v1.Address
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(v1.Channel)(0),               // 9: skein.event.v1.Channel
+	(*v1.Position)(nil),           // 10: skein.event.v1.Position
+	(*v1.Event)(nil),              // 11: skein.event.v1.Event
+	(*v1.Content)(nil),            // 12: skein.event.v1.Content
 }
 var file_skein_timeline_v1_timeline_proto_depIdxs = []int32{
-	4,  // 0: skein.timeline.v1.ListRequest.addresses:type_name -> skein.event.v1.Address
+	7,  // 0: skein.timeline.v1.ListRequest.addresses:type_name -> skein.event.v1.Address
 	0,  // 1: skein.timeline.v1.ListRequest.order:type_name -> skein.timeline.v1.Order
-	5,  // 2: skein.timeline.v1.ListRequest.from:type_name -> google.protobuf.Timestamp
-	5,  // 3: skein.timeline.v1.ListRequest.until:type_name -> google.protobuf.Timestamp
-	6,  // 4: skein.timeline.v1.ListRequest.channels:type_name -> skein.event.v1.Channel
-	7,  // 5: skein.timeline.v1.ListRequest.min_positions:type_name -> skein.event.v1.Position
-	3,  // 6: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
-	8,  // 7: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
-	9,  // 8: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
-	7,  // 9: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
-	1,  // 10: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
-	2,  // 11: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	8,  // 2: skein.timeline.v1.ListRequest.from:type_name -> google.protobuf.Timestamp
+	8,  // 3: skein.timeline.v1.ListRequest.until:type_name -> google.protobuf.Timestamp
+	9,  // 4: skein.timeline.v1.ListRequest.channels:type_name -> skein.event.v1.Channel
+	10, // 5: skein.timeline.v1.ListRequest.min_positions:type_name -> skein.event.v1.Position
+	6,  // 6: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
+	7,  // 7: skein.timeline.v1.WatchRequest.addresses:type_name -> skein.event.v1.Address
+	9,  // 8: skein.timeline.v1.WatchRequest.channels:type_name -> skein.event.v1.Channel
+	6,  // 9: skein.timeline.v1.WatchResponse.entry:type_name -> skein.timeline.v1.Entry
+	5,  // 10: skein.timeline.v1.WatchResponse.reset:type_name -> skein.timeline.v1.Reset
+	11, // 11: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
+	12, // 12: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
+	10, // 13: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
+	1,  // 14: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
+	3,  // 15: skein.timeline.v1.TimelineService.Watch:input_type -> skein.timeline.v1.WatchRequest
+	2,  // 16: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
+	4,  // 17: skein.timeline.v1.TimelineService.Watch:output_type -> skein.timeline.v1.WatchResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_skein_timeline_v1_timeline_proto_init() }
@@ -434,13 +706,17 @@ func file_skein_timeline_v1_timeline_proto_init() {
 	if File_skein_timeline_v1_timeline_proto != nil {
 		return
 	}
+	file_skein_timeline_v1_timeline_proto_msgTypes[3].OneofWrappers = []any{
+		(*WatchResponse_Entry)(nil),
+		(*WatchResponse_Reset_)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_timeline_v1_timeline_proto_rawDesc), len(file_skein_timeline_v1_timeline_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TimelineService_List_FullMethodName = "/skein.timeline.v1.TimelineService/List"
+	TimelineService_List_FullMethodName  = "/skein.timeline.v1.TimelineService/List"
+	TimelineService_Watch_FullMethodName = "/skein.timeline.v1.TimelineService/Watch"
 )
 
 // TimelineServiceClient is the client API for TimelineService service.
@@ -38,6 +39,15 @@ type TimelineServiceClient interface {
 	// INVALID_ARGUMENT: a wrong field, or a page token of another query. OUT_OF_RANGE: the page token is older than the
 	// read model; list again. DEADLINE_EXCEEDED: a min_position was not applied within the caller's deadline.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
+	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads. From the watch_cursor of a
+	// list it sends exactly what that list did not hold; from the cursor of an earlier message it goes on behind that
+	// message, on any process, without loss or repeat. Events come in the order in which they were filed, partition by
+	// partition, not in order of time.
+	//
+	// A slow caller gets what it missed, later. INVALID_ARGUMENT: a wrong field, or a cursor of another query.
+	// OUT_OF_RANGE: the cursor is older than what is kept, or of a read model that is gone; list again.
+	// RESOURCE_EXHAUSTED: too many watches on this process.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
 type timelineServiceClient struct {
@@ -58,6 +68,25 @@ func (c *timelineServiceClient) List(ctx context.Context, in *ListRequest, opts 
 	return out, nil
 }
 
+func (c *timelineServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &TimelineService_ServiceDesc.Streams[0], TimelineService_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TimelineService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
+
 // TimelineServiceServer is the server API for TimelineService service.
 // All implementations must embed UnimplementedTimelineServiceServer
 // for forward compatibility.
@@ -72,6 +101,15 @@ type TimelineServiceServer interface {
 	// INVALID_ARGUMENT: a wrong field, or a page token of another query. OUT_OF_RANGE: the page token is older than the
 	// read model; list again. DEADLINE_EXCEEDED: a min_position was not applied within the caller's deadline.
 	List(context.Context, *ListRequest) (*ListResponse, error)
+	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads. From the watch_cursor of a
+	// list it sends exactly what that list did not hold; from the cursor of an earlier message it goes on behind that
+	// message, on any process, without loss or repeat. Events come in the order in which they were filed, partition by
+	// partition, not in order of time.
+	//
+	// A slow caller gets what it missed, later. INVALID_ARGUMENT: a wrong field, or a cursor of another query.
+	// OUT_OF_RANGE: the cursor is older than what is kept, or of a read model that is gone; list again.
+	// RESOURCE_EXHAUSTED: too many watches on this process.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedTimelineServiceServer()
 }
 
@@ -84,6 +122,9 @@ type UnimplementedTimelineServiceServer struct{}
 
 func (UnimplementedTimelineServiceServer) List(context.Context, *ListRequest) (*ListResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method List not implemented")
+}
+func (UnimplementedTimelineServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedTimelineServiceServer) mustEmbedUnimplementedTimelineServiceServer() {}
 func (UnimplementedTimelineServiceServer) testEmbeddedByValue()                         {}
@@ -124,6 +165,17 @@ func _TimelineService_List_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TimelineService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(TimelineServiceServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TimelineService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
+
 // TimelineService_ServiceDesc is the grpc.ServiceDesc for TimelineService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -136,6 +188,12 @@ var TimelineService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TimelineService_List_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Watch",
+			Handler:       _TimelineService_Watch_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "skein/timeline/v1/timeline.proto",
 }

@@ -1,0 +1,329 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/projection"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+const (
+	// queueLength is how many filings wait for a watcher before it is sent back to read for itself.
+	queueLength = 256
+	// maxWatchers of one process.
+	maxWatchers = 20_000
+	// pollChanges is how often the hub looks where nobody tells it that something was applied: in another process.
+	pollChanges = 20 * time.Millisecond
+)
+
+var (
+	// ErrTooManyWatchers means that this process watches enough already.
+	ErrTooManyWatchers = errors.New("timeline: too many watches on this process: try another one, or later")
+	// ErrStopping means that this process is about to end: go on from the last cursor on another one.
+	ErrStopping = errors.New("timeline: this process is stopping: go on from the last cursor")
+)
+
+// Hub follows what is applied, once for all watchers of a process, and hands each filing to those who wait for it.
+type Hub struct {
+	store    kv.Store
+	topic    string
+	progress *projection.Progress
+	logger   *slog.Logger
+
+	pass sync.Mutex // held while following, so that nobody joins in the middle
+
+	mu        sync.Mutex
+	stopped   bool
+	serving   kv.Namespace
+	followed  projection.Vector // everything before was handed out
+	endpoints map[event.ID]map[*watcher]struct{}
+	threads   map[event.ID]map[*watcher]struct{}
+	watchers  map[*watcher]struct{}
+}
+
+// NewHub makes a hub; Run makes it follow.
+func NewHub(store kv.Store, topic string, progress *projection.Progress, logger *slog.Logger) *Hub {
+	return &Hub{
+		store: store, topic: topic, progress: progress, logger: logger,
+		endpoints: map[event.ID]map[*watcher]struct{}{}, threads: map[event.ID]map[*watcher]struct{}{}, watchers: map[*watcher]struct{}{},
+	}
+}
+
+// filing is an event that became visible, as the hub hands it to all who wait for it.
+type filing struct {
+	partition int32
+	at        place
+	row       *Row // shared: not to be changed
+}
+
+// watcher is one who waits. Its queue is closed when it has to read for itself again, and when the generation changes.
+type watcher struct {
+	Selection
+	queue chan filing
+	// from is what was followed when it joined: everything behind it comes through the queue.
+	from projection.Vector
+	ns   kv.Namespace
+}
+
+// Run follows until ctx ends. What keeps it from reading it tries again.
+func (h *Hub) Run(ctx context.Context) error {
+	tick := time.NewTicker(pollChanges)
+	defer tick.Stop()
+	for {
+		changed := h.progress.Changed()
+		if err := h.Follow(ctx); err != nil && ctx.Err() == nil {
+			h.logger.ErrorContext(ctx, "cannot follow the timeline, trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			h.stop()
+			return nil
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// Follow hands out everything that was applied since the last call.
+func (h *Hub) Follow(ctx context.Context) error {
+	h.pass.Lock()
+	defer h.pass.Unlock()
+	return h.follow(ctx)
+}
+
+func (h *Hub) follow(ctx context.Context) error {
+	ns, err := projection.Serving(ctx, h.store, Slice)
+	if err != nil {
+		return err
+	}
+	snap, err := h.store.Snapshot(ctx, ns)
+	if err != nil {
+		return fmt.Errorf("timeline: follow: %w", err)
+	}
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	applied, err := projection.Applied(ctx, snap, h.topic)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if ns != h.serving || h.followed == nil || len(h.watchers) == 0 || behind(applied, h.followed) {
+		// Nobody waits for what was before; those who wait for another generation have to list again.
+		h.expel()
+		h.serving, h.followed = ns, applied
+		h.mu.Unlock()
+		return nil
+	}
+	followed := maps.Clone(h.followed)
+	h.mu.Unlock()
+	for p, next := range applied {
+		if next > followed[p] {
+			if err := h.partition(ctx, snap, p, followed[p], next); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// behind reports whether a store holds less than was followed: it was dropped and is being built again.
+func behind(applied, followed projection.Vector) bool {
+	for p, next := range followed {
+		if applied[p] < next {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Hub) partition(ctx context.Context, snap kv.Reader, partition int32, from, until int64) error {
+	var filings []filing
+	var changes []change
+	err := eachChange(ctx, snap, partition, place{offset: from}, until, func(at place, c change) error {
+		if !h.awaited(c) {
+			return nil
+		}
+		row, err := load(ctx, snap, c)
+		if err != nil {
+			return err
+		}
+		filings, changes = append(filings, filing{partition: partition, at: at, row: row}), append(changes, c)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, f := range filings {
+		h.handOut(f, changes[i])
+	}
+	h.followed[partition] = until
+	return nil
+}
+
+func load(ctx context.Context, snap kv.Reader, c change) (*Row, error) {
+	record, err := c.record(ctx, snap)
+	if err != nil {
+		return nil, err
+	}
+	e, err := decode(record)
+	if err != nil {
+		return nil, fmt.Errorf("timeline: record %d/%d: %w", c.moment.partition, c.moment.offset, err)
+	}
+	return newRow(e, c.moment, false), nil
+}
+
+// awaited reports whether anybody waits for a change. Nobody joins during a pass.
+func (h *Hub) awaited(c change) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.threads[c.thread]) > 0 {
+		return true
+	}
+	for _, e := range c.endpoints {
+		if len(h.endpoints[e]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// handOut queues a filing once for each watcher who waits for it.
+func (h *Hub) handOut(f filing, c change) {
+	for w := range h.threads[c.thread] {
+		h.push(w, f, c)
+	}
+	for i, e := range c.endpoints {
+		for w := range h.endpoints[e] {
+			if !w.waitsAlsoFor(c, i) {
+				h.push(w, f, c)
+			}
+		}
+	}
+}
+
+// waitsAlsoFor reports whether the watcher got the filing for its thread, or for an endpoint before the i-th.
+func (w *watcher) waitsAlsoFor(c change, i int) bool {
+	return slices.Contains(w.Threads, c.thread) || w.hasAny(c.endpoints[:i])
+}
+
+func (h *Hub) push(w *watcher, f filing, c change) {
+	if !w.selects(f.row.Event, f.at, c) {
+		return
+	}
+	select {
+	case w.queue <- f:
+	default:
+		h.remove(w)
+	}
+}
+
+// selects reports whether a filing is news to the selection: it is its tenant's, the filters leave it in, and it did
+// not stand in one of its threads before it was filed under an endpoint.
+func (s *Selection) selects(e *eventv1.Event, at place, c change) bool {
+	if s.Tenant != c.tenant || !s.matches(e) {
+		return false
+	}
+	if slices.Contains(s.Threads, c.thread) {
+		return c.own(at)
+	}
+	return s.hasAny(c.endpoints)
+}
+
+func (s *Selection) hasAny(endpoints []event.ID) bool {
+	return slices.ContainsFunc(endpoints, func(id event.ID) bool { return slices.Contains(s.Endpoints, id) })
+}
+
+// join makes a watcher wait for everything that is applied from now on.
+func (h *Hub) join(ctx context.Context, s Selection) (*watcher, error) {
+	h.pass.Lock()
+	defer h.pass.Unlock()
+	if err := h.follow(ctx); err != nil { // a cursor may be ahead of the last pass
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return nil, ErrStopping
+	}
+	if len(h.watchers) >= maxWatchers {
+		return nil, ErrTooManyWatchers
+	}
+	w := &watcher{Selection: s, queue: make(chan filing, queueLength), from: maps.Clone(h.followed), ns: h.serving}
+	h.watchers[w] = struct{}{}
+	for _, id := range s.Endpoints {
+		add(h.endpoints, id, w)
+	}
+	for _, id := range s.Threads {
+		add(h.threads, id, w)
+	}
+	return w, nil
+}
+
+// position gives what was followed, if the watcher has taken everything out of its queue and still waits.
+func (h *Hub) position(w *watcher) (projection.Vector, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, waits := h.watchers[w]; !waits || len(w.queue) > 0 {
+		return nil, false
+	}
+	return maps.Clone(h.followed), true
+}
+
+// leave makes a watcher wait no longer; a second call does nothing.
+func (h *Hub) leave(w *watcher) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.remove(w)
+}
+
+func (h *Hub) stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	h.expel()
+}
+
+// expel sends every watcher back to join again.
+func (h *Hub) expel() {
+	for w := range h.watchers {
+		h.remove(w)
+	}
+}
+
+func (h *Hub) remove(w *watcher) {
+	if _, waits := h.watchers[w]; !waits {
+		return
+	}
+	delete(h.watchers, w)
+	for _, id := range w.Endpoints {
+		drop(h.endpoints, id, w)
+	}
+	for _, id := range w.Threads {
+		drop(h.threads, id, w)
+	}
+	close(w.queue)
+}
+
+func add(index map[event.ID]map[*watcher]struct{}, id event.ID, w *watcher) {
+	if index[id] == nil {
+		index[id] = map[*watcher]struct{}{}
+	}
+	index[id][w] = struct{}{}
+}
+
+func drop(index map[event.ID]map[*watcher]struct{}, id event.ID, w *watcher) {
+	delete(index[id], w)
+	if len(index[id]) == 0 {
+		delete(index, id)
+	}
+}
