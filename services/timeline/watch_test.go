@@ -15,9 +15,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
+	"github.com/skein-cx/skein/services/timeline"
 )
 
 // stream is the caller's end of a watch.
@@ -336,4 +338,57 @@ type countingStore struct {
 func (s *countingStore) Snapshot(ctx context.Context, ns kv.Namespace) (kv.Snapshot, error) {
 	s.snapshots.Add(1)
 	return s.Store.Snapshot(ctx, ns)
+}
+
+func TestAChannelFollowsAThreadFromItsBeginningAndFromACursor(t *testing.T) {
+	w := newWorld(t)
+	follower := timeline.NewFollower(w.hub, w.keyring)
+	thread := channel.Thread{Tenant: tenant, Inbox: "web", Thread: "t"}
+	follow := func(cursor string, n int, publish func()) (texts []string, last string) {
+		t.Helper()
+		enough := errors.New("enough")
+		filed := make(chan channel.Filed)
+		ended := make(chan error, 1)
+		go func() {
+			seen := 0
+			ended <- follower.Follow(t.Context(), thread, cursor, func(f channel.Filed) error {
+				filed <- f
+				if seen++; seen == n {
+					return enough
+				}
+				return nil
+			})
+		}()
+		for i := range n {
+			if i == n-1 && publish != nil {
+				publish()
+			}
+			f := <-filed
+			texts, last = append(texts, f.Content.GetMessageReceived().GetText()), f.Cursor
+		}
+		if err := <-ended; !errors.Is(err, enough) {
+			t.Fatal(err)
+		}
+		return texts, last
+	}
+	w.publish(message("t", "1", "one", 1), message("other", "1", "not here", 1), message("t", "2", "two", 2))
+	w.foldAndFollow()
+	texts, cursor := follow("", 3, func() {
+		w.publish(message("t", "3", "three", 3))
+		w.foldAndFollow()
+	})
+	expect(t, "from the beginning, then live", texts, "one", "two", "three")
+	w.publish(message("t", "4", "four, told late", 0))
+	w.foldAndFollow()
+	texts, _ = follow(cursor, 1, nil)
+	expect(t, "from the cursor", texts, "four, told late")
+	_, end := follow("", 4, nil)
+	if end == "" {
+		t.Error("the last event of the history has no cursor")
+	}
+	for _, stale := range []string{"%%%", w.page(of("a@b.c")).GetWatchCursor()} {
+		if err := follower.Follow(t.Context(), thread, stale, nil); !errors.Is(err, channel.ErrStaleCursor) {
+			t.Errorf("cursor %q: %v", stale, err)
+		}
+	}
 }
