@@ -1,0 +1,160 @@
+package pubsub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/skein-cx/skein/pkg/eventlog/embedded"
+)
+
+// The test binary is also what it tests with: a broker in a process of its own, which can be killed, and the command by
+// which Watermill's suite has it killed and started again.
+const (
+	brokerCommand  = "skein-test-broker"  // directory, address
+	restartCommand = "skein-test-restart" // address of the test that owns the broker
+)
+
+// A real cluster takes the place of the embedded broker where these are set.
+const (
+	clusterVariable = "SKEIN_TEST_KAFKA"         // addresses of its brokers, with commas between them
+	restartVariable = "SKEIN_TEST_KAFKA_RESTART" // shell command that kills it and returns when it serves again
+)
+
+func TestMain(m *testing.M) {
+	commands := map[string]func([]string) error{brokerCommand: serveBroker, restartCommand: askForRestart}
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serveBroker runs a broker until standard input ends, as it does with the test.
+func serveBroker(args []string) error {
+	broker, err := embedded.Start(context.Background(), embedded.Config{Dir: args[0], Addr: args[1]})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, broker.Close())
+}
+
+func askForRestart(args []string) error {
+	c, err := net.Dial("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(c)
+	if err == nil && len(answer) > 0 {
+		err = errors.New(string(answer))
+	}
+	return err
+}
+
+// cluster is where the tests' topics are.
+type cluster struct {
+	brokers []string
+	restart []string // command that kills it and returns when it serves again
+}
+
+// startCluster gives the real cluster, where there is one, or a broker in a process of its own.
+func startCluster(t *testing.T) cluster {
+	t.Helper()
+	if brokers := os.Getenv(clusterVariable); brokers != "" {
+		restart := os.Getenv(restartVariable)
+		if restart == "" {
+			t.Fatalf("%s names a cluster, but %s holds no command to restart it", clusterVariable, restartVariable)
+		}
+		return cluster{brokers: strings.Split(brokers, ","), restart: []string{"sh", "-c", restart}}
+	}
+	b := &brokerProcess{dir: t.TempDir(), addr: freeAddr(t)}
+	must(t, b.start())
+	t.Cleanup(func() { b.kill() })
+	control, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { must(t, control.Close()) })
+	go b.obey(control)
+	return cluster{brokers: []string{b.addr}, restart: []string{os.Args[0], restartCommand, control.Addr().String()}}
+}
+
+// brokerProcess is a broker in a process of its own.
+type brokerProcess struct {
+	dir, addr string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+func (b *brokerProcess) start() error {
+	cmd := exec.Command(os.Args[0], brokerCommand, b.dir, b.addr)
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	b.cmd = cmd
+	_, err = io.ReadFull(out, make([]byte, len("ready\n")))
+	return err
+}
+
+// kill is kill -9. What the process says to that is of no interest.
+func (b *brokerProcess) kill() {
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait()
+}
+
+// obey restarts the broker for everyone who connects, and answers with what went wrong.
+func (b *brokerProcess) obey(control net.Listener) {
+	for {
+		c, err := control.Accept()
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		b.kill()
+		if err := b.start(); err != nil {
+			fmt.Fprint(c, err)
+		}
+		b.mu.Unlock()
+		c.Close()
+	}
+}
+
+// freeAddr finds an address for a broker. Its port is below those that outgoing connections take, which could claim it while
+// the broker is down.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			must(t, l.Close())
+			return addr
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

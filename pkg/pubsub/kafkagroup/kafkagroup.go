@@ -1,0 +1,199 @@
+// Package kafkagroup shares partitions among the members of Kafka's consumer groups. It assigns partitions and keeps
+// committed offsets; it never reads or writes a record.
+package kafkagroup
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+
+	"github.com/skein-cx/skein/pkg/pubsub"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	// joinPause is how long a member waits after a failure until it joins again; so does one that finds no coordinator,
+	// which a fresh cluster takes seconds to have.
+	joinPause = 500 * time.Millisecond
+)
+
+// Config says where the cluster is. Only Brokers must be set.
+type Config struct {
+	// Brokers are addresses (host:port) of some of the cluster's brokers.
+	Brokers []string
+	// ClientID names this process in the brokers' logs. "skein" unless set.
+	ClientID string
+	// TLS turns encryption on.
+	TLS *tls.Config
+	// SASL turns authentication on.
+	SASL *SASL
+	// Heartbeat is how often a member tells that it is alive, and so how soon it learns that partitions are to be shared
+	// out again. 1 s unless set.
+	Heartbeat time.Duration
+	// SessionTimeout is how long a member may be silent until its partitions go to others, and how long the others wait
+	// for it when partitions are shared out again. Brokers allow 6 s at least. 10 s unless set.
+	SessionTimeout time.Duration
+	// LeaveTimeout is how long a member tries to leave the group when its work has ended. 10 s unless set.
+	LeaveTimeout time.Duration
+	// Logger is told of failures that are tried again. Nothing is logged unless it is set.
+	Logger *slog.Logger
+}
+
+// SASL is how to authenticate.
+type SASL struct {
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+	Mechanism          string
+	Username, Password string
+}
+
+// Groups are the consumer groups of a cluster. It is safe for concurrent use.
+type Groups struct {
+	cfg       Config
+	mechanism sasl.Mechanism
+}
+
+var _ pubsub.Groups = (*Groups)(nil)
+
+// New prepares membership in a cluster's groups. It does not connect.
+func New(cfg Config) (*Groups, error) {
+	if len(cfg.Brokers) == 0 {
+		return nil, errors.New("kafkagroup: no brokers are configured")
+	}
+	if cfg.ClientID == "" {
+		cfg.ClientID = "skein"
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = time.Second
+	}
+	if cfg.SessionTimeout == 0 {
+		cfg.SessionTimeout = 10 * time.Second
+	}
+	if cfg.LeaveTimeout == 0 {
+		cfg.LeaveTimeout = 10 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	mechanism, err := cfg.SASL.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	return &Groups{cfg: cfg, mechanism: mechanism}, nil
+}
+
+func (s *SASL) mechanism() (sasl.Mechanism, error) {
+	if s == nil {
+		return nil, nil //nolint:nilnil // the driver takes no mechanism for no authentication
+	}
+	algorithm := scram.SHA512
+	switch s.Mechanism {
+	case "PLAIN":
+		return plain.Mechanism{Username: s.Username, Password: s.Password}, nil
+	case "SCRAM-SHA-256":
+		algorithm = scram.SHA256
+	case "SCRAM-SHA-512":
+	default:
+		return nil, fmt.Errorf("kafkagroup: SASL mechanism %q: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are known", s.Mechanism)
+	}
+	m, err := scram.Mechanism(algorithm, s.Username, s.Password)
+	if err != nil {
+		return nil, fmt.Errorf("kafkagroup: SASL: %w", err)
+	}
+	return m, nil
+}
+
+// Join implements pubsub.Groups. The topic must exist, else the group stays without partitions.
+func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, pubsub.Claim)) error {
+	life, kill := context.WithCancel(context.Background())
+	defer kill()
+	member, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: group, Topics: []string{topic}, Brokers: g.cfg.Brokers, StartOffset: kafka.FirstOffset,
+		HeartbeatInterval: g.cfg.Heartbeat, SessionTimeout: g.cfg.SessionTimeout, RebalanceTimeout: g.cfg.SessionTimeout,
+		JoinGroupBackoff: joinPause, Timeout: dialTimeout,
+		Dialer: &kafka.Dialer{
+			ClientID: g.cfg.ClientID, TLS: g.cfg.TLS, SASLMechanism: g.mechanism, Timeout: dialTimeout,
+			DialFunc: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return dial(ctx, life, network, address)
+			},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("kafkagroup: join %q: %w", group, err)
+	}
+	log := g.cfg.Logger.With("group", group, "topic", topic)
+	for {
+		generation, err := member.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return g.leave(ctx, member, group, kill)
+		case err != nil:
+			log.WarnContext(ctx, "the group cannot be joined, trying again", "error", err)
+			continue
+		}
+		assigned := generation.Assignments[topic]
+		log.DebugContext(ctx, "joined the group", "generation", generation.ID, "partitions", len(assigned))
+		for _, a := range assigned {
+			generation.Start(func(ctx context.Context) { own(ctx, claim(generation, topic, a)) })
+		}
+	}
+}
+
+func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) pubsub.Claim {
+	return pubsub.Claim{
+		Partition: int32(a.ID), //nolint:gosec // a partition's number
+		Next:      a.Offset,    // a negative one stands for the first record
+		Commit: func(next int64) error {
+			if err := generation.CommitOffsets(map[string]map[int]int64{topic: {a.ID: next}}); err != nil {
+				return fmt.Errorf("kafkagroup: commit %s/%d/%d: %w", topic, a.ID, next, err)
+			}
+			return nil
+		},
+	}
+}
+
+// leave ends the member's work and tells the group. When that takes too long, the connections are closed: the group finds
+// out by the member's silence.
+func (g *Groups) leave(ctx context.Context, member *kafka.ConsumerGroup, group string, kill context.CancelFunc) error {
+	left := make(chan error, 1)
+	go func() { left <- member.Close() }()
+	select {
+	case err := <-left:
+		return err
+	case <-time.After(g.cfg.LeaveTimeout):
+	}
+	kill()
+	g.cfg.Logger.WarnContext(ctx, "the group was not left in time; its other members wait for this one in vain for a while", "group", group)
+	return <-left
+}
+
+// dial connects; the connection ends with life.
+func dial(ctx, life context.Context, network, address string) (net.Conn, error) {
+	if err := life.Err(); err != nil {
+		return nil, err
+	}
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, forget: context.AfterFunc(life, func() { _ = c.Close() })}, nil
+}
+
+type conn struct {
+	net.Conn
+	forget func() bool
+}
+
+func (c *conn) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}

@@ -1,0 +1,67 @@
+package pubsub_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/pubsub"
+	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
+)
+
+// With a group, messages of one payload have one key, so that the suite finds their order.
+func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
+	c := startCluster(t)
+	log := connect(t, c)
+	groups, err := kafkagroup.New(kafkagroup.Config{Brokers: c.brokers, Heartbeat: 200 * time.Millisecond})
+	must(t, err)
+	construct := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+		key := message.MessageTransformPublisherDecorator(func(m *message.Message) {
+			m.Metadata.Set(pubsub.KeyMetadata, string(m.Payload))
+		})
+		pub, err := key(pubsub.NewPublisher(log))
+		must(t, err)
+		return pub, subscriber(t, pubsub.Config{Log: log, Group: group, Groups: groups})
+	}
+	tests.TestPubSub(t,
+		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: c.restart},
+		func(t *testing.T) (message.Publisher, message.Subscriber) { return construct(t, "group") },
+		construct,
+	)
+}
+
+// Without a group, messages are spread over all partitions.
+func TestSubscribersWithoutGroupPassWatermillsSuite(t *testing.T) {
+	c := startCluster(t)
+	log := connect(t, c)
+	tests.TestPubSub(t,
+		tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: c.restart},
+		func(t *testing.T) (message.Publisher, message.Subscriber) {
+			return pubsub.NewPublisher(log), subscriber(t, pubsub.Config{Log: log})
+		},
+		nil,
+	)
+}
+
+func connect(t *testing.T, c cluster) eventlog.Log {
+	t.Helper()
+	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: c.brokers})
+	must(t, err)
+	t.Cleanup(func() { must(t, log.Close()) })
+	return log
+}
+
+// subscriber is one that does not make the suite wait: it rejects some messages hundreds of times, and leaves many that
+// it was handed.
+func subscriber(t *testing.T, cfg pubsub.Config) *pubsub.Subscriber {
+	t.Helper()
+	cfg.FirstPause, cfg.LastPause, cfg.Drain, cfg.Partitions = time.Millisecond, 10*time.Millisecond, 20*time.Millisecond, 4
+	s, err := pubsub.NewSubscriber(cfg)
+	must(t, err)
+	return s
+}
+
