@@ -68,9 +68,10 @@ func (p *Pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil && !errors.Is(err, channel.ErrRetry) { // another try would not help: keep what came, and say thanks
 		err = p.host.Reject(r.Context(), channel.Rejection{Tenant: p.Tenant, Provider: "pager", Reason: err.Error(), Raw: raw})
 	}
-	if err != nil {
-		http.Error(w, "try again", http.StatusServiceUnavailable)
+	if err == nil {
+		return // 200
 	}
+	http.Error(w, "try again", http.StatusServiceUnavailable)
 }
 
 // A whole adapter, and what its author tests: a page gives an event; sent again it gives the same one; while the log

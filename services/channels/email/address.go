@@ -14,12 +14,12 @@ type Address struct {
 
 // addresses reads the address lists of fields such as To (RFC 5322, section 3.4). It takes what it can: an item that
 // holds no address is left out and noted, and does not spoil the others, as it would in the standard library.
-func (p *parser) addresses(field string, values []string, most int) []Address {
+func (p *parser) addresses(field string, values []string) []Address {
 	var list []Address
 	for _, value := range values {
 		for _, item := range splitAddresses(value) {
-			if len(list) == most {
-				p.note("more than " + itoa(most) + " addresses in " + field + ": the rest is only in the original")
+			if len(list) == maxAddresses {
+				p.note("more than " + itoa(maxAddresses) + " addresses in " + field + ": the rest is only in the original")
 				return list
 			}
 			a, ok := p.address(item)

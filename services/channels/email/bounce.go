@@ -9,7 +9,7 @@ import (
 // keepReturned remembers the header of a mail inside this one: in a delivery report it is the mail that did not arrive.
 func (p *parser) keepReturned(data []byte) {
 	if p.returned == nil {
-		p.returned, _ = readHeader(data, maxHeader, func(string) {})
+		p.returned, _ = readHeader(data, func(string) {})
 	}
 }
 
@@ -23,7 +23,7 @@ func (p *parser) bounce() {
 	rest := p.deliveryStatus
 	for groups := 0; len(rest) > 0 && groups <= maxAddresses; groups++ {
 		var group header
-		group, rest = readHeader(rest, maxHeader, func(string) {})
+		group, rest = readHeader(rest, func(string) {})
 		if len(group) == 0 {
 			_, rest = cutLine(rest) // what is no field, or a second empty line
 			continue

@@ -82,6 +82,8 @@ func parseClock(s string) (clock time.Duration, offset int, ok bool) {
 }
 
 // zones are those of RFC 5322, section 4.3, and others that mails name, in hours east.
+//
+//nolint:gochecknoglobals // a table
 var zones = map[string]float64{
 	"ut": 0, "utc": 0, "gmt": 0, "z": 0, "wet": 0, "bst": 1, "west": 1, "cet": 1, "met": 1, "mez": 1, "cest": 2, "mest": 2, "mesz": 2,
 	"eet": 2, "sast": 2, "eest": 3, "msk": 3, "msd": 4, "ist": 5.5, "hkt": 8, "sgt": 8, "awst": 8, "jst": 9, "kst": 9, "aest": 10,
@@ -99,7 +101,7 @@ func parseZone(s string) (seconds int, ok bool) {
 	}
 	digits := strings.ReplaceAll(s[1:], ":", "")
 	n := number(digits)
-	if len(digits) != 4 || n < 0 || n%100 >= 60 || n > 1400 {
+	if len(digits) != 4 || n < 0 || n%100 >= 60 || n >= 2400 {
 		return 0, false
 	}
 	seconds = n/100*3600 + n%100*60
@@ -136,7 +138,7 @@ func fullYear(s string) int {
 
 // number reads decimal digits; -1 where there is anything else.
 func number(s string) int {
-	if len(s) == 0 || len(s) > 6 {
+	if s == "" || len(s) > 6 {
 		return -1
 	}
 	for i := range len(s) {

@@ -99,7 +99,7 @@ func Parse(raw []byte) *Mail {
 	}
 	m := &Mail{Raw: raw}
 	p := &parser{mail: m}
-	h, body := readHeader(raw, maxHeader, p.note)
+	h, body := readHeader(raw, p.note)
 	p.hints = statedCharsets(raw)
 
 	m.Fingerprint = fingerprint(h, body)
@@ -108,10 +108,10 @@ func Parse(raw []byte) *Mail {
 	if answered := ids(h["In-Reply-To"], maxReferences); len(answered) > 0 {
 		m.InReplyTo = answered[len(answered)-1]
 	}
-	m.From = p.addresses("From", h["From"], maxAddresses)
-	m.To = p.addresses("To", h["To"], maxAddresses)
-	m.Cc = p.addresses("Cc", h["Cc"], maxAddresses)
-	m.Bcc = p.addresses("Bcc", h["Bcc"], maxAddresses)
+	m.From = p.addresses("From", h["From"])
+	m.To = p.addresses("To", h["To"])
+	m.Cc = p.addresses("Cc", h["Cc"])
+	m.Bcc = p.addresses("Bcc", h["Bcc"])
 	if len(m.From) == 0 {
 		p.note("no usable sender")
 	}
@@ -190,7 +190,10 @@ func statedLanguage(field string) string {
 		return ""
 	}
 	tag, err := language.Parse(field)
-	if err != nil || tag == language.Und {
+	if err != nil {
+		return ""
+	}
+	if base, _, _ := tag.Raw(); base.String() == "und" || len(tag.String()) > 35 { // "x-private" is no language
 		return ""
 	}
 	return tag.String()

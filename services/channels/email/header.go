@@ -11,12 +11,13 @@ type header = textproto.MIMEHeader
 
 // readHeader divides a mail or part into its header fields and its body. It accepts what a strict reader refuses: lines
 // that are no fields are left out, and where the empty line is missing, the body begins at the first line that is none.
-func readHeader(raw []byte, limit int, note func(string)) (header, []byte) {
+func readHeader(raw []byte, note func(string)) (header, []byte) {
 	h := header{}
-	var name, value string
+	var name string
+	var value []byte
 	keep := func() {
 		if name != "" {
-			h.Add(name, value)
+			h.Add(name, string(value))
 		}
 	}
 	rest, read := raw, 0
@@ -26,7 +27,7 @@ func readHeader(raw []byte, limit int, note func(string)) (header, []byte) {
 			rest = after
 			break
 		}
-		if read += len(line); read > limit {
+		if read += len(line); read > maxHeader {
 			note("the header is too long: what follows its limit was taken for the body")
 			break
 		}
@@ -37,10 +38,13 @@ func readHeader(raw []byte, limit int, note func(string)) (header, []byte) {
 				note("no header: the first line is no field")
 				return h, raw
 			}
-			value = join(value, string(bytes.TrimSpace(line)))
+			if len(value) > 0 {
+				value = append(value, ' ')
+			}
+			value = append(value, bytes.TrimSpace(line)...)
 		case isField:
 			keep()
-			name, value = textproto.CanonicalMIMEHeaderKey(field), content
+			name, value = textproto.CanonicalMIMEHeaderKey(field), append(value[:0], content...)
 		case len(h) == 0 && name == "":
 			note("no header: the first line is no field")
 			return h, raw
@@ -65,18 +69,18 @@ func cutLine(b []byte) (line, after []byte) {
 
 // cutField divides "Name: value". A name is printable ASCII (RFC 5322, section 2.2); blanks before the colon are obsolete
 // but allowed (section 4.5).
-func cutField(line []byte) (name, value string, ok bool) {
+func cutField(line []byte) (name string, value []byte, ok bool) {
 	before, after, found := bytes.Cut(line, []byte{':'})
 	before = bytes.TrimRight(before, " \t")
 	if !found || len(before) == 0 || len(before) > 128 {
-		return "", "", false
+		return "", nil, false
 	}
 	for _, c := range before {
 		if c <= ' ' || c >= 0x7f {
-			return "", "", false
+			return "", nil, false
 		}
 	}
-	return string(before), strings.TrimSpace(string(after)), true
+	return string(before), bytes.TrimSpace(after), true
 }
 
 // startsKnownField tells whether a line begins with a field that mails have: what stands before it is then no body.
@@ -92,11 +96,4 @@ func startsKnownField(b []byte) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "content-") || strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "list-")
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + " " + b
 }

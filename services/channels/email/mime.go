@@ -158,7 +158,7 @@ func split(body []byte, boundary string, most int) (parts [][]byte, closed bool)
 
 // readPart divides a part into header and body. A part may have no fields; then it begins with an empty line.
 func readPart(part []byte, note func(string)) (header, []byte) {
-	return readHeader(part, maxHeader, func(defect string) { note("in a part: " + defect) })
+	return readHeader(part, func(defect string) { note("in a part: " + defect) })
 }
 
 // htmlHints are the mail's charsets, and before them the one that an HTML text states itself.

@@ -230,7 +230,7 @@ func TestSubjectsAreDecoded(t *testing.T) {
 }
 
 func TestFileNamesAreDecoded(t *testing.T) {
-	for params, want := range map[string]string{
+	for params, want := range map[string]string{ //nolint:gosec // no credentials: file names
 		`filename="a b.txt"`:                               "a b.txt",
 		`filename=a b.txt`:                                 "a b.txt",
 		`filename="C:\dir\a.txt"`:                          `C:\dir\a.txt`,
@@ -297,6 +297,16 @@ func TestTextOfHTML(t *testing.T) {
 		m := parse(t, "From: jo@example.com", "Content-Type: text/html; charset=utf-8", "", html)
 		if m.Text != want {
 			t.Errorf("%.80s gives %q, want %q", html, m.Text, want)
+		}
+	}
+}
+
+func TestLanguageIsTakenWhereOneIsStated(t *testing.T) {
+	for field, want := range map[string]string{
+		"en": "en", "zh-hans-cn": "zh-Hans-CN", "de-DE": "de-DE", "en, fr": "", "x-private": "", "und": "", "klingonese": "", "???": "",
+	} {
+		if m := parse(t, "Content-Language: "+field, "", "x"); m.Language != want {
+			t.Errorf("%q is %q, want %q", field, m.Language, want)
 		}
 	}
 }
@@ -370,6 +380,7 @@ func TestHostileMails(t *testing.T) {
 		"100,000 broken recipients": {"To: " + strings.Repeat("x,", 100_000) + "\n\nx", "no address", func(m *email.Mail) bool { return len(m.To) == 0 && len(m.Defects) < 60 }},
 		"open brackets":             {"To: " + strings.Repeat("<(\"", 100_000) + "\n\nx", "no address", func(m *email.Mail) bool { return len(m.To) == 0 }},
 		"encoded words in a row":    {"Subject: " + strings.Repeat("=?utf-8?B?QQ==?= ", 50_000) + "\n\nx", "no Date", func(m *email.Mail) bool { return strings.HasPrefix(m.Subject, "AAAA") }},
+		"100,000 attributions":      {"From: jo@example.com\n\n" + strings.Repeat("To: x wrote:\n", 100_000), "cut", func(m *email.Mail) bool { return m.Quoted == "" }},
 		"a report that says nothing": {"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n\n\njunk\n--b--", "names no recipient", func(m *email.Mail) bool {
 			return m.Bounce != nil
 		}},

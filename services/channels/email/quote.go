@@ -19,7 +19,8 @@ func SplitQuote(text string) (fresh, quoted string) {
 			last = i
 		}
 	}
-	hasText := false
+	hasText, signs := false, 0
+	header := 0 // lines before this one that follow the one at hand are of a header or empty
 	for i := 0; i < len(lines); i++ {
 		if isQuoted[i] || strings.TrimSpace(lines[i]) == "" {
 			continue
@@ -30,17 +31,19 @@ func SplitQuote(text string) (fresh, quoted string) {
 			hasText = true
 			continue
 		}
-		begin := i + max(intro, 1)
+		begin := max(i+max(intro, 1), header)
 		for begin < len(lines) && !isQuoted[begin] && (strings.TrimSpace(lines[begin]) == "" || isHeaderLine(lines[begin])) {
 			begin++
 		}
+		header = begin
 		sign := quoteSign(lines[begin:])
 		switch {
 		case begin < len(lines) && isQuoted[begin]:
 			mark(isQuoted[i:begin])
 			i = begin
-		case sign != "":
+		case sign != "" && signs < mostSigns:
 			mark(isQuoted[i:begin])
+			signs++
 			for j := begin; j < len(lines); j++ {
 				isQuoted[j] = isQuoted[j] || strings.HasPrefix(lines[j], sign)
 			}
@@ -136,7 +139,8 @@ var (
 const (
 	longestAttribution = 500 // bytes
 	attributionLines   = 4
-	headerBlockLines   = 8
+	headerBlockLines   = 8 // that are looked at to know a header
+	mostSigns          = 4 // other than ">" that one text may quote with
 )
 
 // beginsOldMail tells whether everything from the first of the lines on is an old mail.
@@ -145,21 +149,26 @@ func beginsOldMail(lines []string) bool {
 	if len(line) > longestAttribution {
 		return false
 	}
-	if oldMailLine.MatchString(line) || beginForward.MatchString(line) {
-		return true
-	}
-	if isRule(line) { // Outlook draws one above the block
-		for _, next := range lines[1:min(len(lines), 3)] {
-			if strings.TrimSpace(next) != "" {
-				return headerFrom.MatchString(next) && beginsOldMail(lines[1:])
+	trimmed := strings.TrimSpace(line)
+	switch {
+	case trimmed == "":
+		return false
+	case strings.ContainsRune("-_*=", rune(trimmed[0])):
+		if oldMailLine.MatchString(line) {
+			return true
+		}
+		if !isRule(trimmed) { // Outlook draws one above the header
+			return false
+		}
+		for i, next := range lines[1:min(len(lines), 3)] {
+			if headerFrom.MatchString(next) {
+				return beginsOldMail(lines[i+1:])
 			}
 		}
 		return false
-	}
-	if !strings.ContainsAny(line, ":：") && strings.TrimSpace(line) != "" {
-		return false
-	}
-	if !headerFrom.MatchString(line) {
+	case beginForward.MatchString(trimmed):
+		return true
+	case !headerFrom.MatchString(line):
 		return false
 	}
 	others := 0
@@ -173,7 +182,6 @@ func beginsOldMail(lines []string) bool {
 
 // isRule tells whether a line is drawn with underscores or dashes.
 func isRule(line string) bool {
-	line = strings.TrimSpace(line)
 	return len(line) >= 10 && (strings.Trim(line, "_") == "" || strings.Trim(line, "-") == "")
 }
 
@@ -181,12 +189,12 @@ func isRule(line string) bool {
 // first line begins none.
 func attribution(lines []string) int {
 	joined := ""
-	for n := 0; n < min(len(lines), attributionLines); n++ {
+	for n := range min(len(lines), attributionLines) {
 		line := strings.TrimSpace(lines[n])
 		if line == "" || isQuoteLine(line) || len(joined)+len(line) > longestAttribution {
 			return 0
 		}
-		joined = join(joined, line)
+		joined = strings.TrimSpace(joined + " " + line)
 		if !strings.HasSuffix(line, ":") && !strings.HasSuffix(line, "：") {
 			continue
 		}

@@ -41,8 +41,8 @@ func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 	}
 	var defects []string
 	s.Parties, defects = m.parties(in.Own)
-	hasSender := len(s.Parties) > 0 && s.Parties[0].GetRole() == eventv1.PartyRole_PARTY_ROLE_SENDER
-	hasCustomer := slices.ContainsFunc(s.Parties, func(p *eventv1.SubmittedParty) bool {
+	hasSender := len(s.GetParties()) > 0 && s.GetParties()[0].GetRole() == eventv1.PartyRole_PARTY_ROLE_SENDER
+	hasCustomer := slices.ContainsFunc(s.GetParties(), func(p *eventv1.SubmittedParty) bool {
 		return p.GetSide() == eventv1.Side_SIDE_CUSTOMER
 	})
 	message := &eventv1.Message{
@@ -53,7 +53,7 @@ func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 	switch {
 	case m.Bounce != nil:
 		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM}
-	case hasSender && s.Parties[0].GetSide() == eventv1.Side_SIDE_COMPANY:
+	case hasSender && s.GetParties()[0].GetSide() == eventv1.Side_SIDE_COMPANY:
 		s.Type = event.TypeMessageSent
 		s.Content.Body = &eventv1.Content_MessageSent{MessageSent: message}
 		s.Direction, s.Origin = eventv1.Direction_DIRECTION_OUTBOUND, eventv1.Origin_ORIGIN_OUTBOUND

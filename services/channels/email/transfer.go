@@ -3,6 +3,7 @@ package email
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 )
 
@@ -87,16 +88,13 @@ func undoQuotedPrintable(b []byte, note func(string)) []byte {
 				ending = ""
 				break
 			}
-			high, low := -1, -1
-			if i+2 < len(line) {
-				high, low = hexDigit(line[i+1]), hexDigit(line[i+2])
-			}
-			if high < 0 || low < 0 {
+			var code [1]byte
+			if _, err := hex.Decode(code[:], line[i+1:min(i+3, len(line))]); err != nil {
 				strange = true
 				out = append(out, '=')
 				continue
 			}
-			out = append(out, byte(high<<4|low))
+			out = append(out, code[0])
 			i += 2
 		}
 		out = append(out, ending...)
@@ -105,16 +103,4 @@ func undoQuotedPrintable(b []byte, note func(string)) []byte {
 		note(`quoted-printable with "=" that begins no code: it was kept as it is`)
 	}
 	return out
-}
-
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	}
-	return -1
 }

@@ -14,7 +14,7 @@ import (
 const maxCommand = 256 << 10
 
 // past is a deadline that is over.
-var past = time.Unix(1, 0)
+func past() time.Time { return time.Unix(1, 0) }
 
 // acceptor gives the server conns.
 type acceptor struct {
@@ -65,7 +65,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	if c.l.stopping && !c.inMail.Load() {
-		t = past
+		t = past()
 	}
 	return c.Conn.SetReadDeadline(t) //nolint:wrapcheck // the server looks at its type
 }
@@ -88,7 +88,7 @@ func (l *Listener) stop() {
 	l.stopping = true
 	for c := range l.conns {
 		if !c.inMail.Load() {
-			_ = c.Conn.SetReadDeadline(past) // fails only where the connection is gone
+			_ = c.Conn.SetReadDeadline(past()) // fails only where the connection is gone
 		}
 	}
 }

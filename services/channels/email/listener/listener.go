@@ -254,7 +254,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	_ = accept.Close() // closing a port fails only where it is closed
-	<-served
+	_ = <-served       // it ended because the port was closed
 	l.stop()
 	ended := make(chan struct{})
 	go func() { l.sessions.Wait(); close(ended) }()
