@@ -65,10 +65,7 @@ func (in *Intake) Submit(ctx context.Context, tenant string, submissions ...*eve
 }
 
 func (in *Intake) submit(ctx context.Context, tenant string, submissions []*eventv1.Submission) ([]channel.Acknowledgement, error) {
-	if err := in.room(); err != nil {
-		return nil, err
-	}
-	if err := in.limiter.allow(tenant, len(submissions), in.cfg.Now()); err != nil {
+	if err := in.admit(tenant, len(submissions)); err != nil {
 		return nil, err
 	}
 	compiled, err := in.compile(tenant, submissions)
@@ -87,9 +84,60 @@ func (in *Intake) submit(ctx context.Context, tenant string, submissions []*even
 	}
 	acks := make([]channel.Acknowledgement, len(compiled))
 	for i, c := range compiled {
-		acks[i] = channel.Acknowledgement{EventID: c.Event.GetId(), ThreadID: c.Event.GetThreadId(), Position: positions[i]}
+		acks[i] = acknowledge(c, positions[i])
 	}
 	return acks, nil
+}
+
+// Begin hands one submission in and returns as soon as the log has it under way; done is then called once, from any
+// goroutine, and must not block. Begin blocks while too much is under way. Where it returns an error, done is not called.
+// The fields of violations begin at the submission.
+func (in *Intake) Begin(ctx context.Context, tenant string, s *eventv1.Submission, done func(channel.Acknowledgement, error)) error {
+	err := in.begin(ctx, tenant, s, func(ack channel.Acknowledgement, err error) {
+		in.cfg.Metrics.submitted(tenant, 1, err)
+		done(ack, err)
+	})
+	if err != nil {
+		in.cfg.Metrics.submitted(tenant, 1, err)
+	}
+	return err
+}
+
+func (in *Intake) begin(ctx context.Context, tenant string, s *eventv1.Submission, done func(channel.Acknowledgement, error)) error {
+	if err := in.admit(tenant, 1); err != nil {
+		return err
+	}
+	c, err := in.cfg.Compiler.Compile(tenant, s, in.cfg.Now())
+	if err != nil {
+		return err
+	}
+	m, err := in.message(ctx, &c)
+	if err != nil {
+		return err
+	}
+	err = in.cfg.Log.Append(ctx, m, func(at eventlog.Position, err error) {
+		if err != nil {
+			done(channel.Acknowledgement{}, retryable(fmt.Errorf("intake: append: %w", err)))
+			return
+		}
+		done(acknowledge(c, at), nil)
+	})
+	if err != nil {
+		return retryable(fmt.Errorf("intake: append: %w", err))
+	}
+	return nil
+}
+
+func acknowledge(c event.Compiled, at eventlog.Position) channel.Acknowledgement {
+	return channel.Acknowledgement{EventID: c.Event.GetId(), ThreadID: c.Event.GetThreadId(), Position: at}
+}
+
+// admit tells whether there is room for so many more events of a tenant.
+func (in *Intake) admit(tenant string, n int) error {
+	if err := in.room(); err != nil {
+		return err
+	}
+	return in.limiter.allow(tenant, n, in.cfg.Now())
 }
 
 func (in *Intake) room() error {

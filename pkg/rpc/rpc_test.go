@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -30,12 +31,21 @@ type service struct {
 	answer func(context.Context) error
 }
 
+// Watch says that it has begun, and lasts until its context ends.
+func (s *service) Watch(_ *timelinev1.WatchRequest, stream grpc.ServerStreamingServer[timelinev1.WatchResponse]) error {
+	if err := stream.Send(&timelinev1.WatchResponse{Cursor: "begun"}); err != nil {
+		return err
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
 func (s *service) List(ctx context.Context, _ *timelinev1.ListRequest) (*timelinev1.ListResponse, error) {
 	return &timelinev1.ListResponse{}, s.answer(ctx)
 }
 
-// serve starts a server with the token "secret" of tenant acme and calls it.
-func serve(t *testing.T, answer func(context.Context) error, token string, req *timelinev1.ListRequest) error {
+// start starts a server with the token "secret" of tenant acme; stop ends it.
+func start(t *testing.T, answer func(context.Context) error, token string) (client timelinev1.TimelineServiceClient, stop func()) {
 	t.Helper()
 	hash := sha256.Sum256([]byte("secret"))
 	authenticator, err := auth.New([]auth.Token{{SHA256: hex.EncodeToString(hash[:]), Identity: auth.Identity{Tenant: "acme"}}}, auth.Identity{})
@@ -53,18 +63,26 @@ func serve(t *testing.T, answer func(context.Context) error, token string, req *
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(port) }()
-	defer func() {
-		server.Stop(context.Background())
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
 	conn, err := rpc.Dial(port.Addr().String(), token, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	_, err = timelinev1.NewTimelineServiceClient(conn).List(t.Context(), req)
+	return timelinev1.NewTimelineServiceClient(conn), func() {
+		t.Helper()
+		server.Stop(context.Background())
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		_ = conn.Close() // the server is gone
+	}
+}
+
+// serve starts a server and makes one call.
+func serve(t *testing.T, answer func(context.Context) error, token string, req *timelinev1.ListRequest) error {
+	t.Helper()
+	client, stop := start(t, answer, token)
+	defer stop()
+	_, err := client.List(t.Context(), req)
 	return err
 }
 
@@ -163,5 +181,20 @@ func TestACallWithoutADeadlineGetsOne(t *testing.T) {
 	}, "secret", valid())
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func TestStreamsEndWhenTheServerStops(t *testing.T) {
+	client, stop := start(t, nil, "secret")
+	stream, err := client.Watch(t.Context(), &timelinev1.WatchRequest{ThreadIds: valid().GetThreadIds()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := stream.Recv(); err != nil || m.GetCursor() != "begun" {
+		t.Fatalf("%v, %v", m, err)
+	}
+	stop()
+	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -46,6 +47,7 @@ type Config struct {
 type Server struct {
 	*grpc.Server
 	Health *health.Server
+	edge   *edge
 }
 
 // NewServer makes a server. Register services on it, then call Ready.
@@ -54,7 +56,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: build the validator: %w", err)
 	}
-	e := &edge{auth: cfg.Authenticator, validator: validator, logger: cfg.Logger}
+	e := &edge{auth: cfg.Authenticator, validator: validator, logger: cfg.Logger, stopping: make(chan struct{})}
 	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
 		grpcprom.WithHistogramBuckets(prometheus.ExponentialBuckets(0.0005, 2, 16))))
 	cfg.Registerer.MustRegister(metrics)
@@ -68,6 +70,7 @@ func NewServer(cfg Config) (*Server, error) {
 			grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), e.stream, recovery.StreamServerInterceptor(recoverer)),
 		),
 		Health: health.NewServer(),
+		edge:   e,
 	}
 	s.Health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(s.Server, s.Health)
@@ -83,9 +86,11 @@ func (s *Server) Ready() {
 	}
 }
 
-// Stop says NOT_SERVING, lets running calls end until ctx does, and then cuts them.
+// Stop says NOT_SERVING, ends streams with UNAVAILABLE, lets running calls end until ctx does, and then cuts them. It is
+// called once.
 func (s *Server) Stop(ctx context.Context) {
 	s.Health.Shutdown()
+	close(s.edge.stopping)
 	done := make(chan struct{})
 	go func() {
 		s.GracefulStop()
@@ -99,11 +104,14 @@ func (s *Server) Stop(ctx context.Context) {
 	}
 }
 
+var errStopping = errors.New("rpc: this process is stopping: connect again")
+
 // edge is what every call passes.
 type edge struct {
 	auth      *auth.Authenticator
 	validator protovalidate.Validator
 	logger    *slog.Logger
+	stopping  chan struct{} // closed when streams shall end
 }
 
 // open are the services that need no token: they tell no tenant's data.
@@ -150,7 +158,20 @@ func (e *edge) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	if err != nil {
 		return toStatus(ctx, e.logger, err)
 	}
-	return toStatus(ctx, e.logger, handler(srv, &validatedStream{ServerStream: ss, ctx: ctx, edge: e}))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-e.stopping:
+			cancel(Unavailable(errStopping))
+		case <-ctx.Done():
+		}
+	}()
+	err = handler(srv, &validatedStream{ServerStream: ss, ctx: ctx, edge: e})
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStopping) {
+		err = cause
+	}
+	return toStatus(ctx, e.logger, err)
 }
 
 func (e *edge) validate(req any) error {

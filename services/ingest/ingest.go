@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/intake"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
@@ -36,11 +37,15 @@ func (s *Server) Publish(ctx context.Context, req *ingestv1.PublishRequest) (*in
 	}
 	resp := &ingestv1.PublishResponse{Acknowledgements: make([]*ingestv1.Acknowledgement, 0, len(acks))}
 	for _, a := range acks {
-		resp.Acknowledgements = append(resp.Acknowledgements, &ingestv1.Acknowledgement{
-			EventId:  a.EventID,
-			ThreadId: a.ThreadID,
-			Position: &eventv1.Position{Topic: a.Position.Topic, Partition: a.Position.Partition, Offset: a.Position.Offset},
-		})
+		resp.Acknowledgements = append(resp.Acknowledgements, acknowledgement(a))
 	}
 	return resp, nil
+}
+
+func acknowledgement(a channel.Acknowledgement) *ingestv1.Acknowledgement {
+	return &ingestv1.Acknowledgement{
+		EventId:  a.EventID,
+		ThreadId: a.ThreadID,
+		Position: &eventv1.Position{Topic: a.Position.Topic, Partition: a.Position.Partition, Offset: a.Position.Offset},
+	}
 }

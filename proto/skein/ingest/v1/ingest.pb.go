@@ -13,6 +13,7 @@ import (
 	v1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -181,11 +182,373 @@ func (x *Acknowledgement) GetPosition() *v1.Position {
 	return nil
 }
 
+// StreamRequest hands some events in.
+type StreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Events, in order; 1,000 at most in one message.
+	Items         []*StreamItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamRequest) Reset() {
+	*x = StreamRequest{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamRequest) ProtoMessage() {}
+
+func (x *StreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
+func (*StreamRequest) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *StreamRequest) GetItems() []*StreamItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// StreamItem is one event of a stream.
+type StreamItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number by which the answer refers to it, chosen by the caller; unique among those not answered yet.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The event.
+	Submission    *v1.Submission `protobuf:"bytes,2,opt,name=submission,proto3" json:"submission,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamItem) Reset() {
+	*x = StreamItem{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamItem) ProtoMessage() {}
+
+func (x *StreamItem) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamItem.ProtoReflect.Descriptor instead.
+func (*StreamItem) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StreamItem) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamItem) GetSubmission() *v1.Submission {
+	if x != nil {
+		return x.Submission
+	}
+	return nil
+}
+
+// StreamResponse answers some events.
+type StreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Answers, in any order.
+	Results       []*StreamResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamResponse) Reset() {
+	*x = StreamResponse{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamResponse) ProtoMessage() {}
+
+func (x *StreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamResponse.ProtoReflect.Descriptor instead.
+func (*StreamResponse) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *StreamResponse) GetResults() []*StreamResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// StreamResult answers one event.
+type StreamResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the item.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What became of it.
+	//
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*StreamResult_Acknowledgement
+	//	*StreamResult_Refusal
+	Outcome       isStreamResult_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamResult) Reset() {
+	*x = StreamResult{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamResult) ProtoMessage() {}
+
+func (x *StreamResult) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamResult.ProtoReflect.Descriptor instead.
+func (*StreamResult) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StreamResult) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StreamResult) GetOutcome() isStreamResult_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *StreamResult) GetAcknowledgement() *Acknowledgement {
+	if x != nil {
+		if x, ok := x.Outcome.(*StreamResult_Acknowledgement); ok {
+			return x.Acknowledgement
+		}
+	}
+	return nil
+}
+
+func (x *StreamResult) GetRefusal() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*StreamResult_Refusal); ok {
+			return x.Refusal
+		}
+	}
+	return nil
+}
+
+type isStreamResult_Outcome interface {
+	isStreamResult_Outcome()
+}
+
+type StreamResult_Acknowledgement struct {
+	// It is durable.
+	Acknowledgement *Acknowledgement `protobuf:"bytes,2,opt,name=acknowledgement,proto3,oneof"`
+}
+
+type StreamResult_Refusal struct {
+	// It was not taken.
+	Refusal *Refusal `protobuf:"bytes,3,opt,name=refusal,proto3,oneof"`
+}
+
+func (*StreamResult_Acknowledgement) isStreamResult_Outcome() {}
+
+func (*StreamResult_Refusal) isStreamResult_Outcome() {}
+
+// Refusal says why an event was not taken, and what to do.
+type Refusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, in words.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The fields that are wrong; sending the same event again would not help.
+	Violations []*FieldViolation `protobuf:"bytes,2,rep,name=violations,proto3" json:"violations,omitempty"`
+	// Sending the same event again, after this time, may succeed. Absent where it would not.
+	RetryAfter    *durationpb.Duration `protobuf:"bytes,3,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Refusal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refusal) GetViolations() []*FieldViolation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *Refusal) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
+// FieldViolation is one wrong field of a submission.
+type FieldViolation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the field, such as "parties[0].address.value".
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What is wrong with it.
+	Description   string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldViolation) Reset() {
+	*x = FieldViolation{}
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldViolation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldViolation) ProtoMessage() {}
+
+func (x *FieldViolation) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_ingest_v1_ingest_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
+func (*FieldViolation) Descriptor() ([]byte, []int) {
+	return file_skein_ingest_v1_ingest_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FieldViolation) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FieldViolation) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 var File_skein_ingest_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_skein_ingest_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/ingest/v1/ingest.proto\x12\x0fskein.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"`\n" +
+	"\x1cskein/ingest/v1/ingest.proto\x12\x0fskein.ingest.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"`\n" +
 	"\x0ePublishRequest\x12N\n" +
 	"\vsubmissions\x18\x01 \x03(\v2\x1a.skein.event.v1.SubmissionB\x10\xbaH\r\x92\x01\n" +
 	"\b\x01\x10\x88'\"\x03\xd8\x01\x03R\vsubmissions\"_\n" +
@@ -194,9 +557,36 @@ const file_skein_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0fAcknowledgement\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
 	"\tthread_id\x18\x02 \x01(\tR\bthreadId\x124\n" +
-	"\bposition\x18\x03 \x01(\v2\x18.skein.event.v1.PositionR\bposition2]\n" +
+	"\bposition\x18\x03 \x01(\v2\x18.skein.event.v1.PositionR\bposition\"T\n" +
+	"\rStreamRequest\x12C\n" +
+	"\x05items\x18\x01 \x03(\v2\x1b.skein.ingest.v1.StreamItemB\x10\xbaH\r\x92\x01\n" +
+	"\b\x01\x10\xe8\a\"\x03\xd8\x01\x03R\x05items\"X\n" +
+	"\n" +
+	"StreamItem\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12:\n" +
+	"\n" +
+	"submission\x18\x02 \x01(\v2\x1a.skein.event.v1.SubmissionR\n" +
+	"submission\"I\n" +
+	"\x0eStreamResponse\x127\n" +
+	"\aresults\x18\x01 \x03(\v2\x1d.skein.ingest.v1.StreamResultR\aresults\"\xad\x01\n" +
+	"\fStreamResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12L\n" +
+	"\x0facknowledgement\x18\x02 \x01(\v2 .skein.ingest.v1.AcknowledgementH\x00R\x0facknowledgement\x124\n" +
+	"\arefusal\x18\x03 \x01(\v2\x18.skein.ingest.v1.RefusalH\x00R\arefusalB\t\n" +
+	"\aoutcome\"\x9e\x01\n" +
+	"\aRefusal\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12?\n" +
+	"\n" +
+	"violations\x18\x02 \x03(\v2\x1f.skein.ingest.v1.FieldViolationR\n" +
+	"violations\x12:\n" +
+	"\vretry_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\"H\n" +
+	"\x0eFieldViolation\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription2\xac\x01\n" +
 	"\rIngestService\x12L\n" +
-	"\aPublish\x12\x1f.skein.ingest.v1.PublishRequest\x1a .skein.ingest.v1.PublishResponseB:Z8github.com/skein-cx/skein/proto/skein/ingest/v1;ingestv1b\x06proto3"
+	"\aPublish\x12\x1f.skein.ingest.v1.PublishRequest\x1a .skein.ingest.v1.PublishResponse\x12M\n" +
+	"\x06Stream\x12\x1e.skein.ingest.v1.StreamRequest\x1a\x1f.skein.ingest.v1.StreamResponse(\x010\x01B:Z8github.com/skein-cx/skein/proto/skein/ingest/v1;ingestv1b\x06proto3"
 
 var (
 	file_skein_ingest_v1_ingest_proto_rawDescOnce sync.Once
@@ -210,25 +600,41 @@ func file_skein_ingest_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_skein_ingest_v1_ingest_proto_rawDescData
 }
 
-var file_skein_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_skein_ingest_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_skein_ingest_v1_ingest_proto_goTypes = []any{
-	(*PublishRequest)(nil),  // 0: skein.ingest.v1.PublishRequest
-	(*PublishResponse)(nil), // 1: skein.ingest.v1.PublishResponse
-	(*Acknowledgement)(nil), // 2: skein.ingest.v1.Acknowledgement
-	(*v1.Submission)(nil),   // 3: skein.event.v1.Submission
-	(*v1.Position)(nil),     // 4: skein.event.v1.Position
+	(*PublishRequest)(nil),      // 0: skein.ingest.v1.PublishRequest
+	(*PublishResponse)(nil),     // 1: skein.ingest.v1.PublishResponse
+	(*Acknowledgement)(nil),     // 2: skein.ingest.v1.Acknowledgement
+	(*StreamRequest)(nil),       // 3: skein.ingest.v1.StreamRequest
+	(*StreamItem)(nil),          // 4: skein.ingest.v1.StreamItem
+	(*StreamResponse)(nil),      // 5: skein.ingest.v1.StreamResponse
+	(*StreamResult)(nil),        // 6: skein.ingest.v1.StreamResult
+	(*Refusal)(nil),             // 7: skein.ingest.v1.Refusal
+	(*FieldViolation)(nil),      // 8: skein.ingest.v1.FieldViolation
+	(*v1.Submission)(nil),       // 9: skein.event.v1.Submission
+	(*v1.Position)(nil),         // 10: skein.event.v1.Position
+	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
 }
 var file_skein_ingest_v1_ingest_proto_depIdxs = []int32{
-	3, // 0: skein.ingest.v1.PublishRequest.submissions:type_name -> skein.event.v1.Submission
-	2, // 1: skein.ingest.v1.PublishResponse.acknowledgements:type_name -> skein.ingest.v1.Acknowledgement
-	4, // 2: skein.ingest.v1.Acknowledgement.position:type_name -> skein.event.v1.Position
-	0, // 3: skein.ingest.v1.IngestService.Publish:input_type -> skein.ingest.v1.PublishRequest
-	1, // 4: skein.ingest.v1.IngestService.Publish:output_type -> skein.ingest.v1.PublishResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	9,  // 0: skein.ingest.v1.PublishRequest.submissions:type_name -> skein.event.v1.Submission
+	2,  // 1: skein.ingest.v1.PublishResponse.acknowledgements:type_name -> skein.ingest.v1.Acknowledgement
+	10, // 2: skein.ingest.v1.Acknowledgement.position:type_name -> skein.event.v1.Position
+	4,  // 3: skein.ingest.v1.StreamRequest.items:type_name -> skein.ingest.v1.StreamItem
+	9,  // 4: skein.ingest.v1.StreamItem.submission:type_name -> skein.event.v1.Submission
+	6,  // 5: skein.ingest.v1.StreamResponse.results:type_name -> skein.ingest.v1.StreamResult
+	2,  // 6: skein.ingest.v1.StreamResult.acknowledgement:type_name -> skein.ingest.v1.Acknowledgement
+	7,  // 7: skein.ingest.v1.StreamResult.refusal:type_name -> skein.ingest.v1.Refusal
+	8,  // 8: skein.ingest.v1.Refusal.violations:type_name -> skein.ingest.v1.FieldViolation
+	11, // 9: skein.ingest.v1.Refusal.retry_after:type_name -> google.protobuf.Duration
+	0,  // 10: skein.ingest.v1.IngestService.Publish:input_type -> skein.ingest.v1.PublishRequest
+	3,  // 11: skein.ingest.v1.IngestService.Stream:input_type -> skein.ingest.v1.StreamRequest
+	1,  // 12: skein.ingest.v1.IngestService.Publish:output_type -> skein.ingest.v1.PublishResponse
+	5,  // 13: skein.ingest.v1.IngestService.Stream:output_type -> skein.ingest.v1.StreamResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_skein_ingest_v1_ingest_proto_init() }
@@ -236,13 +642,17 @@ func file_skein_ingest_v1_ingest_proto_init() {
 	if File_skein_ingest_v1_ingest_proto != nil {
 		return
 	}
+	file_skein_ingest_v1_ingest_proto_msgTypes[6].OneofWrappers = []any{
+		(*StreamResult_Acknowledgement)(nil),
+		(*StreamResult_Refusal)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_ingest_v1_ingest_proto_rawDesc), len(file_skein_ingest_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

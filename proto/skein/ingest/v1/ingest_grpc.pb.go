@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	IngestService_Publish_FullMethodName = "/skein.ingest.v1.IngestService/Publish"
+	IngestService_Stream_FullMethodName  = "/skein.ingest.v1.IngestService/Stream"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -40,6 +41,13 @@ type IngestServiceClient interface {
 	// RESOURCE_EXHAUSTED carries google.rpc.RetryInfo: the tenant's rate is used up or too much is under way.
 	// UNAVAILABLE means that the log or the disk does not answer: try again with back-off.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
+	// Stream takes events in as they come and answers each by itself, in any order, as soon as it is durable or refused.
+	//
+	// Flow control works both ways: the server stops reading while 10,000 events are unanswered, the tenant's rate is used
+	// up, or the caller does not read its answers. Events of one thread keep their order. Close your side when all is
+	// sent: the server answers what is left and ends with OK. Where the stream breaks, open another one and send again
+	// everything that was not answered: what had arrived is stored once.
+	Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error)
 }
 
 type ingestServiceClient struct {
@@ -60,6 +68,19 @@ func (c *ingestServiceClient) Publish(ctx context.Context, in *PublishRequest, o
 	return out, nil
 }
 
+func (c *ingestServiceClient) Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[0], IngestService_Stream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamRequest, StreamResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_StreamClient = grpc.BidiStreamingClient[StreamRequest, StreamResponse]
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -76,6 +97,13 @@ type IngestServiceServer interface {
 	// RESOURCE_EXHAUSTED carries google.rpc.RetryInfo: the tenant's rate is used up or too much is under way.
 	// UNAVAILABLE means that the log or the disk does not answer: try again with back-off.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
+	// Stream takes events in as they come and answers each by itself, in any order, as soon as it is durable or refused.
+	//
+	// Flow control works both ways: the server stops reading while 10,000 events are unanswered, the tenant's rate is used
+	// up, or the caller does not read its answers. Events of one thread keep their order. Close your side when all is
+	// sent: the server answers what is left and ends with OK. Where the stream breaks, open another one and send again
+	// everything that was not answered: what had arrived is stored once.
+	Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -88,6 +116,9 @@ type UnimplementedIngestServiceServer struct{}
 
 func (UnimplementedIngestServiceServer) Publish(context.Context, *PublishRequest) (*PublishResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Publish not implemented")
+}
+func (UnimplementedIngestServiceServer) Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error {
+	return status.Error(codes.Unimplemented, "method Stream not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -128,6 +159,13 @@ func _IngestService_Publish_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IngestService_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(IngestServiceServer).Stream(&grpc.GenericServerStream[StreamRequest, StreamResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_StreamServer = grpc.BidiStreamingServer[StreamRequest, StreamResponse]
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -140,6 +178,13 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _IngestService_Publish_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Stream",
+			Handler:       _IngestService_Stream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "skein/ingest/v1/ingest.proto",
 }
