@@ -39,6 +39,19 @@ type Config struct {
 	Now func() time.Time
 }
 
+func (c Config) withDefaults() Config {
+	if c.MaxBatch <= 0 {
+		c.MaxBatch = DefaultMaxBatch
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
 // Runner folds all partitions of a topic into one namespace. Its methods must not be called at the same time.
 type Runner struct {
 	cfg        Config
@@ -51,16 +64,7 @@ func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("projection: %s: %w", cfg.Namespace.Slice, err)
 	}
-	if cfg.MaxBatch <= 0 {
-		cfg.MaxBatch = DefaultMaxBatch
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	r := &Runner{cfg: cfg}
+	r := &Runner{cfg: cfg.withDefaults()}
 	for i := range n {
 		r.partitions = append(r.partitions, &partition{Runner: r, number: int32(i)})
 	}

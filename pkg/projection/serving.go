@@ -8,24 +8,95 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 )
 
-// pointers is where the serving generation of each slice is kept.
-var pointers = kv.Namespace{Slice: "serving"}
+// firstGeneration serves a slice until a rebuild has switched.
+const firstGeneration = 1
 
-// Serving tells which generation of a slice answers reads: 1 until a rebuild has switched.
+// pointersSlice is the namespace in which the generations of every slice are pointed at.
+const pointersSlice = "serving"
+
+func pointers() kv.Namespace { return kv.Namespace{Slice: pointersSlice} }
+
+func servingKey(slice string) []byte  { return []byte(slice) }
+func buildingKey(slice string) []byte { return []byte(slice + "/building") }
+
+// Serving tells which generation of a slice answers reads.
 func Serving(ctx context.Context, store kv.Store, slice string) (kv.Namespace, error) {
-	snap, err := store.Snapshot(ctx, pointers)
+	g, err := generations(ctx, store, slice)
+	return kv.Namespace{Slice: slice, Generation: g.Serving}, err
+}
+
+// Generations are those of a slice that are in use; Building is 0 while there is no rebuild.
+type Generations struct {
+	Serving, Building uint32
+}
+
+func generations(ctx context.Context, store kv.Store, slice string) (Generations, error) {
+	snap, err := store.Snapshot(ctx, pointers())
 	if err != nil {
-		return kv.Namespace{}, fmt.Errorf("projection: find the serving generation of %s: %w", slice, err)
+		return Generations{}, fmt.Errorf("projection: find the generations of %s: %w", slice, err)
 	}
-	defer snap.Close()
-	raw, found, err := snap.Get(ctx, []byte(slice))
-	switch {
-	case err != nil:
-		return kv.Namespace{}, fmt.Errorf("projection: find the serving generation of %s: %w", slice, err)
-	case !found:
-		return kv.Namespace{Slice: slice, Generation: 1}, nil
-	case len(raw) != 4:
-		return kv.Namespace{}, fmt.Errorf("projection: the serving generation of %s has %d bytes instead of 4: the store is damaged", slice, len(raw))
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	g := Generations{Serving: firstGeneration}
+	for _, pointer := range []struct {
+		key  []byte
+		into *uint32
+	}{{servingKey(slice), &g.Serving}, {buildingKey(slice), &g.Building}} {
+		raw, found, err := snap.Get(ctx, pointer.key)
+		switch {
+		case err != nil:
+			return Generations{}, fmt.Errorf("projection: find the generations of %s: %w", slice, err)
+		case found && len(raw) != 4:
+			return Generations{}, fmt.Errorf("projection: the pointer %s has %d bytes instead of 4: the store is damaged", pointer.key, len(raw))
+		case found:
+			*pointer.into = binary.BigEndian.Uint32(raw)
+		}
 	}
-	return kv.Namespace{Slice: slice, Generation: binary.BigEndian.Uint32(raw)}, nil
+	return g, nil
+}
+
+func pointer(generation uint32) []byte { return binary.BigEndian.AppendUint32(nil, generation) }
+
+// begin notes that a generation is being built, so that a restart goes on with it.
+func begin(ctx context.Context, store kv.Store, slice string, generation uint32) error {
+	b := &kv.Batch{}
+	b.Require(buildingKey(slice), nil)
+	b.Set(buildingKey(slice), pointer(generation))
+	if err := store.Apply(ctx, pointers(), b); err != nil {
+		return fmt.Errorf("projection: begin to build %s/%d: %w", slice, generation, err)
+	}
+	return nil
+}
+
+// flip makes the generation that was built the one that serves, at once.
+func flip(ctx context.Context, store kv.Store, slice string, g Generations) error {
+	b := &kv.Batch{}
+	b.Require(buildingKey(slice), pointer(g.Building))
+	b.Set(servingKey(slice), pointer(g.Building))
+	b.Delete(buildingKey(slice))
+	if err := store.Apply(ctx, pointers(), b); err != nil {
+		return fmt.Errorf("projection: switch %s from %d to %d: %w", slice, g.Serving, g.Building, err)
+	}
+	return nil
+}
+
+// sweep drops the generations of a slice that neither serve nor are being built.
+func sweep(ctx context.Context, store kv.Store, slice string) (dropped []kv.Namespace, err error) {
+	g, err := generations(ctx, store, slice)
+	if err != nil {
+		return nil, err
+	}
+	namespaces, err := store.Namespaces(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("projection: find old generations of %s: %w", slice, err)
+	}
+	for _, ns := range namespaces {
+		if ns.Slice != slice || ns.Generation == g.Serving || ns.Generation == g.Building {
+			continue
+		}
+		if err := store.Drop(ctx, ns); err != nil {
+			return dropped, fmt.Errorf("projection: drop %s/%d: %w", slice, ns.Generation, err)
+		}
+		dropped = append(dropped, ns)
+	}
+	return dropped, nil
 }

@@ -45,7 +45,7 @@ type App struct {
 	blobs     *blob.Store
 	intake    *intake.Intake
 	progress  projection.Progress
-	projector *projection.Runner
+	projector *projection.Manager
 	hub       *timeline.Hub
 	grpc      *rpc.Server
 	grpcPort  net.Listener

@@ -15,6 +15,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/deadletter"
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/ingest"
@@ -81,28 +82,19 @@ func (a *App) registerTimeline(context.Context) error {
 func (a *App) followTimeline(ctx context.Context) error { return a.hub.Run(ctx) }
 
 func (a *App) openProjector(ctx context.Context) error {
-	ns, err := projection.Serving(ctx, a.store, timeline.Slice)
-	if err != nil {
-		return err
-	}
 	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)
 	if err != nil {
 		return err
 	}
-	a.projector, err = projection.NewRunner(ctx, projection.Config{
-		Log: a.log, Store: a.store, Namespace: ns, Topic: event.TopicInteractions,
+	a.projector, err = projection.NewManager(ctx, projection.Config{
+		Log: a.log, Store: a.store, Namespace: kv.Namespace{Slice: timeline.Slice}, Topic: event.TopicInteractions,
 		Fold: timeline.NewFold(partitions), DeadLetters: deadletter.NewPublisher(a.log),
 		Progress: &a.progress, Metrics: projection.NewMetrics(a.registry), Logger: a.logger,
-	})
+	}, 0)
 	return err
 }
 
 func (a *App) project(ctx context.Context) error { return a.projector.Run(ctx) }
-
-func (a *App) closeProjector(context.Context) error {
-	a.projector.Close()
-	return nil
-}
 
 func (a *App) listenHTTP(ctx context.Context) error {
 	var err error

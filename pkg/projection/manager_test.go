@@ -1,0 +1,176 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/kv/memkv"
+	"github.com/skein-cx/skein/pkg/projection"
+)
+
+// managed runs a manager until stop is called.
+func (f *fixture) managed(t rapid.TB, retire time.Duration, change func(*projection.Config)) (m *projection.Manager, stop func() error) {
+	t.Helper()
+	cfg := projection.Config{
+		Log: f.log, Store: f.store, Namespace: kv.Namespace{Slice: namespace.Slice}, Topic: topic, Fold: sums{}, DeadLetters: f.letters, MaxBatch: 3,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	m, err := projection.NewManager(context.Background(), cfg, retire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	return m, func() error { cancel(); return <-ended }
+}
+
+func (f *fixture) generation(t rapid.TB, generation uint32) kv.Digest {
+	t.Helper()
+	snap, err := f.store.Snapshot(context.Background(), kv.Namespace{Slice: namespace.Slice, Generation: generation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = snap.Close() }()
+	d, err := kv.Hash(context.Background(), snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestARebuildSwitchesToTheSameStateWhileTheOldOneServes(t *testing.T) {
+	f := newFixture(t, 2)
+	for i := range 50 {
+		f.append(t, fmt.Sprint("k", i%7), fmt.Sprint(i))
+	}
+	f.append(t, "k1", "bad")
+	m, stop := f.managed(t, time.Hour, nil)
+	var positions []eventlog.Position
+	var reports atomic.Int64
+	err := m.Rebuild(t.Context(), func(s projection.Status) {
+		reports.Add(1)
+		if s.Building == 2 && s.Done > 0 && len(positions) == 0 { // while it builds, more comes
+			p, err := eventlog.AppendAll(t.Context(), f.log, []eventlog.Message{{Topic: topic, Key: []byte("late"), Value: []byte("x")}})
+			if err != nil {
+				t.Error(err)
+			}
+			positions = p
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := projection.Serving(t.Context(), f.store, namespace.Slice)
+	if err != nil || ns.Generation != 2 || m.Status().Serving != 2 || m.Status().Building != 0 {
+		t.Fatalf("serving %v, %v; %+v", ns, err, m.Status())
+	}
+	if reports.Load() < 2 {
+		t.Errorf("%d reports", reports.Load())
+	}
+	f.append(t, "k2", "after the switch")
+	n, err := f.log.Partitions(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range int32(n) {
+		_, next, err := f.log.Bounds(t.Context(), topic, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next > 0 {
+			if err := projection.Wait(t.Context(), f.store, ns, topic, []eventlog.Position{{Topic: topic, Partition: p, Offset: next - 1}}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	straight := memkv.New()
+	if err := f.runner(t, func(c *projection.Config) { c.Store, c.DeadLetters = straight, nil }).RunToEnd(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.generation(t, 2), f.hash(t, straight); got != want {
+		t.Errorf("the new generation is %v, a fold from the start is %v", got, want)
+	}
+	if f.generation(t, 1).Keys == 0 {
+		t.Error("the old generation is gone before its time")
+	}
+	sources := map[string]int{}
+	for _, l := range f.letters.all {
+		sources[l.GetSource().String()]++
+	}
+	if len(sources) != 1 {
+		t.Errorf("dead letters of %v", sources)
+	}
+}
+
+func TestTheOldGenerationIsDroppedAfterItsTime(t *testing.T) {
+	f := newFixture(t, 1)
+	f.append(t, "a", "1")
+	m, stop := f.managed(t, time.Millisecond, nil)
+	if err := m.Rebuild(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for gone := false; !gone; {
+		gone = f.generation(t, 1).Keys == 0
+		if t.Context().Err() != nil {
+			t.Fatal("the old generation stays")
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if f.generation(t, 2).Keys == 0 {
+		t.Error("the serving generation was dropped")
+	}
+}
+
+func TestARebuildThatWasCutOffGoesOnAtTheNextStart(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := newFixture(rt, 2)
+		for i := range rapid.IntRange(1, 40).Draw(rt, "records") {
+			f.append(rt, fmt.Sprint("k", i%5), fmt.Sprint(i))
+		}
+		inner := f.store
+		for starts := 0; ; starts++ {
+			var writes atomic.Int64
+			writes.Store(int64(rapid.IntRange(1, 12).Draw(rt, "writes until the cut")))
+			f.store = flaky{inner, func() (bool, bool) { return writes.Add(-1) < 0 && starts < 10, false }}
+			m, stop := f.managed(rt, time.Hour, nil)
+			err := m.Rebuild(context.Background(), nil)
+			if stopErr := stop(); stopErr != nil && !errors.Is(stopErr, errFlaky) {
+				rt.Fatal(stopErr)
+			}
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errFlaky) && !errors.Is(err, projection.ErrStopped) {
+				rt.Fatal(err)
+			}
+		}
+		f.store = inner
+		ns, err := projection.Serving(context.Background(), f.store, namespace.Slice)
+		if err != nil || ns.Generation < 2 {
+			rt.Fatalf("serving %v, %v", ns, err)
+		}
+		straight := memkv.New()
+		if err := f.runner(rt, func(c *projection.Config) { c.Store, c.DeadLetters = straight, nil }).RunToEnd(context.Background()); err != nil {
+			rt.Fatal(err)
+		}
+		if got, want := f.generation(rt, ns.Generation), f.hash(rt, straight); got != want {
+			rt.Errorf("generation %d is %v, a fold from the start is %v", ns.Generation, got, want)
+		}
+	})
+}
