@@ -113,7 +113,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	sweeping := time.NewTimer(m.retire)
 	defer sweeping.Stop()
 	for ctx.Err() == nil {
-		if err := m.serve(ctx, sweeping); err != nil {
+		if err := m.serve(ctx, sweeping); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
