@@ -91,10 +91,12 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 		{"pkg/projection", own + "pkg/eventlog/embedded", "choice of engines", ""},
 		{"pkg/projection", own + "pkg/eventlog/memlog", "choice of engines", ""},
 		{"tools/mailload", own + "pkg/eventlog/kafkalog", "", ""},
+		{"pkg/pubsub", own + "pkg/pubsub/kafkagroup", "choice of engines", ""},
 
 		{"pkg/kv/pebblekv", own + "pkg/kv", "", ""},
 		{"pkg/kv/pebblekv", own + "pkg/kv/memkv", "engines", ""},
 		{"pkg/eventlog/embedded", own + "pkg/eventlog/kafkalog", "engines", ""},
+		{"pkg/pubsub/kafkagroup", own + "pkg/eventlog/kafkalog", "engines", ""},
 		{"pkg/eventlog/kafkalog/internal/wire", own + "pkg/eventlog/kafkalog", "", ""},
 
 		{"services/timeline", own + "pkg/kv/kvtest", "test packages", ""},
@@ -111,6 +113,7 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 		{"pkg/kv", "github.com/cockroachdb/pebble/v2", "Pebble", "Pebble"},
 		{"tools/mailload", "github.com/cockroachdb/pebble/v2/vfs", "Pebble", "Pebble"},
 		{"pkg/eventlog/kafkalog", "github.com/segmentio/kafka-go", "", ""},
+		{"pkg/pubsub/kafkagroup", "github.com/segmentio/kafka-go", "", ""},
 		{"pkg/projection", "github.com/segmentio/kafka-go", "kafka-go", "kafka-go"},
 		{"services/app", "github.com/segmentio/kafka-go/sasl", "kafka-go", "kafka-go"},
 		{"pkg/eventlog/embedded", "github.com/twmb/franz-go/pkg/kfake", "", ""},

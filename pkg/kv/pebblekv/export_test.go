@@ -20,3 +20,6 @@ func Tuned() *pebble.Options {
 func Compact(s *Store) error {
 	return s.db.Compact(context.Background(), []byte{0}, []byte{0xff}, false)
 }
+
+// Flush makes Pebble write a table soon. On a disk that fails it leaves a goroutine behind.
+func Flush(s *Store) { go func() { _, _ = s.db.AsyncFlush() }() }

@@ -148,13 +148,11 @@ func TestDiskThatFillsUpInTheBackgroundIsFatal(t *testing.T) {
 		}
 		return nil
 	})
+	pebblekv.Flush(store)
 	acknowledged := 1
-	value := bytes.Repeat([]byte("x"), 1<<20)
-	for {
-		var b kv.Batch
-		b.Set([]byte("filler"), value)
-		if err = store.Apply(context.Background(), kv.Namespace{Slice: "filler"}, &b); err != nil {
-			break
+	for err == nil {
+		if err = writeRound(store, 0, acknowledged+1); err == nil {
+			acknowledged++
 		}
 	}
 	if !errors.Is(err, kv.ErrFull) || !errors.Is(<-fatal, kv.ErrFull) || !errors.Is(store.Close(), kv.ErrFull) {
@@ -188,16 +186,11 @@ func TestBrokenDiskEndsTheCallsThatWait(t *testing.T) {
 				}
 				return nil
 			})
-			for {
-				var b kv.Batch
-				b.Set([]byte("filler"), make([]byte, 1<<20))
-				if err = store.Apply(context.Background(), kv.Namespace{Slice: "filler"}, &b); err != nil {
-					break
+			pebblekv.Flush(store)
+			for err == nil {
+				if err = writeRound(store, 0, acknowledged+1); err == nil {
+					acknowledged++
 				}
-				if err = writeRound(store, 0, acknowledged+1); err != nil {
-					break
-				}
-				acknowledged++
 			}
 			if errors.Is(err, kv.ErrFull) || !strings.Contains(err.Error(), "can no longer be written") {
 				t.Errorf("the write gave %v", err)

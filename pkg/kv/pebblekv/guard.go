@@ -11,11 +11,13 @@ const walCategory vfs.DiskWriteCategory = "pebble-wal"
 
 // guardedFS keeps failures of the write-ahead log from Pebble, which answers them by a panic that cannot be recovered from:
 // the call that failed is reported and never returns. What Pebble wants from it waits for ever, in goroutines of its
-// own; nothing is written behind the gap.
+// own; nothing is written behind the gap. After any failure it makes no new file either: Pebble would try to flush again
+// and again, as fast as it can.
 type guardedFS struct {
 	vfs.FS
-	armed atomic.Bool // while a store is being opened, Pebble returns errors
-	fail  func(cause string, full bool)
+	armed   atomic.Bool // while a store is being opened, Pebble returns errors
+	fail    func(cause string, full bool)
+	failure *failure
 }
 
 // stop does not return where there is an error.
@@ -38,6 +40,9 @@ func (g *guardedFS) file(f vfs.File, err error) (vfs.File, error) {
 func (g *guardedFS) Unwrap() vfs.FS { return g.FS }
 
 func (g *guardedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.armed.Load() && g.failure.err() != nil {
+		select {}
+	}
 	f, err := g.FS.Create(name, category)
 	if category != walCategory {
 		return f, err

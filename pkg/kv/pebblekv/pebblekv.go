@@ -99,7 +99,7 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	}
 	log := opts.Logger.With("store", dir)
 	fail := func(cause string, full bool) { s.failure.set(dir, log, cause, full) }
-	guard := &guardedFS{FS: fs, fail: fail}
+	guard := &guardedFS{FS: fs, fail: fail, failure: &s.failure}
 	tuned := tune(opts.CacheBytes, &reporter{log: log, fail: fail})
 	tuned.FS = guard
 	tuned.WithFSDefaults() // notices a slow disk
