@@ -15,8 +15,10 @@ type Thread struct {
 	Tenant, Inbox, Thread string
 }
 
-// Filed is an event of a thread, as the log has it, the adapter's own ones included.
+// Filed is an event of a thread, as the log has it, the adapter's own ones included. Without an event it is a mark, which
+// tells that everything up to its cursor was yielded.
 type Filed struct {
+	// Event is nil in a mark.
 	Event *eventv1.Event
 	// Content is nil where it is sealed.
 	Content *eventv1.Content
@@ -29,6 +31,7 @@ type Filed struct {
 type Follower interface {
 	// Follow calls yield for each event of the thread: from an empty cursor, for those that there are, oldest first, and
 	// then for each as it is filed; from a cursor, for each that was filed behind it. It returns when ctx ends, with
-	// yield's error, with ErrStaleCursor, or with ErrRetry where another try may go on.
+	// yield's error, with ErrStaleCursor, or with ErrRetry where another try may go on. It may yield a mark whenever all was
+	// yielded, best behind the history, so that the end of a history shows, even of an empty one.
 	Follow(ctx context.Context, thread Thread, cursor string, yield func(Filed) error) error
 }

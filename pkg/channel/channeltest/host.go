@@ -209,6 +209,20 @@ func (h *Host) WaitEvents(ctx context.Context, n int) ([]Event, error) {
 	}
 }
 
+// now gives the events, and what is closed when there are more.
+func (h *Host) now() (events []Event, changed <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.events, h.changed // only ever appended to
+}
+
+// index is an event's place among those that were taken in.
+func (h *Host) index(e Event) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byID[e.Event.GetId()]
+}
+
 func (h *Host) notify() {
 	close(h.changed)
 	h.changed = make(chan struct{})
