@@ -12,6 +12,8 @@ import (
 var (
 	// ErrUnauthenticated means that the caller showed no token, or one that is not known.
 	ErrUnauthenticated = errors.New("auth: a known API token is needed: send \"authorization: Bearer TOKEN\"")
+	// ErrForbidden means that the caller is known and lacks a right.
+	ErrForbidden = errors.New("auth: this call needs a token with the admin right")
 )
 
 // Identity is who calls.
@@ -20,6 +22,8 @@ type Identity struct {
 	Tenant string
 	// Name of the caller, for logs.
 	Name string
+	// Admin may operate the whole installation.
+	Admin bool
 }
 
 // Token is an API token as it stands in the configuration: its hash, never itself.
@@ -85,4 +89,13 @@ func From(ctx context.Context) (Identity, error) {
 		return Identity{}, ErrUnauthenticated
 	}
 	return id, nil
+}
+
+// RequireAdmin gives ErrForbidden unless the caller has the admin right.
+func RequireAdmin(ctx context.Context) error {
+	id, err := From(ctx)
+	if err == nil && !id.Admin {
+		err = ErrForbidden
+	}
+	return err
 }

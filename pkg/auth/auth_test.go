@@ -60,3 +60,15 @@ func TestAContextWithoutACallerIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestOnlyAdminsMayOperate(t *testing.T) {
+	if err := auth.RequireAdmin(auth.With(t.Context(), auth.Identity{Tenant: "acme"})); !errors.Is(err, auth.ErrForbidden) {
+		t.Errorf("without the right: %v", err)
+	}
+	if err := auth.RequireAdmin(auth.With(t.Context(), auth.Identity{Tenant: "acme", Admin: true})); err != nil {
+		t.Errorf("with the right: %v", err)
+	}
+	if err := auth.RequireAdmin(t.Context()); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("nobody: %v", err)
+	}
+}

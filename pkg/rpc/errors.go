@@ -27,6 +27,7 @@ const (
 	kindOutOfRange
 	kindUnavailable
 	kindExhausted
+	kindNotFound
 )
 
 // callError is an error that a service gives a kind.
@@ -63,6 +64,9 @@ func Exhausted(err error, after time.Duration) error {
 	return &callError{kind: kindExhausted, err: err, after: after}
 }
 
+// NotFound says that there is no such thing.
+func NotFound(err error) error { return &callError{kind: kindNotFound, err: err} }
+
 // limited is implemented by errors that know when the caller may come again.
 type limited interface{ RetryAfter() time.Duration }
 
@@ -97,6 +101,8 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 		return badRequest((&event.InvalidError{Violations: violations}).Error(), violations)
 	case errors.Is(err, auth.ErrUnauthenticated):
 		return status.Error(codes.Unauthenticated, err.Error())
+	case errors.Is(err, auth.ErrForbidden):
+		return status.Error(codes.PermissionDenied, err.Error())
 	case errors.As(err, &limit):
 		return withDetails(codes.ResourceExhausted, err.Error(),
 			&errdetails.RetryInfo{RetryDelay: durationpb.New(limit.RetryAfter())})
@@ -117,6 +123,8 @@ func (e *callError) status() error {
 	switch e.kind {
 	case kindOutOfRange:
 		return status.Error(codes.OutOfRange, e.Error())
+	case kindNotFound:
+		return status.Error(codes.NotFound, e.Error())
 	case kindUnavailable:
 		return withDetails(codes.Unavailable, e.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(e.after)})
 	case kindExhausted:

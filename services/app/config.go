@@ -64,6 +64,7 @@ type TokenConfig struct {
 	Name   string `koanf:"name" help:"who uses it"`
 	Tenant string `koanf:"tenant" help:"tenant that it speaks for"`
 	SHA256 string `koanf:"sha256" help:"hash of the token: printf %s TOKEN | sha256sum"`
+	Admin  bool   `koanf:"admin" help:"may operate the whole installation"`
 }
 
 // LimitConfig bounds what one tenant may hand in.
@@ -133,7 +134,7 @@ func (c *Config) embeddedLog() bool { return len(c.Log.Kafka) == 0 }
 func (c *Config) tokens() []auth.Token {
 	tokens := make([]auth.Token, 0, len(c.Auth.Tokens))
 	for _, t := range c.Auth.Tokens {
-		tokens = append(tokens, auth.Token{SHA256: t.SHA256, Identity: auth.Identity{Tenant: t.Tenant, Name: t.Name}})
+		tokens = append(tokens, auth.Token{SHA256: t.SHA256, Identity: auth.Identity{Tenant: t.Tenant, Name: t.Name, Admin: t.Admin}})
 	}
 	return tokens
 }
@@ -256,7 +257,8 @@ func (v *verifier) roles(roles []string) {
 		}
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q and %q share the embedded store, which one process can open: run both in one", roleTimeline, roleProjector))
+	if has(roleTimeline) != has(roleProjector) || has(roleAdmin) && !has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q, %q and %q share the embedded store, which one process can open: run them in one",
+			roleProjector, roleTimeline, roleAdmin))
 	}
 }

@@ -114,12 +114,12 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 
 func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	c := app.Default()
-	for _, apart := range []string{"timeline", "projector"} {
+	for _, apart := range []string{"timeline", "projector", "admin"} {
 		if problems := c.Verify([]string{apart}); len(problems) != 1 || !strings.Contains(problems[0].Reason, "one process") {
 			t.Errorf("%s alone: %v", apart, problems)
 		}
 	}
-	for _, together := range [][]string{{"timeline", "projector"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
+	for _, together := range [][]string{{"timeline", "projector"}, {"timeline", "projector", "admin"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
 		if problems := c.Verify(together); len(problems) != 0 {
 			t.Errorf("%v: %v", together, problems)
 		}

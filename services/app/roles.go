@@ -12,6 +12,7 @@ const (
 	roleEmail     = "email"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
+	roleAdmin     = "admin"
 )
 
 // Parts that roles need; nobody asks for them by name.
@@ -28,7 +29,9 @@ const (
 )
 
 // RoleNames are the roles, in the order of an event's way.
-func RoleNames() []string { return []string{roleEmail, roleIngest, roleProjector, roleTimeline} }
+func RoleNames() []string {
+	return []string{roleEmail, roleIngest, roleProjector, roleTimeline, roleAdmin}
+}
 
 // graph is what a process is made of, and what each part needs. This is the one place that joins them.
 func (a *App) graph() []lifecycle.Part {
@@ -43,6 +46,7 @@ func (a *App) graph() []lifecycle.Part {
 		{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
 		{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
 		{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
+		{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partGRPC, roleProjector}, Start: a.registerAdmin},
 		{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
 	}

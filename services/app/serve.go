@@ -18,6 +18,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/ingest"
 	"github.com/skein-cx/skein/services/timeline"
 )
@@ -35,7 +36,7 @@ func listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 }
 
 func (a *App) listenGRPC(ctx context.Context) error {
-	authenticator, err := auth.New(a.cfg.tokens(), auth.Identity{Tenant: a.cfg.Tenant, Name: "local"})
+	authenticator, err := auth.New(a.cfg.tokens(), auth.Identity{Tenant: a.cfg.Tenant, Name: "local", Admin: true})
 	if err != nil {
 		return err
 	}
@@ -95,6 +96,14 @@ func (a *App) openProjector(ctx context.Context) error {
 }
 
 func (a *App) project(ctx context.Context) error { return a.projector.Run(ctx) }
+
+func (a *App) registerAdmin(context.Context) error {
+	admin.NewServer(admin.Config{
+		Log: a.log, Store: a.store, Topics: Topics(a.cfg.Log.Partitions),
+		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
+	}).Register(a.grpc)
+	return nil
+}
 
 func (a *App) listenHTTP(ctx context.Context) error {
 	var err error

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -192,4 +194,9 @@ func (s *site) run(args ...string) string {
 		s.t.Fatalf("skein %s: %v\n%s", strings.Join(args, " "), err, srv.out)
 	}
 	return srv.out.String()
+}
+
+func sha256Of(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
 }

@@ -26,7 +26,8 @@ Every setting, and what is in force:  skein config verify`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), tailCommand(), publishCommand(), configCommand(), storeCommand(), versionCommand())
+	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), tailCommand(), publishCommand(), lagCommand(), topicsCommand(), rebuildCommand(),
+		configCommand(), storeCommand(), versionCommand())
 	return cmd
 }
 

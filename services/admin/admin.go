@@ -1,0 +1,183 @@
+// Package admin operates a running Skein: how far its read models are, rebuilds, topics, dead letters.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/rpc"
+	adminv1 "github.com/skein-cx/skein/proto/skein/admin/v1"
+)
+
+// Slice is a read model that this process keeps up to date.
+type Slice struct {
+	// Topic that it is folded from.
+	Topic   string
+	Manager *projection.Manager
+}
+
+// Config is what a Server operates.
+type Config struct {
+	Log    eventlog.Log
+	Store  kv.Store
+	Slices map[string]Slice
+	Topics []eventlog.Topic
+	// Now measures delays; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server answers skein.admin.v1.AdminService.
+type Server struct {
+	adminv1.UnimplementedAdminServiceServer
+	cfg Config
+}
+
+// NewServer makes a server.
+func NewServer(cfg Config) *Server {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Server{cfg: cfg}
+}
+
+// Register puts the service on a gRPC server.
+func (s *Server) Register(r grpc.ServiceRegistrar) { adminv1.RegisterAdminServiceServer(r, s) }
+
+// ListSlices tells how far the read models are.
+func (s *Server) ListSlices(ctx context.Context, _ *adminv1.ListSlicesRequest) (*adminv1.ListSlicesResponse, error) {
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return nil, err
+	}
+	resp := &adminv1.ListSlicesResponse{}
+	for _, name := range slices.Sorted(maps.Keys(s.cfg.Slices)) {
+		slice, err := s.slice(ctx, name, s.cfg.Slices[name])
+		if err != nil {
+			return nil, err
+		}
+		resp.Slices = append(resp.Slices, slice)
+	}
+	return resp, nil
+}
+
+func (s *Server) slice(ctx context.Context, name string, in Slice) (*adminv1.Slice, error) {
+	status := in.Manager.Status()
+	snap, err := s.cfg.Store.Snapshot(ctx, kv.Namespace{Slice: name, Generation: status.Serving})
+	if err != nil {
+		return nil, fmt.Errorf("admin: look at %s: %w", name, err)
+	}
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	applied, err := projection.Applied(ctx, snap, in.Topic)
+	if err != nil {
+		return nil, err
+	}
+	partitions, err := s.cfg.Log.Partitions(ctx, in.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("admin: look at %s: %w", in.Topic, err)
+	}
+	out := &adminv1.Slice{Name: name, Serving: status.Serving, Building: status.Building, Topic: in.Topic}
+	for p := range int32(partitions) {
+		lag, err := s.lag(ctx, in.Topic, p, applied[p])
+		if err != nil {
+			return nil, err
+		}
+		out.Partitions = append(out.Partitions, lag)
+	}
+	return out, nil
+}
+
+func (s *Server) lag(ctx context.Context, topic string, partition int32, applied int64) (*adminv1.SlicePartition, error) {
+	first, next, err := s.cfg.Log.Bounds(ctx, topic, partition)
+	if err != nil {
+		return nil, fmt.Errorf("admin: look at %s/%d: %w", topic, partition, err)
+	}
+	applied = max(applied, first)
+	out := &adminv1.SlicePartition{Partition: partition, NextOffset: applied, LagEvents: next - applied, Lag: durationpb.New(0)}
+	if out.GetLagEvents() == 0 {
+		return out, nil
+	}
+	oldest, err := readOne(ctx, s.cfg.Log, eventlog.Position{Topic: topic, Partition: partition, Offset: applied})
+	if err != nil {
+		return nil, err
+	}
+	out.Lag = durationpb.New(max(s.cfg.Now().Sub(oldest.Time), 0))
+	return out, nil
+}
+
+// readOne reads the record at a position, or the next one behind it.
+func readOne(ctx context.Context, log eventlog.Log, at eventlog.Position) (eventlog.Record, error) {
+	reader, err := log.Open(ctx, at.Topic, at.Partition, at.Offset)
+	if err != nil {
+		return eventlog.Record{}, fmt.Errorf("admin: read %s: %w", at, err)
+	}
+	defer func() { _ = reader.Close() }() // nothing is written through a reader
+	records, err := reader.Read(ctx, 1)
+	if err != nil {
+		return eventlog.Record{}, fmt.Errorf("admin: read %s: %w", at, err)
+	}
+	return records[0], nil
+}
+
+// ListTopics tells what the topics hold.
+func (s *Server) ListTopics(ctx context.Context, _ *adminv1.ListTopicsRequest) (*adminv1.ListTopicsResponse, error) {
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return nil, err
+	}
+	resp := &adminv1.ListTopicsResponse{}
+	for _, t := range s.cfg.Topics {
+		out := &adminv1.Topic{Name: t.Name}
+		if t.Retention > 0 {
+			out.Retention = durationpb.New(t.Retention)
+		}
+		partitions, err := s.cfg.Log.Partitions(ctx, t.Name)
+		if err != nil {
+			return nil, fmt.Errorf("admin: look at %s: %w", t.Name, err)
+		}
+		for p := range int32(partitions) {
+			first, next, err := s.cfg.Log.Bounds(ctx, t.Name, p)
+			if err != nil {
+				return nil, fmt.Errorf("admin: look at %s/%d: %w", t.Name, p, err)
+			}
+			out.Partitions = append(out.Partitions, &adminv1.TopicPartition{Partition: p, FirstOffset: first, NextOffset: next})
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp, nil
+}
+
+// ErrNoSlice means that this process does not keep such a read model.
+var ErrNoSlice = errors.New("admin: this process keeps no such read model")
+
+// Rebuild builds a read model anew and tells the progress.
+func (s *Server) Rebuild(req *adminv1.RebuildRequest, stream grpc.ServerStreamingServer[adminv1.RebuildResponse]) error {
+	ctx := stream.Context()
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return err
+	}
+	slice, ok := s.cfg.Slices[req.GetSlice()]
+	if !ok {
+		return rpc.NotFound(fmt.Errorf("%w: %q; there are: %v", ErrNoSlice, req.GetSlice(), slices.Sorted(maps.Keys(s.cfg.Slices))))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := slice.Manager.Rebuild(ctx, func(st projection.Status) {
+		err := stream.Send(&adminv1.RebuildResponse{Serving: st.Serving, Building: st.Building, Done: st.Done, Total: st.Total})
+		if err != nil {
+			cancel(err)
+		}
+	})
+	if errors.Is(err, projection.ErrStopped) {
+		return rpc.Unavailable(err)
+	}
+	return err
+}
