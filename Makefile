@@ -41,7 +41,7 @@ check: lint proto-check generate-check ## Lint, and prove that generated code is
 
 .PHONY: lint
 lint: $(TOOLS_STAMP) ## Run the linter on every module
-	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(BIN)/golangci-lint run ./...) || exit 1; done
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(BIN)/golangci-lint run --allow-parallel-runners ./...) || exit 1; done
 
 .PHONY: proto-check
 proto-check: $(TOOLS_STAMP) ## Lint the protos and compare them with the last release
