@@ -254,7 +254,9 @@ func (l *Listener) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	_ = accept.Close() // closing a port fails only where it is closed
-	_ = <-served       // it ended because the port was closed
+	if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
+		l.log.Debug("accepting ended", "error", err)
+	}
 	l.stop()
 	ended := make(chan struct{})
 	go func() { l.sessions.Wait(); close(ended) }()
