@@ -84,7 +84,7 @@ func isLocalRune(r rune) bool {
 }
 
 // lookup maps names as a resolver does (UTS 46, not transitional), but lets "_" and any hyphens pass.
-var lookup = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.CheckHyphens(false))
+var lookup = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.CheckHyphens(false)) //nolint:gochecknoglobals // read only
 
 // normaliseHost gives a domain in IDNA's ASCII form and lower case, or an IP address in brackets.
 func normaliseHost(host string) (string, error) {

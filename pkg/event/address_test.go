@@ -91,15 +91,19 @@ func TestAddressesOfOneEndpointHaveOneForm(t *testing.T) {
 
 func TestAWithheldAddressIsAPartyWithoutEndpoint(t *testing.T) {
 	for kind, values := range map[eventv1.EndpointKind][]string{
-		phone: {"", " ", "anonymous", "Anonymous", "Restricted", "UNKNOWN", "unavailable", "private", "Private Number",
+		phone: {
+			"", " ", "anonymous", "Anonymous", "Restricted", "UNKNOWN", "unavailable", "private", "Private Number",
 			"withheld", "No Caller ID", "+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+7748283",
-			"+1266696687", "0", "000000", "***", "+", "未知号码", "N/A"},
+			"+1266696687", "0", "000000", "***", "+", "未知号码", "N/A",
+		},
 		email:      {"", "<>"},
 		visitor:    {"", "\t"},
 		social:     {""},
 		identifier: {""},
-		sip: {"", "sip:anonymous@anonymous.invalid", "sip:c8oqz84zk7z@Anonymous.Invalid", "sip:anonymous@192.0.2.1", "anonymous",
-			"Unknown@pbx.example"},
+		sip: {
+			"", "sip:anonymous@anonymous.invalid", "sip:c8oqz84zk7z@Anonymous.Invalid", "sip:anonymous@192.0.2.1", "anonymous",
+			"Unknown@pbx.example",
+		},
 	} {
 		for _, value := range values {
 			if _, err := event.Normalise(&eventv1.Address{Kind: kind, Value: value}); !errors.Is(err, event.ErrNoEndpoint) {
@@ -178,9 +182,11 @@ func TestAReplacementCharacterIsAllowedInAnIdButAWrongByteIsNot(t *testing.T) {
 
 // someAddress draws addresses that are near to what Normalise accepts, and some that are not.
 func someAddress() *rapid.Generator[*eventv1.Address] {
-	words := rapid.SampledFrom([]string{"anna", "Ünï", "例子", "+", "0049", "030", "901820", "212", "@", ".", "example", "com", "[", "]",
+	words := rapid.SampledFrom([]string{
+		"anna", "Ünï", "例子", "+", "0049", "030", "901820", "212", "@", ".", "example", "com", "[", "]",
 		"192.0.2.1", "ipv6:", "::1", `"`, `\`, " ", "-", "(", ")", "sip:", "sips:", ":", ";", "?", "5060", "xn--", "İ", "ſ", "K", "ǰ", "J\u030c",
-		"。", "\u0338", "<", "ẞ", "tel:", "ext", "٣", "110", "anonymous", "/", "%", "_", "ﬃ", "\u200d", "\uFFFD"})
+		"。", "\u0338", "<", "ẞ", "tel:", "ext", "٣", "110", "anonymous", "/", "%", "_", "ﬃ", "\u200d", "\uFFFD",
+	})
 	value := rapid.OneOf(
 		rapid.Map(rapid.SliceOfN(words, 0, 8), func(s []string) string { return strings.Join(s, "") }),
 		rapid.StringMatching(`\+?[0-9 ()-]{2,16}`),

@@ -95,8 +95,9 @@ func FormatAddress(a *eventv1.Address) string {
 		return "social:" + escapeNamespace(a.GetNamespace()) + ":" + value
 	case eventv1.EndpointKind_ENDPOINT_KIND_IDENTIFIER:
 		return "id:" + escapeNamespace(a.GetNamespace()) + ":" + value
+	default:
+		return value
 	}
-	return value
 }
 
 // cutRegion reads a region as the phone-context of RFC 3966, which may be any domain name, so a country's, too.

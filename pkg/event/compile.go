@@ -29,9 +29,9 @@ const (
 )
 
 // earliest is when a stated time begins to be plausible: a clock that was never set shows 1970 or 1980.
-var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // read only
 
-var deterministic = proto.MarshalOptions{Deterministic: true}
+var deterministic = proto.MarshalOptions{Deterministic: true} //nolint:gochecknoglobals // read only
 
 // Compiled is an event ready for the log.
 type Compiled struct {
@@ -439,7 +439,7 @@ func (d *draft) content() *eventv1.Content {
 		Original:     submitted.GetOriginal(),
 	}
 	if submitted != nil {
-		content.Body = submitted.Body
+		content.Body = submitted.GetBody()
 		content.ProtoReflect().SetUnknown(submitted.ProtoReflect().GetUnknown())
 	}
 	if t := submitted.GetTranscriptAvailable(); t != nil && d.merged != nil {
@@ -453,7 +453,7 @@ func (d *draft) renumber(t *eventv1.TranscriptAvailable) *eventv1.TranscriptAvai
 	t = proto.CloneOf(t)
 	for _, segment := range t.GetSegments() {
 		if segment.GetParty() >= 0 {
-			segment.Party = int32(d.merged[segment.GetParty()]) //nolint:gosec // at most 2,000
+			segment.Party = int32(d.merged[segment.GetParty()]) // at most 2,000
 		}
 	}
 	return t

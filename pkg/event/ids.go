@@ -90,7 +90,7 @@ func (ids *IDs) KeyVersion() int { return int(ids.version) }
 // Endpoint is the id of a normalised address.
 func (ids *IDs) Endpoint(e Endpoint) ID {
 	m := ids.begin("endpoint")
-	m.input = binary.AppendUvarint(m.input, uint64(e.Kind)) //nolint:gosec // the numbers of an enum, none negative
+	m.input = binary.AppendUvarint(m.input, uint64(e.Kind)) // the numbers of an enum, none negative
 	m.field(e.Namespace)
 	m.field(e.Value)
 	return ids.end(m)

@@ -78,7 +78,7 @@ func LoadKeyring(path string) (*Keyring, error) {
 	case err != nil:
 		return nil, fmt.Errorf("event: load the keyring: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = f.Close() }() // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("event: load the keyring: %w", err)
@@ -127,10 +127,10 @@ func writeNew(path string, data []byte) (err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err = os.Link(f.Name(), path); err != nil {
+	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
 	d, err := os.Open(dir) //nolint:gosec // the operator says which folder
@@ -220,12 +220,12 @@ func (k *Keyring) Tenant(name string) *IDs { return k.TenantAll(name)[0] }
 // them. The slice is shared; do not change it.
 func (k *Keyring) TenantAll(name string) []*IDs {
 	if all, ok := k.tenants.Load(name); ok {
-		return all.([]*IDs) //nolint:forcetypeassert // nothing else is stored
+		return all.([]*IDs) //nolint:errcheck // nothing else is stored
 	}
 	all := make([]*IDs, len(k.keys))
 	for i, x := range k.keys {
 		all[i] = newIDs(x.version, x.derive("skein tenant "+name))
 	}
 	shared, _ := k.tenants.LoadOrStore(name, all)
-	return shared.([]*IDs) //nolint:forcetypeassert // nothing else is stored
+	return shared.([]*IDs) //nolint:errcheck // nothing else is stored
 }

@@ -15,7 +15,7 @@ type Type struct {
 }
 
 // byName finds a registered type.
-var byName = func() map[string]*Type {
+var byName = func() map[string]*Type { //nolint:gochecknoglobals // read only
 	m := make(map[string]*Type, len(registered))
 	for i := range registered {
 		m[registered[i].Name] = &registered[i]
