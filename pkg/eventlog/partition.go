@@ -6,7 +6,7 @@ import "encoding/binary"
 // chooses for a record with a key, murmur2 without its sign modulo the number of partitions. An empty key and none are
 // hashed alike, so that they always stand in one partition; Java spreads records without a key.
 func Partition(key []byte, partitions int) int32 {
-	return int32(murmur2(key) & 0x7fffffff % uint32(partitions)) //nolint:gosec // less than 2^31 by the mask
+	return int32(murmur2(key) & 0x7fffffff % uint32(partitions)) // less than 2^31 by the mask
 }
 
 // murmur2 is Austin Appleby's MurmurHash2, in 32 bits and with the seed of Kafka's clients
@@ -16,7 +16,7 @@ func murmur2(data []byte) uint32 {
 		seed = 0x9747b28c
 		m    = 0x5bd1e995
 	)
-	h := seed ^ uint32(len(data)) //nolint:gosec // the length is mixed in modulo 2^32
+	h := seed ^ uint32(len(data)) // the length is mixed in modulo 2^32
 	for ; len(data) >= 4; data = data[4:] {
 		k := binary.LittleEndian.Uint32(data) * m
 		k = (k ^ k>>24) * m

@@ -39,6 +39,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func check(b *testing.B, err error) {
+	b.Helper()
 	if err != nil {
 		b.Fatal(err)
 	}

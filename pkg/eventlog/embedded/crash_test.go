@@ -89,7 +89,7 @@ func appendForEver(dir, limit string) error {
 }
 
 // child starts the binary as a child. What it acknowledges comes from acks until it ends.
-func child(t *testing.T, dir string, limit string) (cmd *exec.Cmd, acks *bufio.Scanner) {
+func child(t *testing.T, dir, limit string) (cmd *exec.Cmd, acks *bufio.Scanner) {
 	t.Helper()
 	cmd = exec.CommandContext(background(t), os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+dir, childLimit+"="+limit)

@@ -43,8 +43,8 @@ type Broker struct {
 	addr    string
 	lock    *os.File
 	cluster *kfake.Cluster
-	stop    chan struct{}
-	space   sync.WaitGroup // runs until stop is closed
+	stop    context.CancelFunc
+	space   sync.WaitGroup // runs until stop is called
 	once    sync.Once
 	err     error
 }
@@ -66,7 +66,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: create the log's directory: %w", err)
 	}
-	b := &Broker{cfg: cfg, stop: make(chan struct{})}
+	b := &Broker{cfg: cfg}
 	var err error
 	if b.lock, err = lock(cfg.Dir); err != nil {
 		return nil, err
@@ -80,7 +80,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, errors.Join(fmt.Errorf("embedded: load %s: %w", cfg.Dir, err), listener.Close(), b.lock.Close())
 	}
 	watcher := &space{cfg: cfg, cluster: b.cluster}
-	b.space.Go(func() { watcher.watch(b.stop) })
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	b.stop = stop
+	b.space.Go(func() { watcher.watch(watching) })
 	return b, nil
 }
 
@@ -149,7 +151,7 @@ func (b *Broker) Addr() string { return b.addr }
 // broker before. A second call does nothing.
 func (b *Broker) Close() error {
 	b.once.Do(func() {
-		close(b.stop)
+		b.stop()
 		b.space.Wait()
 		b.cluster.Close()
 		if !b.cfg.SyncWrites {

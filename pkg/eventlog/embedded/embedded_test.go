@@ -225,6 +225,7 @@ func TestALogGoesOnWhenItsBrokerIsRestarted(t *testing.T) {
 const patience = time.Minute
 
 func background(t *testing.T) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
@@ -307,6 +308,7 @@ func checkNumbered(t *testing.T, records []eventlog.Record, n int) {
 
 // freeAddr is an address to which a broker can come back: ports of outgoing connections begin at 32768.
 func freeAddr(t *testing.T) string {
+	t.Helper()
 	for range 100 {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
 		if err == nil {

@@ -37,7 +37,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		if _, err := io.ReadFull(c.Conn, c.head[:]); err != nil {
 			return 0, err
 		}
-		length, key := binary.BigEndian.Uint32(c.head[:]), int16(binary.BigEndian.Uint16(c.head[4:])) //nolint:gosec // a signed field
+		length, key := binary.BigEndian.Uint32(c.head[:]), int16(binary.BigEndian.Uint16(c.head[4:])) // a signed field
 		if length < 10 || length > maxRequest || kmsg.RequestForKey(key) == nil {
 			return 0, fmt.Errorf("embedded: %s sent no request of Kafka's protocol", c.RemoteAddr())
 		}

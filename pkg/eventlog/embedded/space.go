@@ -23,21 +23,21 @@ type space struct {
 	create  atomic.Bool
 }
 
-// watch looks at the disk until stop is closed.
-func (s *space) watch(stop <-chan struct{}) {
+// watch looks at the disk until ctx ends.
+func (s *space) watch(ctx context.Context) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		s.look()
+		s.look(ctx)
 		select {
 		case <-tick.C:
-		case <-stop:
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (s *space) look() {
+func (s *space) look(ctx context.Context) {
 	left, err := free(s.cfg.Dir)
 	full := err == nil && left < s.cfg.MinFreeBytes
 	if full != s.full.Swap(full) {
@@ -45,7 +45,7 @@ func (s *space) look() {
 		if full {
 			level, message = slog.LevelError, "the disk is nearly full: the log takes nothing until space is freed"
 		}
-		s.cfg.Logger.Log(context.Background(), level, message, "dir", s.cfg.Dir, "free", left, "needed", s.cfg.MinFreeBytes)
+		s.cfg.Logger.Log(ctx, level, message, "dir", s.cfg.Dir, "free", left, "needed", s.cfg.MinFreeBytes)
 	}
 	if full {
 		s.intercept(kmsg.Produce, &s.produce)
@@ -63,7 +63,7 @@ func (s *space) intercept(kind kmsg.Key, installed *atomic.Bool) {
 		if !s.full.Load() {
 			s.cluster.DropControl()
 			installed.Store(false)
-			return nil, nil, false //nolint:nilnil // the broker handles it
+			return nil, nil, false // the broker handles it
 		}
 		s.cluster.KeepControl()
 		return refuse(req, fmt.Sprintf("the disk of %s is nearly full", s.cfg.Dir)), nil, true

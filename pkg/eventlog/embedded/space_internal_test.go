@@ -29,7 +29,7 @@ func TestTheLogTakesMessagesAgainWhenThereIsRoom(t *testing.T) {
 		if full {
 			s.cfg.MinFreeBytes = 1 << 60
 		}
-		s.look()
+		s.look(t.Context())
 		_, err := eventlog.AppendAll(context.Background(), log, []eventlog.Message{{Topic: "topic"}})
 		if full && !errors.Is(err, eventlog.ErrUnavailable) || !full && err != nil {
 			t.Errorf("look %d, full %t: %v", i, full, err)

@@ -42,7 +42,7 @@ func (l *Log) acquire(ctx context.Context, size int64) error {
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.closing, cancel)()
+	defer context.AfterFunc(l.closing, cancel)() //nolint:contextcheck // whichever ends first
 	if err := l.inFlight.Acquire(waiting, size); err != nil {
 		if ctx.Err() == nil {
 			return eventlog.ErrClosed
@@ -185,7 +185,7 @@ func (p *partition) send(b *batch) {
 func (p *partition) produce(b *batch) (base int64, err error) {
 	encoded := b.seal()
 	what := fmt.Sprintf("append %d messages to %s/%d", len(b.done), p.topic, p.number)
-	err = p.log.retry(context.Background(), what, b.begun.Add(p.log.cfg.Timeout), func(ctx context.Context, client *kafka.Client) error {
+	err = p.log.retry(p.log.life, what, b.begun.Add(p.log.cfg.Timeout), func(ctx context.Context, client *kafka.Client) error {
 		b.sent++
 		res, err := client.RawProduce(ctx, &kafka.RawProduceRequest{
 			Topic: p.topic, Partition: int(p.number), RequiredAcks: kafka.RequireAll,

@@ -1,6 +1,7 @@
 package kafkalog_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,7 +164,7 @@ func TestOrderHoldsWhileRequestsFail(t *testing.T) {
 	_, err := eventlog.AppendAll(background(t), log, messages)
 	must(t, err)
 	for i, r := range read(t, log, topic, 0, n) {
-		if string(r.Value) != string(messages[i].Value) {
+		if !bytes.Equal(r.Value, messages[i].Value) {
 			t.Fatalf("%s stands at %s", r.Value, r.Position)
 		}
 	}

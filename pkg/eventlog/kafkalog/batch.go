@@ -29,7 +29,7 @@ const (
 	headerOverhead = 2 * binary.MaxVarintLen32
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // read only
 
 type batch struct {
 	encoded []byte
@@ -103,7 +103,7 @@ func bytesLen(v []byte) int {
 
 func varintLen(v int64) int {
 	n := 1
-	for u := uint64(v<<1) ^ uint64(v>>63); u >= 0x80; u >>= 7 { //nolint:gosec // the zigzag encoding of encoding/binary
+	for u := uint64(v<<1) ^ uint64(v>>63); u >= 0x80; u >>= 7 { // the zigzag encoding of encoding/binary
 		n++
 	}
 	return n
@@ -119,7 +119,7 @@ func (b *batch) seal() []byte {
 	e[atMagic] = 2
 	be.PutUint32(e[atLastOffsetDelta:], u32(count-1))
 	be.PutUint64(e[atFirstTime:], uint64(b.begun.UnixMilli()))
-	be.PutUint64(e[atLastTime:], uint64(b.last)) //nolint:gosec // a time since 1970
+	be.PutUint64(e[atLastTime:], uint64(b.last)) // a time since 1970
 	for i := atProducer; i < atCount; i++ {
 		e[i] = 0xff
 	}
@@ -128,7 +128,7 @@ func (b *batch) seal() []byte {
 	return e
 }
 
-func u32(n int) uint32 { return uint32(n) } //nolint:gosec // a batch is smaller than 2 GiB
+func u32(n int) uint32 { return uint32(n) } // a batch is smaller than 2 GiB
 
 // reset makes a batch empty for another use.
 func (b *batch) reset() {

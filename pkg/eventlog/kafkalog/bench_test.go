@@ -18,10 +18,11 @@ import (
 
 var benchValue = bytes.Repeat([]byte("0123456789abcdef"), 22) // 352 bytes, as most events
 
-func benchKey(i int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(i)) } //nolint:gosec // any bits
+func benchKey(i int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(i)) }
 
 // benchBroker is one of the brokers of SKEIN_TEST_KAFKA, or an embedded one.
 func benchBroker(b *testing.B) string {
+	b.Helper()
 	if brokers := os.Getenv("SKEIN_TEST_KAFKA"); brokers != "" {
 		return strings.Split(brokers, ",")[0]
 	}
@@ -29,10 +30,12 @@ func benchBroker(b *testing.B) string {
 }
 
 func benchLog(b *testing.B, addr string) *kafkalog.Log {
+	b.Helper()
 	return opened(b, kafkalog.Config{Brokers: []string{addr}})
 }
 
 func benchTopic(b *testing.B, log *kafkalog.Log, partitions int) string {
+	b.Helper()
 	name := "bench." + rand.Text()
 	must(b, log.EnsureTopics(context.Background(), eventlog.Topic{Name: name, Partitions: partitions}))
 	return name
@@ -50,6 +53,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func appendMany(b *testing.B, log *kafkalog.Log, topic string, n int) {
+	b.Helper()
 	done := func(_ eventlog.Position, err error) {
 		if err != nil {
 			b.Error(err)
@@ -104,6 +108,7 @@ func BenchmarkAppendOne(b *testing.B) {
 
 // filled is a broker with a topic whose first partition holds n records.
 func filled(b *testing.B, n int) (addr, topic string) {
+	b.Helper()
 	addr = benchBroker(b)
 	log := benchLog(b, addr)
 	topic = benchTopic(b, log, 1)

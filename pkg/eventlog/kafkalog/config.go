@@ -74,7 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (s *SASL) mechanism() (sasl.Mechanism, error) {
 	if s == nil {
-		return nil, nil //nolint:nilnil // the driver takes no mechanism for no authentication
+		return nil, nil // the driver takes no mechanism for no authentication
 	}
 	switch s.Mechanism {
 	case "PLAIN":

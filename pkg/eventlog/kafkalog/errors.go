@@ -24,8 +24,7 @@ const (
 
 // classify says whether trying again may help against an error of the driver, and which of the contract's errors it is.
 func classify(err error) (again bool, kind error) {
-	var code kafka.Error
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[kafka.Error](err); ok {
 		switch code {
 		case kafka.OffsetOutOfRange:
 			return false, eventlog.ErrOffsetOutOfRange
@@ -50,8 +49,8 @@ func classify(err error) (again bool, kind error) {
 // stale says whether an error may come from a connection that died with its broker, or from an old layout of the cluster.
 // A pool keeps the one until it is used again, and the other for seconds.
 func stale(err error) bool {
-	var code kafka.Error
-	if !errors.As(err, &code) {
+	code, ok := errors.AsType[kafka.Error](err)
+	if !ok {
 		return true
 	}
 	switch code {

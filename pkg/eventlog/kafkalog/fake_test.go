@@ -18,6 +18,7 @@ import (
 const patience = time.Minute
 
 func background(t *testing.T) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx

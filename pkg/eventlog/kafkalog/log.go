@@ -48,9 +48,10 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{cfg: cfg, inFlight: semaphore.NewWeighted(cfg.MaxInFlightBytes), topics: make(map[string][]*partition)}
-	l.closing, l.close = context.WithCancel(context.Background())
-	l.life, l.stop = context.WithCancel(context.Background())
-	if l.dial, err = cfg.dialer(l.life); err != nil {
+	l.closing, l.close = context.WithCancel(context.WithoutCancel(ctx))
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l.life, l.stop = life, stop
+	if l.dial, err = cfg.dialer(life); err != nil {
 		return nil, err
 	}
 	l.client.Store(l.dial())

@@ -37,7 +37,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 	r := &reader{
 		log: l, topic: topic, partition: partition, next: offset, fetched: make(chan []eventlog.Record, 1), cancel: cancel,
 	}
-	go r.run(fetching)
+	go r.run(fetching) //nolint:contextcheck // a reader outlives the call that opened it
 	return r, nil
 }
 

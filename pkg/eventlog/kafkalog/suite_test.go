@@ -13,11 +13,13 @@ import (
 func TestKafkalogOverTheEmbeddedBrokerPassesTheSuite(t *testing.T) {
 	broker := embeddedBroker(t)
 	logtest.Run(t, func(t *testing.T) eventlog.Log {
+		t.Helper()
 		return opened(t, kafkalog.Config{Brokers: []string{broker.Addr()}, MaxMessageBytes: logtest.MaxMessageBytes})
 	})
 }
 
 func embeddedBroker(t testing.TB) *embedded.Broker {
+	t.Helper()
 	broker, err := embedded.Start(context.Background(), embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	must(t, err)
 	t.Cleanup(func() { must(t, broker.Close()) })

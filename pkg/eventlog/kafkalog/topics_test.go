@@ -58,7 +58,7 @@ func TestATopicThatWouldLoseEventsIsRefused(t *testing.T) {
 			rt.Topic, rt.NumPartitions, rt.ReplicationFactor = "foreign", 1, 1
 			for name, value := range settings {
 				setting := kmsg.NewCreateTopicsRequestTopicConfig()
-				setting.Name, setting.Value = name, kmsg.StringPtr(value)
+				setting.Name, setting.Value = name, new(value)
 				rt.Configs = append(rt.Configs, setting)
 			}
 			req.Topics = append(req.Topics, rt)

@@ -135,7 +135,7 @@ func readTopic(t *testing.T, log eventlog.Log, topic string) []eventlog.Record {
 	partitions, err := log.Partitions(background(t), topic)
 	must(t, err)
 	var records []eventlog.Record
-	for p := range int32(partitions) { //nolint:gosec // a small number
+	for p := range int32(partitions) {
 		first, next, err := log.Bounds(background(t), topic, p)
 		must(t, err)
 		records = append(records, read(t, reading(t, log, topic, p, first), int(next-first))...)
@@ -384,7 +384,7 @@ func readAtMost(t *testing.T, open Open) {
 			t.Fatalf("Read(7) returned %d records", len(records))
 		}
 		for _, record := range records {
-			if record.Offset != next || string(record.Value) != string(number(int(next))) {
+			if record.Offset != next || !bytes.Equal(record.Value, number(int(next))) {
 				t.Fatalf("%s at %s, want offset %d", record.Value, record.Position, next)
 			}
 			next++
@@ -436,7 +436,7 @@ func startAnywhere(t *testing.T, open Open) {
 	}
 	appended(t, log, messages...)
 	for offset := range int64(n) {
-		if r := read(t, reading(t, log, name, 0, offset), 1)[0]; r.Offset != offset || string(r.Value) != string(number(int(offset))) {
+		if r := read(t, reading(t, log, name, 0, offset), 1)[0]; r.Offset != offset || !bytes.Equal(r.Value, number(int(offset))) {
 			t.Errorf("reading from %d began with %s at %s", offset, r.Value, r.Position)
 		}
 	}
