@@ -9,7 +9,7 @@ import (
 )
 
 // meta holds what is true of the whole store.
-var meta = kv.Namespace{Slice: "meta"}
+var meta = kv.Namespace{Slice: "meta"} //nolint:gochecknoglobals // read only
 
 // ErrForeignKeyring means that the store was built under another keyring.
 var ErrForeignKeyring = errors.New("the store was built under another keyring: put back the keyring.json that belongs to it, or drop the store (skein store drop) and let it be built again")

@@ -9,26 +9,17 @@ import (
 // storeCollector tells Prometheus how the embedded store is, when it asks.
 type storeCollector struct{ store *pebblekv.Store }
 
-var (
-	storeDisk = prometheus.NewDesc("skein_store_disk_bytes", "Disk space of the store, its write-ahead log included.", nil, nil)
-	storeWAL  = prometheus.NewDesc("skein_store_wal_bytes", "Disk space of the store's write-ahead log.", nil, nil)
-	storeDebt = prometheus.NewDesc("skein_store_compaction_debt_bytes", "Bytes to be rewritten until the store is in order.", nil, nil)
-	storeAmp  = prometheus.NewDesc("skein_store_read_amplification", "Sorted runs that a scan looks into.", nil, nil)
-)
-
 // Describe implements prometheus.Collector.
-func (storeCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{storeDisk, storeWAL, storeDebt, storeAmp} {
-		ch <- d
-	}
-}
+func (c storeCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
 
 // Collect implements prometheus.Collector.
 func (c storeCollector) Collect(ch chan<- prometheus.Metric) {
-	m := c.store.Metrics()
-	for d, v := range map[*prometheus.Desc]float64{
-		storeDisk: float64(m.DiskBytes), storeWAL: float64(m.WALBytes), storeDebt: float64(m.CompactionDebt), storeAmp: float64(m.ReadAmplification),
-	} {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	gauge := func(name, help string, v float64) {
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, v)
 	}
+	m := c.store.Metrics()
+	gauge("skein_store_disk_bytes", "Disk space of the store, its write-ahead log included.", float64(m.DiskBytes))
+	gauge("skein_store_wal_bytes", "Disk space of the store's write-ahead log.", float64(m.WALBytes))
+	gauge("skein_store_compaction_debt_bytes", "Bytes to be rewritten until the store is in order.", float64(m.CompactionDebt))
+	gauge("skein_store_read_amplification", "Sorted runs that a scan looks into.", float64(m.ReadAmplification))
 }

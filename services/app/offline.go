@@ -24,7 +24,7 @@ type StateHash struct {
 // StateHashes reads the store of a server that is not running.
 func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 	var hashes []StateHash
-	err := offline(cfg, func(store kv.Store, namespaces []kv.Namespace) error {
+	err := offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
 			snap, err := store.Snapshot(ctx, ns)
 			if err != nil {
@@ -46,7 +46,7 @@ func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 
 // DropStore drops every read model of a server that is not running.
 func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err error) {
-	err = offline(cfg, func(store kv.Store, namespaces []kv.Namespace) error {
+	err = offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
 			if err := store.Drop(ctx, ns); err != nil {
 				return err
@@ -58,7 +58,7 @@ func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err err
 	return dropped, err
 }
 
-func offline(cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) {
+func offline(ctx context.Context, cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) {
 	store, err := pebblekv.Open(cfg.storeDir(), pebblekv.Options{CacheBytes: cfg.Store.CacheBytes})
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func offline(cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) 
 			err = closeErr
 		}
 	}()
-	namespaces, err := store.Namespaces(context.Background())
+	namespaces, err := store.Namespaces(ctx)
 	if err != nil {
 		return fmt.Errorf("list the read models: %w", err)
 	}
