@@ -49,7 +49,7 @@ func (m Mail) Send(ctx context.Context, addr string) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	c := smtp.NewClient(conn)
-	defer c.Close()
+	defer func() { _ = c.Close() }() // the server has answered
 	if err := c.SendMail(m.From, []string{Inbox}, bytes.NewReader(m.Raw)); err != nil {
 		return fmt.Errorf("demo: send a mail to %s: %w", addr, err)
 	}

@@ -125,7 +125,7 @@ func (d *drawing) message(m *eventv1.Message) []string {
 	text := strings.TrimSpace(m.GetText())
 	var wrapped []string
 	if text != "" {
-		for _, paragraph := range strings.Split(text, "\n") {
+		for paragraph := range strings.SplitSeq(text, "\n") {
 			wrapped = append(wrapped, strings.Split(ansi.Wrap(printable(strings.TrimRight(paragraph, " \t\r")), d.width-9, ""), "\n")...)
 			if len(wrapped) > maxLines {
 				break

@@ -52,17 +52,20 @@ func TestATimelineIsDrawn(t *testing.T) {
 		entry(0, received, &eventv1.Content{
 			Parties: parties("Anna Weber", "Support", "Sales", "Tom"),
 			Attachments: []*eventv1.Attachment{
-				{Name: "photo.jpg", Blob: &eventv1.Blob{Size: 2_500_000}}, {Blob: &eventv1.Blob{MediaType: "text/calendar", Size: 2048}}},
+				{Name: "photo.jpg", Blob: &eventv1.Blob{Size: 2_500_000}}, {Blob: &eventv1.Blob{MediaType: "text/calendar", Size: 2048}},
+			},
 			Body: &eventv1.Content_MessageReceived{MessageReceived: &eventv1.Message{
 				Subject: "A subject that is much too long for one line of a terminal of sixty columns",
-				Text:    "A line that has to be wrapped because the terminal has sixty columns only.\n\n" + strings.Repeat("More.\n", 20), QuotedText: "> x", Bulk: true}},
+				Text:    "A line that has to be wrapped because the terminal has sixty columns only.\n\n" + strings.Repeat("More.\n", 20), QuotedText: "> x", Bulk: true,
+			}},
 		}),
 		entry(1, sent, &eventv1.Content{
 			Parties: parties("小林", "李娜"),
 			Body:    &eventv1.Content_MessageSent{MessageSent: &eventv1.Message{Text: "我们联系了快递公司,包裹放在了小区东门的驿站,取件码 5-2-0917。给您添麻烦了,非常抱歉。"}},
 		}),
 		entry(3, call, &eventv1.Content{Parties: []*eventv1.PartyDetail{{}}, Body: &eventv1.Content_CallFailed{CallFailed: &eventv1.CallFailed{
-			Failure: eventv1.CallFailure_CALL_FAILURE_BUSY, ProviderReason: "486"}}}),
+			Failure: eventv1.CallFailure_CALL_FAILURE_BUSY, ProviderReason: "486",
+		}}}),
 		entry(4, sealed, nil),
 	)
 	golden := filepath.Join("testdata", "timeline.txt")

@@ -39,7 +39,7 @@ nothing personal. Ends with Ctrl-C, or at the end of the log with --end.`,
 			if err != nil {
 				return fmt.Errorf("%w\nis a server running there? start one with: skein up", err)
 			}
-			defer log.Close()
+			defer func() { _ = log.Close() }() // nothing was written
 			t := &tail{log: log, out: cmd.OutOrStdout(), topic: topic, beginning: beginning, end: end, asJSON: asJSON}
 			return t.run(cmd.Context())
 		},
