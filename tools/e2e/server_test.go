@@ -62,8 +62,11 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	return &site{t: t, dir: filepath.Join(t.TempDir(), "data"),
-		grpc: freeAddr(t), http: freeAddr(t), smtp: freeAddr(t), lmtp: freeAddr(t), kafka: freeAddr(t)}
+	t.Helper()
+	return &site{
+		t: t, dir: filepath.Join(t.TempDir(), "data"),
+		grpc: freeAddr(t), http: freeAddr(t), smtp: freeAddr(t), lmtp: freeAddr(t), kafka: freeAddr(t),
+	}
 }
 
 // freeAddr is a port that nobody listens on, below those that outgoing connections take.
@@ -111,9 +114,9 @@ type server struct {
 }
 
 // up starts a server and waits until it is ready.
-func (s *site) up(extra ...string) *server {
+func (s *site) up() *server {
 	s.t.Helper()
-	srv := s.start(append(s.args("up"), extra...)...)
+	srv := s.start(s.args("up")...)
 	srv.waitFor("ready", func() bool {
 		resp, err := http.Get("http://" + s.http + "/readyz")
 		if err != nil {
@@ -162,7 +165,9 @@ func (s *server) kill() {
 	if err := s.cmd.Process.Kill(); err != nil {
 		s.t.Fatal(err)
 	}
-	<-s.done
+	if err := <-s.done; err == nil {
+		s.t.Fatal("the process ended by itself before it was killed")
+	}
 }
 
 // stop asks the process to end, as Ctrl-C does, and returns how it ended.

@@ -34,16 +34,17 @@ func Read(path string) ([][]byte, error) {
 		return nil
 	}
 	if info.IsDir() {
-		err = filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		folder := os.DirFS(path)
+		err = fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
 			}
-			f, err := os.Open(name)
+			f, err := folder.Open(name)
 			if err != nil {
 				return err
 			}
-			defer f.Close()
-			return add(name, f)
+			defer func() { _ = f.Close() }()
+			return add(filepath.Join(path, name), f)
 		})
 	} else {
 		err = readArchive(path, add)
@@ -59,7 +60,7 @@ func readArchive(path string, add func(string, io.Reader) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	unpacked, err := xz.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", path, err)

@@ -52,7 +52,7 @@ func (v *Verifier) Verify(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // nothing was written
 	v.report, v.last = Report{}, map[int32]*eventv1.Position{}
 	v.events, v.threads = map[string]bool{}, map[string]bool{}
 	v.endpoints, v.alone = map[string]map[string]bool{}, map[string]map[string]bool{}
@@ -171,7 +171,7 @@ func (v *Verifier) check(ctx context.Context, service timelinev1.TimelineService
 				return err
 			}
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
 	}

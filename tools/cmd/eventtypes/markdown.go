@@ -30,7 +30,7 @@ func markdown(groups []group) []byte {
 	}
 	seen.add(groups[0].types[0].body.ContainingOneof().Fields().ByName("extension").Message())
 	b.WriteString("\n## Bodies\n")
-	for i := 0; i < len(seen.descriptors); i++ { // grows while it is walked
+	for i := 0; i < len(seen.descriptors); i++ { //nolint:intrange // grows while it is walked
 		switch d := seen.descriptors[i].(type) {
 		case protoreflect.MessageDescriptor:
 			writeMessage(&b, d, &seen)

@@ -12,7 +12,7 @@ import (
 )
 
 // topics are the names that the registry may use, and the constants of pkg/event that they stand for.
-var topics = map[string]struct{ constant, name string }{
+var topics = map[string]struct{ constant, name string }{ //nolint:gochecknoglobals // read only
 	"interactions": {"TopicInteractions", "skein.interactions.v1"},
 	"agents":       {"TopicAgents", "skein.agents.v1"},
 	"links":        {"TopicLinks", "skein.links.v1"},
@@ -62,7 +62,7 @@ func readRegistry(data []byte) ([]group, error) {
 func readContent(ctx context.Context, root string) (protoreflect.MessageDescriptor, error) {
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-			ImportPaths: []string{filepath.Join(root, "proto"), filepath.Join(root, "proto/third_party/protovalidate")},
+			ImportPaths: []string{filepath.Join(root, "proto"), filepath.Join(root, "proto", "third_party", "protovalidate")},
 		}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}

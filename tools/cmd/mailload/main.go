@@ -76,17 +76,7 @@ func verify(ctx context.Context, args []string) error {
 		return err
 	}
 	v.Kafka = strings.Split(*kafka, ",")
-	if *dump != "" {
-		f, err := os.Create(*dump)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		w := bufio.NewWriter(f)
-		defer w.Flush()
-		v.Dump = w
-	}
-	report, err := v.Verify(ctx)
+	report, err := verifyInto(ctx, v, *dump)
 	if err != nil {
 		return err
 	}
@@ -98,4 +88,19 @@ func verify(ctx context.Context, args []string) error {
 		return fmt.Errorf("%d timelines do not hold what the log holds", len(report.Wrong))
 	}
 	return nil
+}
+
+// verifyInto verifies, and writes what it lists into a file if one is named.
+func verifyInto(ctx context.Context, v mailload.Verifier, dump string) (mailload.Report, error) {
+	if dump == "" {
+		return v.Verify(ctx)
+	}
+	f, err := os.Create(dump)
+	if err != nil {
+		return mailload.Report{}, err
+	}
+	w := bufio.NewWriter(f)
+	v.Dump = w
+	report, err := v.Verify(ctx)
+	return report, errors.Join(err, w.Flush(), f.Close())
 }
