@@ -104,8 +104,8 @@ func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) {
 //     receivedAt, and the content keeps what was stated.
 //   - Blobs must be the tenant's own, and the content must not be larger than MaxSubmittedContent. It is not spilled here.
 //
-// The event's digest covers what was submitted and not when it was received, so the same submission handed in again gives
-// the same digest.
+// The event's digest covers what was submitted, and neither when it was received nor the way that it came (provider,
+// original), so the same submission handed in again gives the same digest.
 func (c *Compiler) Compile(tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
 	if tenant == "" || !receivedAt.After(earliest) {
 		return Compiled{}, fmt.Errorf("event: compile for tenant %q at %v: both must be given", tenant, receivedAt)
@@ -388,16 +388,13 @@ func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
 		e.CausationId = id.String()
 	}
 	content := d.content()
+	if err := d.digest(e, content); err != nil {
+		return Compiled{}, err
+	}
 	var err error
 	if e.Content, err = deterministic.Marshal(content); err != nil {
 		return Compiled{}, err
 	}
-	submitted, err := deterministic.Marshal(e) // with the time that was stated, and without the time of receipt
-	if err != nil {
-		return Compiled{}, err
-	}
-	e.Digest = d.ids.Digest(submitted)
-
 	e.ReceivedAt = timestamppb.New(receivedAt)
 	stated := s.GetOccurredAt()
 	switch {
@@ -409,6 +406,24 @@ func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
 		e.Content, err = deterministic.Marshal(content)
 	}
 	return Compiled{e, content}, err
+}
+
+// digest sets the event's digest: over the time that was stated and not the time of receipt, and over what was said and
+// not the way that it came. A mail that two transports bring differs in who brought it and in its Received lines.
+func (d *draft) digest(e *eventv1.Event, content *eventv1.Content) error {
+	provider, original := e.GetProvider(), content.GetOriginal()
+	defer func() { e.Provider, content.Original = provider, original }()
+	e.Provider, content.Original = "", nil
+	var err error
+	if e.Content, err = deterministic.Marshal(content); err != nil {
+		return err
+	}
+	submitted, err := deterministic.Marshal(e)
+	if err != nil {
+		return err
+	}
+	e.Digest = d.ids.Digest(submitted)
+	return nil
 }
 
 func (d *draft) actor() *eventv1.Actor {

@@ -3,6 +3,7 @@ package mailload
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func readArchive(path string, add func(string, io.Reader) error) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	unpacked, err := xz.NewReader(f)
+	unpacked, err := xz.NewReader(bufio.NewReader(f))
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", path, err)
 	}
