@@ -114,9 +114,9 @@ type server struct {
 }
 
 // up starts a server and waits until it is ready.
-func (s *site) up() *server {
+func (s *site) up(extra ...string) *server {
 	s.t.Helper()
-	srv := s.start(s.args("up")...)
+	srv := s.start(append(s.args("up"), extra...)...)
 	srv.waitFor("ready", func() bool {
 		resp, err := http.Get("http://" + s.http + "/readyz")
 		if err != nil {
