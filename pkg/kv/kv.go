@@ -105,6 +105,7 @@ type Store interface {
 	Drop(ctx context.Context, ns Namespace) error
 	// Namespaces lists those that hold keys, by slice and generation.
 	Namespaces(ctx context.Context) ([]Namespace, error)
-	// Close waits for the calls under way and for open iterators, then closes. A second call does nothing.
+	// Close waits for the calls under way, then closes. An iterator that is open can be read on until it is closed; an
+	// engine may wait for that. A second call does nothing.
 	Close() error
 }

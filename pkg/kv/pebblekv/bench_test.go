@@ -4,267 +4,245 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skein-cx/skein/pkg/kv"
-	"github.com/skein-cx/skein/pkg/kv/memkv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 )
 
-// The benchmarks run each job on Pebble alone, with the same settings and the same keys, and through this package:
+// The benchmarks do each job in turn on Pebble alone, with the same settings and the same keys, and through this package,
+// so that whatever else the machine does meets both. They show the median of each, and what this package adds:
 //
-//	go test ./kv/pebblekv -run '^$' -bench . -count 6
-
-// benchNamespace is where the keys stand; prefix is what that adds to them.
-func benchNamespace() (ns kv.Namespace, prefix string) {
-	return kv.Namespace{Slice: "timeline", Generation: 1}, "\x08timeline\x00\x00\x00\x01"
-}
-
-// benchKey is the i-th key in a random order: an endpoint, of which there are i/50, and a time.
-func benchKey(buf []byte, i uint64) []byte {
-	buf = binary.BigEndian.AppendUint64(buf, (i/50)*0x9E3779B97F4A7C15)
-	return binary.BigEndian.AppendUint64(buf, i)
-}
+//	go test ./kv/pebblekv -run '^$' -bench .
 
 const (
 	benchEvents = 1000 // per batch
 	benchPerKey = 3    // keys per event
 	benchStored = 1_000_000
+	benchPrefix = "\x08timeline\x00\x00\x00\x01" // what the namespace adds to a key
 )
 
-func BenchmarkApply(b *testing.B) {
-	value := make([]byte, 30)
-	b.Run("pebble", func(b *testing.B) {
-		db := openPebble(b)
-		_, prefix := benchNamespace()
-		key := []byte(prefix)
-		b.ResetTimer()
-		for n := range uint64(b.N) {
-			batch := db.NewBatch()
-			for i := range uint64(benchEvents * benchPerKey) {
-				key = benchKey(key[:len(prefix)], (n*benchEvents*benchPerKey+i)*7919)
-				if err := batch.Set(key, value, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if err := batch.Commit(pebble.Sync); err != nil {
-				b.Fatal(err)
-			}
-			if err := batch.Close(); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportMetric(float64(benchEvents*b.N)/b.Elapsed().Seconds(), "events/s")
-	})
-	for _, store := range engines(b) {
-		b.Run(store.name, func(b *testing.B) {
-			ns, _ := benchNamespace()
-			keys := make([]byte, 0, benchEvents*benchPerKey*16)
-			var batch kv.Batch
-			b.ResetTimer()
-			for n := range uint64(b.N) {
-				batch.Reset()
-				keys = keys[:0]
-				for i := range uint64(benchEvents * benchPerKey) {
-					start := len(keys)
-					keys = benchKey(keys, (n*benchEvents*benchPerKey+i)*7919)
-					batch.Set(keys[start:], value)
-				}
-				if err := store.Apply(context.Background(), ns, &batch); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(benchEvents*b.N)/b.Elapsed().Seconds(), "events/s")
-		})
-	}
+func benchNamespace() kv.Namespace { return kv.Namespace{Slice: "timeline", Generation: 1} }
+
+// benchKey appends the i-th key: an endpoint, of which there is one for 50 keys, in random order, and a time.
+func benchKey(buf []byte, i uint64) []byte {
+	buf = binary.BigEndian.AppendUint64(buf, (i/50)*0x9E3779B97F4A7C15)
+	return binary.BigEndian.AppendUint64(buf, i)
 }
 
-func BenchmarkRead(b *testing.B) {
-	db := openPebble(b)
-	_, prefix := benchNamespace()
-	fill(b, func(keys [][]byte, value []byte) error {
-		batch := db.NewBatch()
-		for _, k := range keys {
-			if err := batch.Set(append([]byte(prefix), k...), value, nil); err != nil {
+// compare runs both jobs in turns of so many calls.
+func compare(b *testing.B, calls int, raw, ours func() error) {
+	b.Helper()
+	jobs := []func() error{raw, ours}
+	took := make([][]time.Duration, len(jobs))
+	for turn := 0; b.Loop(); turn++ {
+		for i := range jobs {
+			j := (i + turn) % len(jobs)
+			began := time.Now()
+			for range calls {
+				if err := jobs[j](); err != nil {
+					b.Fatal(err)
+				}
+			}
+			took[j] = append(took[j], time.Since(began))
+		}
+	}
+	median := func(d []time.Duration) float64 {
+		slices.Sort(d)
+		return float64(d[len(d)/2]) / float64(calls)
+	}
+	alone, here := median(took[0]), median(took[1])
+	b.ReportMetric(0, "ns/op") // of both together: says nothing
+	b.ReportMetric(alone, "pebble-ns")
+	b.ReportMetric(here, "pebblekv-ns")
+	b.ReportMetric((here/alone-1)*100, "%-more")
+}
+
+func BenchmarkApply(b *testing.B) {
+	db, store := openPebble(b), openStore(b)
+	value := make([]byte, 30)
+	var batch kv.Batch
+	keys := make([]byte, 0, benchEvents*benchPerKey*16)
+	var nRaw, nOurs uint64
+	compare(b, 1, func() error {
+		raw := db.NewBatch()
+		key := []byte(benchPrefix)
+		for range benchEvents * benchPerKey {
+			nRaw++
+			key = benchKey(key[:len(benchPrefix)], nRaw*7919)
+			if err := raw.Set(key, value, nil); err != nil {
 				return err
 			}
 		}
-		return batch.Commit(pebble.NoSync)
+		return errors.Join(raw.Commit(pebble.Sync), raw.Close())
+	}, func() error {
+		batch.Reset()
+		keys = keys[:0]
+		for range benchEvents * benchPerKey {
+			nOurs++
+			start := len(keys)
+			keys = benchKey(keys, nOurs*7919)
+			batch.Set(keys[start:], value)
+		}
+		return store.Apply(context.Background(), benchNamespace(), &batch)
 	})
-	if err := db.Compact(context.Background(), []byte{0}, []byte{0xff}, false); err != nil {
-		b.Fatal(err)
-	}
-	raw := db.NewSnapshot()
-	b.Cleanup(func() { _ = raw.Close() })
-
-	for _, store := range engines(b) {
-		ns, _ := benchNamespace()
-		fill(b, func(keys [][]byte, value []byte) error {
-			var batch kv.Batch
-			for _, k := range keys {
-				batch.Set(k, value)
-			}
-			return store.Apply(context.Background(), ns, &batch)
-		})
-		if err := store.settle(); err != nil {
-			b.Fatal(err)
-		}
-		snap, err := store.Snapshot(context.Background(), ns)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = snap.Close() })
-		for _, job := range []string{"hit", "miss"} {
-			b.Run(job+"/"+store.name, func(b *testing.B) {
-				key := make([]byte, 0, 16)
-				for b.Loop() {
-					key = lookupKey(key[:0], job)
-					_, found, err := snap.Get(context.Background(), key)
-					if err != nil || found != (job == "hit") {
-						b.Fatal(found, err)
-					}
-				}
-			})
-		}
-		b.Run("last50/"+store.name, func(b *testing.B) {
-			key := make([]byte, 0, 16)
-			for b.Loop() {
-				key = benchKey(key[:0], rand.Uint64N(benchStored))
-				within := kv.Prefix(key[:8])
-				within.Reverse = true
-				it, err := snap.Scan(context.Background(), within)
-				if err != nil {
-					b.Fatal(err)
-				}
-				n := 0
-				for n < 50 && it.Next() {
-					n += min(1, len(it.Key()), len(it.Value()))
-				}
-				if err := it.Close(); err != nil || n != 50 {
-					b.Fatal(n, err)
-				}
-			}
-		})
-	}
-	for _, job := range []string{"hit", "miss"} {
-		b.Run(job+"/pebble-get", func(b *testing.B) {
-			key := []byte(prefix)
-			for b.Loop() {
-				key = lookupKey(key[:len(prefix)], job)
-				value, closer, err := raw.Get(key)
-				if (err == nil) != (job == "hit") {
-					b.Fatal(err)
-				}
-				if err == nil {
-					_ = append([]byte(nil), value...)
-					_ = closer.Close()
-				}
-			}
-		})
-		b.Run(job+"/pebble-seek", func(b *testing.B) {
-			it, err := raw.NewIter(&pebble.IterOptions{UseL6Filters: true})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = it.Close() }()
-			key := []byte(prefix)
-			for b.Loop() {
-				key = lookupKey(key[:len(prefix)], job)
-				found := it.SeekPrefixGE(key)
-				if found != (job == "hit") {
-					b.Fatal(it.Error())
-				}
-				if found {
-					_ = append([]byte(nil), it.Value()...)
-				}
-			}
-		})
-	}
-	b.Run("last50/pebble", func(b *testing.B) {
-		for b.Loop() {
-			lower := benchKey([]byte(prefix), rand.Uint64N(benchStored))
-			lower = lower[:len(lower)-8]
-			it, err := raw.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: kv.Prefix(lower).End})
-			if err != nil {
-				b.Fatal(err)
-			}
-			n := 0
-			for more := it.Last(); more && n < 50; more = it.Prev() {
-				n += min(1, len(it.Key()), len(it.Value()))
-			}
-			if err := it.Close(); err != nil || n != 50 {
-				b.Fatal(n, err)
-			}
-		}
-	})
-}
-
-// lookupKey is a key that is there, or one that is not.
-func lookupKey(buf []byte, job string) []byte {
-	i := rand.Uint64N(benchStored)
-	if job == "miss" {
-		i += benchStored
-	}
-	return benchKey(buf, i)
 }
 
 // BenchmarkFence applies small batches of eight writers at a time, each with a fence of its own: what matters is that
 // they share the syncs of the disk.
 func BenchmarkFence(b *testing.B) {
-	ns, prefix := benchNamespace()
-	run := func(b *testing.B, apply func(fence, before, after []byte) error) {
-		b.Helper()
-		const writers = 8
-		var writing sync.WaitGroup
-		b.ResetTimer()
-		for w := range writers {
-			writing.Go(func() {
-				fence := fmt.Appendf([]byte(prefix), "fence%d", w)
-				var before []byte
-				for n := range b.N/writers + 1 {
-					after := strconv.AppendInt(nil, int64(n), 10)
-					if err := apply(fence, before, after); err != nil {
-						b.Error(err)
-						return
+	db, store := openPebble(b), openStore(b)
+	const writers, rounds = 8, 20
+	run := func(apply func(fence, before, after []byte) error) func() error {
+		held := make([][]byte, writers)
+		return func() error {
+			failed := make([]error, writers)
+			var writing sync.WaitGroup
+			for w := range writers {
+				writing.Go(func() {
+					for range rounds {
+						after := strconv.AppendUint(nil, rand.Uint64(), 10)
+						if err := apply(fmt.Appendf([]byte(benchPrefix), "fence%d", w), held[w], after); err != nil {
+							failed[w] = err
+							return
+						}
+						held[w] = after
 					}
-					before = after
-				}
-			})
+				})
+			}
+			writing.Wait()
+			return errors.Join(failed...)
 		}
-		writing.Wait()
 	}
-	b.Run("pebble", func(b *testing.B) {
-		db := openPebble(b)
-		run(b, func(fence, before, after []byte) error {
-			held, closer, err := db.Get(fence)
-			if (err == nil) != (before != nil) || !bytes.Equal(held, before) {
-				return fmt.Errorf("the fence holds %q: %w", held, err)
+	compare(b, 1, run(func(fence, before, after []byte) error {
+		held, closer, err := db.Get(fence)
+		if !bytes.Equal(held, before) {
+			return fmt.Errorf("the fence holds %q: %w", held, err)
+		}
+		if err == nil {
+			_ = closer.Close()
+		}
+		return db.Set(fence, after, pebble.Sync)
+	}), run(func(fence, before, after []byte) error {
+		var batch kv.Batch
+		batch.Require(fence, before)
+		batch.Set(fence, after)
+		return store.Apply(context.Background(), benchNamespace(), &batch)
+	}))
+}
+
+func BenchmarkRead(b *testing.B) {
+	db, store := openPebble(b), openStore(b)
+	fill(b, func(keys [][]byte, value []byte) error {
+		raw := db.NewBatch()
+		var batch kv.Batch
+		for _, k := range keys {
+			if err := raw.Set(append([]byte(benchPrefix), k...), value, nil); err != nil {
+				return err
 			}
-			if err == nil {
-				_ = closer.Close()
-			}
-			return db.Set(fence, after, pebble.Sync)
-		})
+			batch.Set(k, value)
+		}
+		return errors.Join(raw.Commit(pebble.NoSync), store.Apply(context.Background(), benchNamespace(), &batch))
 	})
-	for _, store := range engines(b) {
-		b.Run(store.name, func(b *testing.B) {
-			if err := store.Drop(context.Background(), ns); err != nil {
+	if err := errors.Join(db.Compact(context.Background(), []byte{0}, []byte{0xff}, false), pebblekv.Compact(store)); err != nil {
+		b.Fatal(err)
+	}
+	raw := db.NewSnapshot()
+	defer func() { _ = raw.Close() }()
+	snap, err := store.Snapshot(context.Background(), benchNamespace())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer snap.Close()
+
+	var found bool
+	get := func(key []byte) (err error) {
+		_, found, err = snap.Get(context.Background(), key[len(benchPrefix):])
+		return err
+	}
+	for name, from := range map[string]uint64{"hit": 0, "miss": benchStored} {
+		key := []byte(benchPrefix)
+		next := func() []byte {
+			key = benchKey(key[:len(benchPrefix)], from+rand.Uint64N(benchStored))
+			return key
+		}
+		check := func(found bool) error {
+			if found != (name == "hit") {
+				return fmt.Errorf("%q: found %v", key, found)
+			}
+			return nil
+		}
+		b.Run(name+"/get", func(b *testing.B) {
+			compare(b, 100, func() error {
+				value, closer, err := raw.Get(next())
+				if err == nil {
+					_ = bytes.Clone(value)
+					_ = closer.Close()
+				}
+				return check(err == nil)
+			}, func() error { return errors.Join(get(next()), check(found)) })
+		})
+		b.Run(name+"/seek", func(b *testing.B) {
+			it, err := raw.NewIter(&pebble.IterOptions{UseL6Filters: true})
+			if err != nil {
 				b.Fatal(err)
 			}
-			run(b, func(fence, before, after []byte) error {
-				var batch kv.Batch
-				batch.Require(fence, before)
-				batch.Set(fence, after)
-				return store.Apply(context.Background(), ns, &batch)
-			})
+			defer func() { _ = it.Close() }()
+			compare(b, 100, func() error {
+				found := it.SeekPrefixGE(next())
+				if found {
+					_ = bytes.Clone(it.Value())
+				}
+				return check(found)
+			}, func() error { return errors.Join(get(next()), check(found)) })
 		})
 	}
+	b.Run("last50", func(b *testing.B) {
+		prefix := func() []byte {
+			key := benchKey([]byte(benchPrefix), rand.Uint64N(benchStored))
+			return key[:len(key)-8]
+		}
+		compare(b, 20, func() error {
+			within := kv.Prefix(prefix())
+			it, err := raw.NewIter(&pebble.IterOptions{LowerBound: within.Start, UpperBound: within.End})
+			if err != nil {
+				return err
+			}
+			n := 0
+			for more := it.Last(); more && n < 50; more = it.Prev() {
+				n += min(1, len(it.Key()), len(it.Value()))
+			}
+			return errors.Join(it.Close(), fifty(n))
+		}, func() error {
+			within := kv.Prefix(prefix()[len(benchPrefix):])
+			within.Reverse = true
+			it, err := snap.Scan(context.Background(), within)
+			if err != nil {
+				return err
+			}
+			n := 0
+			for n < 50 && it.Next() {
+				n += min(1, len(it.Key()), len(it.Value()))
+			}
+			return errors.Join(it.Close(), fifty(n))
+		})
+	})
+}
+
+func fifty(n int) error {
+	if n != 50 {
+		return fmt.Errorf("%d keys instead of 50", n)
+	}
+	return nil
 }
 
 // fill writes benchStored keys with values of 350 bytes.
@@ -272,14 +250,13 @@ func fill(b *testing.B, write func(keys [][]byte, value []byte) error) {
 	b.Helper()
 	source := rand.NewChaCha8([32]byte{})
 	value := make([]byte, 350)
-	_, _ = source.Read(value[:100]) // it never fails
 	const batch = 1000
 	for first := uint64(0); first < benchStored; first += batch {
 		keys := make([][]byte, batch)
 		for i := range keys {
 			keys[i] = benchKey(nil, first+uint64(i))
 		}
-		_, _ = source.Read(value[:100])
+		_, _ = source.Read(value[:100]) // it never fails
 		if err := write(keys, value); err != nil {
 			b.Fatal(err)
 		}
@@ -296,27 +273,12 @@ func openPebble(b *testing.B) *pebble.DB {
 	return db
 }
 
-// engine is a store under test.
-type engine struct {
-	name string
-	kv.Store
-	settle func() error // makes reads cost what they will cost in the long run
-}
-
-func engines(b *testing.B) []engine {
+func openStore(b *testing.B) *pebblekv.Store {
 	b.Helper()
-	onDisk, err := pebblekv.Open(b.TempDir(), pebblekv.Options{})
+	store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	all := []engine{
-		{"pebblekv", onDisk, func() error { return pebblekv.Compact(onDisk) }},
-		{"memkv", memkv.New(), func() error { return nil }},
-	}
-	b.Cleanup(func() {
-		for _, e := range all {
-			_ = e.Close()
-		}
-	})
-	return all
+	b.Cleanup(func() { _ = store.Close() })
+	return store
 }

@@ -16,7 +16,7 @@ type space struct {
 }
 
 func spaceOf(ns kv.Namespace) space {
-	prefix := append([]byte{byte(len(ns.Slice))}, ns.Slice...) //nolint:gosec // a valid name has 63 bytes at most
+	prefix := append([]byte{byte(len(ns.Slice))}, ns.Slice...)
 	prefix = binary.BigEndian.AppendUint32(prefix, ns.Generation)
 	return space{prefix: prefix, end: kv.Prefix(prefix).End}
 }

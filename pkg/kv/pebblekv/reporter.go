@@ -12,9 +12,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// dropFlushDelay is how long a dropped namespace may wait for its space to be given back.
-const dropFlushDelay = 10 * time.Second
-
 // reporter passes Pebble's reports on.
 type reporter struct {
 	log  *slog.Logger
