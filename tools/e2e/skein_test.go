@@ -34,7 +34,7 @@ func TestTheDemoDrawsItsTimelineAndTheNextStartGoesOn(t *testing.T) {
 
 func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 	s := newSite(t)
-	s.up()
+	server := s.up()
 	file := filepath.Join(t.TempDir(), "events.jsonl")
 	line := `{"type":"message.received","channel":"CHANNEL_WEB_CHAT","direction":"DIRECTION_INBOUND","provider":"demo","inbox":"web","thread":"t","nativeId":"m1",` +
 		`"parties":[{"address":{"kind":"ENDPOINT_KIND_EMAIL","value":"Anna@Example.COM"},"side":"SIDE_CUSTOMER"}],"content":{"messageReceived":{"text":"Is it back in stock?"}}}`
@@ -51,8 +51,9 @@ func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, srv.out)
 		}
 	}
-	srv2 := s.start("timeline", "anna@example.com", "--server", s.grpc)
-	srv2.waitFor("through", func() bool { return strings.Contains(srv2.out.String(), "Is it back in stock?") || len(srv2.done) > 0 })
+	server.waitFor("filing it", func() bool {
+		return strings.Contains(s.run("timeline", "anna@example.com", "--server", s.grpc), "Is it back in stock?")
+	})
 	if tail := s.run("tail", "--from-beginning", "--end", "--kafka", s.kafka); strings.Count(tail, "message.received") != 2 {
 		t.Errorf("tail:\n%s", tail)
 	}
