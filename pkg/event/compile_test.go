@@ -219,7 +219,7 @@ func TestTheWayThatAnEventCameGivesNoOtherDigest(t *testing.T) {
 
 func must(b []byte, err error) []byte {
 	if err != nil {
-		panic(err) //nolint:forbidigo // in a test
+		panic(err)
 	}
 	return b
 }

@@ -149,7 +149,7 @@ func (m *Manager) serve(ctx context.Context, sweeping *time.Timer) error {
 			pause()
 			if built != nil {
 				abandon()
-				<-built
+				<-built //nolint:errcheck // why it was cut off is known
 			}
 			return err
 		case <-m.requests:
@@ -167,7 +167,7 @@ func (m *Manager) serve(ctx context.Context, sweeping *time.Timer) error {
 			}
 			if err := m.switchOver(ctx, serving); err != nil {
 				if ctx.Err() != nil {
-					return nil //nolint:nilerr // it was asked to end; the next start goes on
+					return nil // it was asked to end; the next start goes on
 				}
 				m.failed(ctx, err)
 				return nil // and serve the same generation again

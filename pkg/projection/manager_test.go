@@ -16,8 +16,8 @@ import (
 	"github.com/skein-cx/skein/pkg/projection"
 )
 
-// managed runs a manager until stop is called.
-func (f *fixture) managed(t rapid.TB, retire time.Duration, change func(*projection.Config)) (m *projection.Manager, stop func() error) {
+// managed runs a manager until the function that it returns is called.
+func (f *fixture) managed(t rapid.TB, retire time.Duration, change func(*projection.Config)) (*projection.Manager, func() error) {
 	t.Helper()
 	cfg := projection.Config{
 		Log: f.log, Store: f.store, Namespace: kv.Namespace{Slice: namespace.Slice}, Topic: topic, Fold: sums{}, DeadLetters: f.letters, MaxBatch: 3,

@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -67,7 +66,7 @@ func (tx *Tx) check(key []byte) {
 func (tx *Tx) Scan(ctx context.Context, r kv.Range, yield func(key, value []byte) bool) error {
 	var written []string
 	for k := range tx.pending {
-		if (r.Start == nil || bytes.Compare([]byte(k), r.Start) >= 0) && (r.End == nil || bytes.Compare([]byte(k), r.End) < 0) {
+		if k >= string(r.Start) && (len(r.End) == 0 || k < string(r.End)) {
 			written = append(written, k)
 		}
 	}

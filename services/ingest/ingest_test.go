@@ -127,7 +127,8 @@ func note(i uint64) *eventv1.Submission {
 
 func send(t *testing.T, stream interface {
 	Send(*ingestv1.StreamRequest) error
-}, items ...*ingestv1.StreamItem) {
+}, items ...*ingestv1.StreamItem,
+) {
 	t.Helper()
 	if err := stream.Send(&ingestv1.StreamRequest{Items: items}); err != nil {
 		t.Fatal(err)
@@ -197,7 +198,7 @@ func TestAStreamAnswersEachEventByItselfWhenItIsDurable(t *testing.T) {
 	seen := map[string]bool{}
 	for i := range uint64(50) {
 		ack := answers[i].GetAcknowledgement()
-		at := fmt.Sprint(ack.GetPosition())
+		at := ack.GetPosition().String()
 		if ack.GetEventId() == "" || seen[at] {
 			t.Errorf("%d: %v", i, answers[i])
 		}

@@ -134,13 +134,13 @@ func (t *taking) answer(ctx context.Context, send func(*ingestv1.StreamResponse)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		for len(resp.Results) < maxResults && len(t.results) > 0 {
+		for len(resp.GetResults()) < maxResults && len(t.results) > 0 {
 			resp.Results = append(resp.Results, <-t.results)
 		}
 		if err := send(&resp); err != nil {
 			return err
 		}
-		for range resp.Results {
+		for range resp.GetResults() {
 			<-t.places
 		}
 	}

@@ -1,4 +1,4 @@
-package timeline
+package timeline //nolint:testpackage // a token's inside is nobody else's business
 
 import (
 	"testing"

@@ -162,7 +162,7 @@ func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *tim
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // Ctrl-C is how it ends
 		}
-		if _, again := rpc.RetryAfter(err); err != nil && !again {
+		if _, again := rpc.RetryAfter(err); !again {
 			return err
 		}
 		select {
@@ -173,6 +173,7 @@ func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *tim
 	}
 }
 
+// followOnce shows what one stream brings, and returns why that ended.
 func followOnce(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.WatchRequest, show func(*timelinev1.Entry) error) error {
 	stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(ctx, req)
 	if err != nil {

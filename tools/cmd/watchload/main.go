@@ -63,14 +63,22 @@ func (l *load) run(ctx context.Context) error {
 	defer end()
 	var ready sync.WaitGroup
 	// One connection carries a hundred streams well.
-	var conn *grpc.ClientConn
+	var (
+		conn  *grpc.ClientConn
+		conns []*grpc.ClientConn
+	)
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close() // its streams have ended
+		}
+	}()
 	for i := range l.watchers {
 		if i%100 == 0 {
 			var err error
 			if conn, err = rpc.Dial(l.addr, l.token, nil); err != nil {
 				return err
 			}
-			defer func(c *grpc.ClientConn) { _ = c.Close() }(conn) // its streams have ended
+			conns = append(conns, conn)
 		}
 		stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(wctx, &timelinev1.WatchRequest{Addresses: []*eventv1.Address{customer(i)}})
 		if err != nil {
@@ -142,7 +150,7 @@ func (l *load) publish(ctx context.Context, nonce int64) (n int, took time.Durat
 	for time.Since(began) < l.duration {
 		due := int(time.Since(began).Seconds() * float64(l.rate))
 		req := &ingestv1.StreamRequest{}
-		for ; n < due && len(req.Items) < 1000; n++ {
+		for ; n < due && len(req.GetItems()) < 1000; n++ {
 			req.Items = append(req.Items, &ingestv1.StreamItem{Id: uint64(n), Submission: l.submission(n, nonce)})
 		}
 		if len(req.GetItems()) > 0 {
@@ -168,7 +176,8 @@ func (l *load) submission(n int, nonce int64) *eventv1.Submission {
 		Provider: "watchload", Inbox: "web", Thread: fmt.Sprint(nonce, "/", n%l.watchers), NativeId: fmt.Sprint(n),
 		Parties: []*eventv1.SubmittedParty{{Address: customer(n % l.watchers), Side: eventv1.Side_SIDE_CUSTOMER}},
 		Content: &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: &eventv1.Message{
-			Text: "A line of a chat, about as long as people write them when they ask for something."}}},
+			Text: "A line of a chat, about as long as people write them when they ask for something.",
+		}}},
 	}
 }
 
