@@ -60,7 +60,7 @@ func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from strin
 		return err
 	}
 	for history := from == ""; ; history = false {
-		failure, failed := f.state()
+		failed, failure := f.state()
 		if failure != nil {
 			return fmt.Errorf("channeltest: follow: %w", failure)
 		}
@@ -117,8 +117,8 @@ func (f *Follower) cursor(thread string, next int) string {
 	return fmt.Sprintf("%d.%d.%s", next, f.age, hex.EncodeToString(sum[:8]))
 }
 
-func (f *Follower) state() (failure error, failed <-chan struct{}) {
+func (f *Follower) state() (failed <-chan struct{}, failure error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.failure, f.failed
+	return f.failed, f.failure
 }

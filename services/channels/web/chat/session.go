@@ -1,0 +1,47 @@
+package chat
+
+import (
+	"crypto/rand"
+	"net/http"
+	"time"
+)
+
+// session is what a client needs to chat.
+type session struct {
+	Token   string    `json:"token"`
+	Visitor string    `json:"visitor"`
+	Thread  string    `json:"thread"`
+	Expires time.Time `json:"expires"`
+	Now     time.Time `json:"now"`
+}
+
+// session answers POST session: a new visitor or, with a token, the same one with a fresh token. A token that the site has
+// signed stays as it is: only the site can make it longer.
+func (c *Channel) session(w http.ResponseWriter, r *http.Request, wd *widget) *problem {
+	visitor, thread := rand.Text(), rand.Text()
+	if old := token(r); old != "" {
+		who, p := c.authenticate(wd, r)
+		if p != nil {
+			return p
+		}
+		if p := c.visitors.allow(who); p != nil {
+			return p
+		}
+		if who.bySite {
+			c.answer(w, old, who)
+			return nil
+		}
+		visitor, thread = who.Visitor, who.Thread
+	}
+	fresh, who, err := c.issue(wd, visitor, thread)
+	if err != nil {
+		c.log.Error("no token can be signed", "error", err)
+		return unavailable("no token can be signed", retryAfter)
+	}
+	c.answer(w, fresh, who)
+	return nil
+}
+
+func (c *Channel) answer(w http.ResponseWriter, t string, who Claims) {
+	writeJSON(w, http.StatusOK, session{Token: t, Visitor: who.Visitor, Thread: who.Thread, Expires: who.ExpiresAt.UTC(), Now: c.cfg.Now().UTC()})
+}
