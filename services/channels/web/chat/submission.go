@@ -34,7 +34,7 @@ func (m *message) check() *problem {
 	if utf8.RuneCountInString(m.Text) > maxText {
 		return invalid(m.ID, "text", "longer than 10,000 characters: send it in parts")
 	}
-	if _, err := time.Parse(time.RFC3339, m.At); m.At != "" && err != nil {
+	if at, err := time.Parse(time.RFC3339, m.At); m.At != "" && (err != nil || timestamppb.New(at).CheckValid() != nil) {
 		return invalid(m.ID, "at", "not a time as in RFC 3339, such as 2026-03-01T12:00:00.5Z: send one, or leave it out")
 	}
 	return nil
