@@ -229,3 +229,13 @@ func (k *Keyring) TenantAll(name string) []*IDs {
 	shared, _ := k.tenants.LoadOrStore(name, all)
 	return shared.([]*IDs) //nolint:errcheck // nothing else is stored
 }
+
+// Secret derives 32 secret bytes for a purpose that has nothing to do with ids, such as signing tokens. They come from the
+// oldest key, so they stay the same when a key is added. What is derived for one purpose tells nothing about another's.
+func (k *Keyring) Secret(purpose string) ([]byte, error) {
+	secret, err := hkdf.Expand(sha256.New, k.keys[len(k.keys)-1].prk, "purpose\x00"+purpose, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("event: derive the secret of %s: %w", purpose, err)
+	}
+	return secret, nil
+}

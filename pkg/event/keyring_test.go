@@ -208,3 +208,21 @@ func TestTwoNewKeyringsDiffer(t *testing.T) {
 		t.Error("they are the same")
 	}
 }
+
+func TestSecretsOfPurposesDifferAndStayWhenAKeyIsAdded(t *testing.T) {
+	k, err := event.NewKeyring(bytes.NewReader(bytes.Repeat([]byte{7}, 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat, err := k.Secret("chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := k.Secret("other")
+	if err != nil || len(chat) != 32 || bytes.Equal(chat, other) {
+		t.Errorf("%x and %x, %v", chat, other, err)
+	}
+	if again, err := k.Secret("chat"); err != nil || !bytes.Equal(chat, again) {
+		t.Errorf("%x, then %x, %v", chat, again, err)
+	}
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
 )
 
@@ -51,7 +52,9 @@ type App struct {
 	grpcPort  net.Listener
 	http      *http.Server
 	httpPort  net.Listener
-	channels  []channel.Channel
+	mux       *http.ServeMux
+	listeners []channel.Channel
+	chat      *chat.Channel
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

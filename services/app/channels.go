@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-cx/skein/services/channels/email/listener"
+	"github.com/skein-cx/skein/services/channels/web/chat"
+	"github.com/skein-cx/skein/services/timeline"
 )
 
 // openEmail opens the listeners that are configured.
@@ -31,7 +33,7 @@ func (a *App) openEmail(ctx context.Context) error {
 		if err := l.Open(ctx, a.intake); err != nil {
 			return err
 		}
-		a.channels = append(a.channels, l)
+		a.listeners = append(a.listeners, l)
 	}
 	return nil
 }
@@ -39,17 +41,51 @@ func (a *App) openEmail(ctx context.Context) error {
 func (a *App) emailInboxes() []listener.Inbox {
 	var inboxes []listener.Inbox
 	for _, in := range a.cfg.Inboxes {
-		if in.Channel == "email" {
+		if in.Channel == channelEmail {
 			inboxes = append(inboxes, listener.Inbox{Tenant: in.Tenant, ID: in.ID, Addresses: in.Addresses})
 		}
 	}
 	return inboxes
 }
 
-// runEmail runs every channel until ctx ends.
+// openChat mounts the web chats that are configured on the HTTP server.
+func (a *App) openChat(ctx context.Context) error {
+	secret, err := a.keyring.Secret("web chat")
+	if err != nil {
+		return err
+	}
+	cfg := chat.Config{
+		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Secret: secret, Logger: a.logger, Registerer: a.registry,
+	}
+	for _, in := range a.cfg.Inboxes {
+		if in.Channel == channelWebChat {
+			cfg.Widgets = append(cfg.Widgets, chat.Widget{
+				ID: in.ID, Tenant: in.Tenant, Name: in.Name, Origins: in.Origins, Secret: []byte(in.Secret),
+			})
+		}
+	}
+	if len(cfg.Widgets) == 0 {
+		return nil
+	}
+	a.chat, err = chat.New(cfg)
+	if err != nil {
+		return err
+	}
+	return a.chat.Open(ctx, a.intake)
+}
+
+func (a *App) runChat(ctx context.Context) error {
+	if a.chat == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return a.chat.Run(ctx)
+}
+
+// runEmail runs every listener until ctx ends.
 func (a *App) runEmail(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range a.channels {
+	for _, c := range a.listeners {
 		g.Go(func() error {
 			if err := c.Run(ctx); err != nil {
 				return fmt.Errorf("%s: %w", c.Name(), err)

@@ -92,8 +92,11 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email"`
-	Addresses []string `koanf:"addresses" help:"its addresses; *@example.com for a whole domain"`
+	Channel   string   `koanf:"channel" help:"email or web_chat"`
+	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
+	Name      string   `koanf:"name" help:"web_chat: what stands above the chat"`
+	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
+	Secret    string   `koanf:"secret" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
 }
 
 // LoggingConfig says what the process tells.
@@ -101,6 +104,12 @@ type LoggingConfig struct {
 	Level  string `koanf:"level" help:"debug, info, warn or error"`
 	Format string `koanf:"format" help:"text or json"`
 }
+
+// The channels that an inbox can have.
+const (
+	channelEmail   = "email"
+	channelWebChat = "web_chat"
+)
 
 // Default is a single machine with everything embedded, reachable from itself only.
 func Default() Config {
@@ -116,7 +125,10 @@ func Default() Config {
 		Email: EmailConfig{
 			SMTP: "127.0.0.1:7025", LMTP: "127.0.0.1:7024", Hostname: "localhost", MaxMessageBytes: 35 << 20,
 		},
-		Inboxes: []InboxConfig{{ID: "support", Tenant: "default", Channel: "email", Addresses: []string{"support@skein.example"}}},
+		Inboxes: []InboxConfig{
+			{ID: "support", Tenant: "default", Channel: channelEmail, Addresses: []string{"support@skein.example"}},
+			{ID: "web", Tenant: "default", Channel: channelWebChat, Name: "Skein Home"},
+		},
 		Logging: LoggingConfig{Level: "info", Format: "text"},
 		Stop:    30 * time.Second,
 	}
@@ -232,8 +244,8 @@ func (v *verifier) inboxes(inboxes []InboxConfig) {
 		field := fmt.Sprintf("inboxes[%d]", i)
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
-		v.check(in.Channel == "email", field+".channel", "must be email")
-		v.check(len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
+		v.check(in.Channel == channelEmail || in.Channel == channelWebChat, field+".channel", "must be email or web_chat")
+		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
 			v.add(field+".id", fmt.Sprintf("%q is inboxes[%d] already", in.ID, first))
 		}
@@ -257,8 +269,8 @@ func (v *verifier) roles(roles []string) {
 		}
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) || has(roleAdmin) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q and %q share the embedded store, which one process can open: run them in one",
-			roleProjector, roleTimeline, roleAdmin))
+	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat)) && !has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q, %q, %q and %q share the embedded store, which one process can open: run them in one",
+			roleProjector, roleTimeline, roleAdmin, roleChat))
 	}
 }

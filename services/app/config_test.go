@@ -29,7 +29,7 @@ func TestTheDefaultsWorkForEveryRole(t *testing.T) {
 	if problems := c.Verify(app.RoleNames()); len(problems) != 0 {
 		t.Errorf("problems: %v", problems)
 	}
-	if c.Stop != 30*time.Second || len(c.Inboxes) != 1 || c.Inboxes[0].Addresses[0] != "support@skein.example" {
+	if c.Stop != 30*time.Second || len(c.Inboxes) != 2 || c.Inboxes[0].Addresses[0] != "support@skein.example" {
 		t.Errorf("defaults were lost on loading: %+v", c)
 	}
 }
@@ -94,8 +94,8 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"limits.burst":            func(c *app.Config) { c.Limits = app.LimitConfig{EventsPerSecond: 1, Burst: 10} },
 		"email.smtp":              func(c *app.Config) { c.Email.SMTP = "25" },
 		"email.tls_cert":          func(c *app.Config) { c.Email.TLSCert = "cert.pem" },
-		"inboxes[1].id":           func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
-		"inboxes[1].addresses[0]": func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
+		"inboxes[2].id":           func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
+		"inboxes[2].addresses[0]": func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
 		"inboxes[0].channel":      func(c *app.Config) { c.Inboxes[0].Channel = "fax" },
 		"logging.level":           func(c *app.Config) { c.Logging.Level = "loud" },
 		"stop_timeout":            func(c *app.Config) { c.Stop = 0 },
@@ -114,7 +114,7 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 
 func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	c := app.Default()
-	for _, apart := range []string{"timeline", "projector", "admin"} {
+	for _, apart := range []string{"timeline", "projector", "admin", "chat"} {
 		if problems := c.Verify([]string{apart}); len(problems) != 1 || !strings.Contains(problems[0].Reason, "one process") {
 			t.Errorf("%s alone: %v", apart, problems)
 		}

@@ -10,6 +10,7 @@ import (
 const (
 	roleIngest    = "ingest"
 	roleEmail     = "email"
+	roleChat      = "chat"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
 	roleAdmin     = "admin"
@@ -30,7 +31,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, roleIngest, roleProjector, roleTimeline, roleAdmin}
+	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs. This is the one place that joins them.
@@ -48,6 +49,7 @@ func (a *App) graph() []lifecycle.Part {
 		{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partGRPC, roleProjector}, Start: a.registerAdmin},
 		{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
+		{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
 		{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
 	}
 	if a.cfg.embeddedLog() {

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // Setting is one key of the configuration as a person sees it.
@@ -10,7 +11,7 @@ type Setting struct {
 	Key, Value, Help string
 }
 
-// Settings are all keys with the values that are in force. Hashes of tokens are left out.
+// Settings are all keys with the values that are in force. Hashes of tokens and secrets are left out.
 func (c *Config) Settings() []Setting {
 	var settings []Setting
 	var walk func(prefix string, v reflect.Value)
@@ -23,6 +24,12 @@ func (c *Config) Settings() []Setting {
 				walk(key+".", v.Field(i))
 			case field.Type == reflect.TypeFor[[]TokenConfig]():
 				settings = append(settings, Setting{key, fmt.Sprintf("%d configured", v.Field(i).Len()), field.Tag.Get("help")})
+			case field.Type == reflect.TypeFor[[]InboxConfig]():
+				var names []string
+				for _, in := range c.Inboxes {
+					names = append(names, in.Tenant+"/"+in.ID+" ("+in.Channel+")")
+				}
+				settings = append(settings, Setting{key, strings.Join(names, ", "), field.Tag.Get("help")})
 			default:
 				settings = append(settings, Setting{key, fmt.Sprintf("%v", v.Field(i).Interface()), field.Tag.Get("help")})
 			}

@@ -70,6 +70,7 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 		{skein + " tail --from-beginning", "the log, event by event"},
 		{skein + " publish --help", "how to hand in an event of your own"},
 		{"curl -s http://" + a.HTTPAddr() + "/metrics", "what Prometheus sees"},
+		{"http://" + a.HTTPAddr() + "/chat/v1/web/", "in a browser: chat as a visitor"},
 	} {
 		fmt.Fprintf(out, "  %-58s %s\n", try[0], try[1])
 	}
