@@ -73,6 +73,15 @@ type cluster struct {
 // startCluster gives the real cluster, where there is one, or a broker in a process of its own.
 func startCluster(t *testing.T) cluster {
 	t.Helper()
+	c := findCluster(t)
+	if raceDetector {
+		c.restart = nil // see TestReconnectOfWatermillsSuiteWithoutTheRaceDetector
+	}
+	return c
+}
+
+func findCluster(t *testing.T) cluster {
+	t.Helper()
 	if brokers := os.Getenv(clusterVariable); brokers != "" {
 		restart := os.Getenv(restartVariable)
 		if restart == "" {

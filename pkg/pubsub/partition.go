@@ -127,7 +127,7 @@ func (p *partition) attempt(ctx context.Context, r eventlog.Record) bool {
 	m := FromRecord(r)
 	life, cancel := context.WithCancel(context.WithValue(p.values, recordKey{}, r))
 	defer cancel()
-	m.SetContext(life)
+	m.SetContext(life) //nolint:contextcheck // a message may outlive the claim that it came under
 	select {
 	case p.out <- m:
 	case <-ctx.Done():

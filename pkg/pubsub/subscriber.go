@@ -127,7 +127,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		Config: s.cfg, topic: topic, partitions: n, values: context.WithoutCancel(ctx), out: make(chan *message.Message),
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.closing, cancel)
+	stop := context.AfterFunc(s.closing, cancel) //nolint:contextcheck // the second of two contexts
 	s.subscriptions.Go(func() {
 		defer close(sub.out)
 		defer stop()
@@ -178,7 +178,7 @@ func (s *subscription) run(ctx context.Context) {
 	for i := range s.partitions {
 		owners.Go(func() {
 			for ctx.Err() == nil {
-				s.own(ctx, Claim{Partition: int32(i), Next: -1}) //nolint:gosec // a number of partitions
+				s.own(ctx, Claim{Partition: int32(i), Next: -1})
 			}
 		})
 	}

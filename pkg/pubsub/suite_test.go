@@ -1,6 +1,7 @@
 package pubsub_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -17,9 +18,9 @@ import (
 func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
 	c := startCluster(t)
 	log := connect(t, c)
-	groups, err := kafkagroup.New(kafkagroup.Config{Brokers: c.brokers, Heartbeat: 200 * time.Millisecond})
-	must(t, err)
+	groups := newGroups(t, c)
 	construct := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+		t.Helper()
 		key := message.MessageTransformPublisherDecorator(func(m *message.Message) {
 			m.Metadata.Set(pubsub.KeyMetadata, string(m.Payload))
 		})
@@ -29,7 +30,10 @@ func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
 	}
 	tests.TestPubSub(t,
 		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: c.restart},
-		func(t *testing.T) (message.Publisher, message.Subscriber) { return construct(t, "group") },
+		func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Helper()
+			return construct(t, "group")
+		},
 		construct,
 	)
 }
@@ -41,10 +45,18 @@ func TestSubscribersWithoutGroupPassWatermillsSuite(t *testing.T) {
 	tests.TestPubSub(t,
 		tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: c.restart},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Helper()
 			return pubsub.NewPublisher(log), subscriber(t, pubsub.Config{Log: log})
 		},
 		nil,
 	)
+}
+
+func newGroups(t *testing.T, c cluster) *kafkagroup.Groups {
+	t.Helper()
+	groups, err := kafkagroup.New(kafkagroup.Config{Brokers: c.brokers, Heartbeat: 200 * time.Millisecond})
+	must(t, err)
+	return groups
 }
 
 func connect(t *testing.T, c cluster) eventlog.Log {
@@ -60,8 +72,29 @@ func connect(t *testing.T, c cluster) eventlog.Log {
 func subscriber(t *testing.T, cfg pubsub.Config) *pubsub.Subscriber {
 	t.Helper()
 	cfg.FirstPause, cfg.LastPause, cfg.Drain, cfg.Partitions = time.Millisecond, 10*time.Millisecond, 20*time.Millisecond, 4
+	cfg.Want = holdLast()
 	s, err := pubsub.NewSubscriber(cfg)
 	must(t, err)
 	return s
 }
 
+// holdLast holds the last message of TestReconnect back for a moment, after which the suite, which does not wait for its own
+// publishers, has noted that it was published.
+func holdLast() func(eventlog.Record) bool {
+	const messagesCount = 10_000
+	var mu sync.Mutex
+	seen := make(map[string]bool)
+	return func(r eventlog.Record) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, h := range r.Headers {
+			if h.Key == pubsub.UUIDHeader {
+				seen[string(h.Value)] = true
+			}
+		}
+		if len(seen) == messagesCount {
+			<-time.After(500 * time.Millisecond)
+		}
+		return true
+	}
+}

@@ -4,11 +4,11 @@ package kafkagroup
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -115,26 +115,20 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, pubsub.Claim)) error {
 	life, kill := context.WithCancel(context.Background())
 	defer kill()
-	member, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: group, Topics: []string{topic}, Brokers: g.cfg.Brokers, StartOffset: kafka.FirstOffset,
-		HeartbeatInterval: g.cfg.Heartbeat, SessionTimeout: g.cfg.SessionTimeout, RebalanceTimeout: g.cfg.SessionTimeout,
-		JoinGroupBackoff: joinPause, Timeout: dialTimeout,
-		Dialer: &kafka.Dialer{
-			ClientID: g.cfg.ClientID, TLS: g.cfg.TLS, SASLMechanism: g.mechanism, Timeout: dialTimeout,
-			DialFunc: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return dial(ctx, life, network, address)
-			},
-		},
-	})
+	m := &member{Groups: g, group: group, topic: topic, clientID: g.cfg.ClientID + "-" + rand.Text(), life: life, kill: kill}
+	driver, err := m.join()
 	if err != nil {
 		return fmt.Errorf("kafkagroup: join %q: %w", group, err)
 	}
 	log := g.cfg.Logger.With("group", group, "topic", topic)
 	for {
-		generation, err := member.Next(ctx)
+		generation, err := driver.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return g.leave(ctx, member, group, kill)
+			if err := m.leave(context.WithoutCancel(ctx), driver); err != nil {
+				return fmt.Errorf("kafkagroup: leave %q: %w", group, err)
+			}
+			return nil
 		case err != nil:
 			log.WarnContext(ctx, "the group cannot be joined, trying again", "error", err)
 			continue
@@ -149,8 +143,8 @@ func (g *Groups) Join(ctx context.Context, group, topic string, own func(context
 
 func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) pubsub.Claim {
 	return pubsub.Claim{
-		Partition: int32(a.ID), //nolint:gosec // a partition's number
-		Next:      a.Offset,    // a negative one stands for the first record
+		Partition: int32(a.ID),
+		Next:      a.Offset, // a negative one stands for the first record
 		Commit: func(next int64) error {
 			if err := generation.CommitOffsets(map[string]map[int]int64{topic: {a.ID: next}}); err != nil {
 				return fmt.Errorf("kafkagroup: commit %s/%d/%d: %w", topic, a.ID, next, err)
@@ -158,42 +152,4 @@ func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignme
 			return nil
 		},
 	}
-}
-
-// leave ends the member's work and tells the group. When that takes too long, the connections are closed: the group finds
-// out by the member's silence.
-func (g *Groups) leave(ctx context.Context, member *kafka.ConsumerGroup, group string, kill context.CancelFunc) error {
-	left := make(chan error, 1)
-	go func() { left <- member.Close() }()
-	select {
-	case err := <-left:
-		return err
-	case <-time.After(g.cfg.LeaveTimeout):
-	}
-	kill()
-	g.cfg.Logger.WarnContext(ctx, "the group was not left in time; its other members wait for this one in vain for a while", "group", group)
-	return <-left
-}
-
-// dial connects; the connection ends with life.
-func dial(ctx, life context.Context, network, address string) (net.Conn, error) {
-	if err := life.Err(); err != nil {
-		return nil, err
-	}
-	var dialer net.Dialer
-	c, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, forget: context.AfterFunc(life, func() { _ = c.Close() })}, nil
-}
-
-type conn struct {
-	net.Conn
-	forget func() bool
-}
-
-func (c *conn) Close() error {
-	c.forget()
-	return c.Conn.Close()
 }
