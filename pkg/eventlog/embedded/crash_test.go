@@ -44,7 +44,11 @@ func appendForEver(dir, limit string) error {
 	if err != nil {
 		return err
 	}
-	log, err := kafkalog.Open(ctx, kafkalog.Config{Brokers: []string{broker.Addr()}, Timeout: 300 * time.Millisecond, MaxInFlightBytes: 1 << 20})
+	cfg := kafkalog.Config{Brokers: []string{broker.Addr()}, MaxInFlightBytes: 1 << 20}
+	if limit != "" {
+		cfg.Timeout = 3 * time.Second // as long as it takes to notice that nothing is written any more
+	}
+	log, err := kafkalog.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
