@@ -128,7 +128,7 @@ func TestRealMailsKilledTenTimesSentAgainAndFoldedAgain(t *testing.T) {
 		v := mailload.Verifier{GRPC: s.grpc, Kafka: []string{s.kafka}, Dump: &dump}
 		report, err := v.Verify(t.Context())
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v\n%s", err, srv.out)
 		}
 		for _, w := range report.Wrong {
 			t.Error(w)
