@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,40 +26,43 @@ type Part struct {
 	Stop func(ctx context.Context) error
 }
 
-// Resolve gives the targets and all that they need, each after what it needs.
+// Resolve gives the targets and all that they need, in the order in which parts has them: what stands first starts first
+// and stops last. Each part must stand behind those that it needs.
 func Resolve(parts []Part, targets ...string) ([]Part, error) {
-	byName := make(map[string]Part, len(parts))
-	for _, p := range parts {
-		byName[p.Name] = p
+	place := make(map[string]int, len(parts))
+	for i, p := range parts {
+		place[p.Name] = i
 	}
-	var (
-		order []Part
-		state = make(map[string]int) // 1: being resolved, 2: resolved
-		visit func(name string, path []string) error
-	)
-	visit = func(name string, path []string) error {
-		p, ok := byName[name]
-		switch {
-		case !ok:
+	needed := make([]bool, len(parts))
+	var need func(name string) error
+	need = func(name string) error {
+		i, ok := place[name]
+		if !ok {
 			return fmt.Errorf("lifecycle: there is no part %q", name)
-		case state[name] == 1:
-			return fmt.Errorf("lifecycle: parts need one another: %s", strings.Join(append(path, name), " → "))
-		case state[name] == 2:
+		}
+		if needed[i] {
 			return nil
 		}
-		state[name] = 1
-		for _, n := range p.Needs {
-			if err := visit(n, append(slices.Clone(path), name)); err != nil {
+		needed[i] = true
+		for _, n := range parts[i].Needs {
+			if j, ok := place[n]; ok && j >= i {
+				return fmt.Errorf("lifecycle: %q needs %q, which does not stand before it", name, n)
+			}
+			if err := need(n); err != nil {
 				return err
 			}
 		}
-		state[name] = 2
-		order = append(order, p)
 		return nil
 	}
 	for _, t := range targets {
-		if err := visit(t, nil); err != nil {
+		if err := need(t); err != nil {
 			return nil, err
+		}
+	}
+	var order []Part
+	for i, p := range parts {
+		if needed[i] {
+			order = append(order, p)
 		}
 	}
 	return order, nil

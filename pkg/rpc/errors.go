@@ -17,6 +17,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
 )
 
 // kind is what a caller can do about an error.
@@ -112,7 +113,7 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 		return status.Error(codes.DeadlineExceeded, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())
-	case errors.Is(err, channel.ErrRetry), errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrClosed):
+	case errors.Is(err, channel.ErrRetry), errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrClosed), errors.Is(err, kv.ErrClosed):
 		return withDetails(codes.Unavailable, err.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
 	}
 	logger.ErrorContext(ctx, "a call failed", "error", err)

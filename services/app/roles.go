@@ -1,8 +1,6 @@
 package app
 
 import (
-	"slices"
-
 	"github.com/skein-cx/skein/pkg/lifecycle"
 )
 
@@ -34,28 +32,30 @@ func RoleNames() []string {
 	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleAdmin}
 }
 
-// graph is what a process is made of, and what each part needs. This is the one place that joins them.
+// graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
+// order and stop in the reverse one: the servers before what their calls work on, the roles before the servers.
 func (a *App) graph() []lifecycle.Part {
+	log := lifecycle.Part{Name: partLog, Start: a.openLog, Stop: a.closeLog}
 	parts := []lifecycle.Part{
 		{Name: partKeyring, Start: a.openKeyring},
 		{Name: partRoom, Start: a.watchRoom},
-		{Name: partLog, Start: a.openLog, Stop: a.closeLog},
-		{Name: partStore, Needs: []string{partKeyring}, Start: a.openStore, Stop: a.closeStore},
-		{Name: partBlobs, Start: a.openBlobs, Stop: a.closeBlobs},
-		{Name: partIntake, Needs: []string{partKeyring, partRoom, partLog, partBlobs}, Start: a.openIntake},
-		{Name: partHTTP, Start: a.listenHTTP, Run: a.serveHTTP, Stop: a.stopHTTP},
-		{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
-		{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
-		{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
-		{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partGRPC, roleProjector}, Start: a.registerAdmin},
-		{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
-		{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
-		{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
 	}
 	if a.cfg.embeddedLog() {
 		parts = append(parts, lifecycle.Part{Name: partBroker, Start: a.startBroker, Stop: a.stopBroker})
-		i := slices.IndexFunc(parts, func(p lifecycle.Part) bool { return p.Name == partLog })
-		parts[i].Needs = append(parts[i].Needs, partBroker)
+		log.Needs = []string{partBroker}
 	}
-	return parts
+	return append(parts,
+		log,
+		lifecycle.Part{Name: partStore, Needs: []string{partKeyring}, Start: a.openStore, Stop: a.closeStore},
+		lifecycle.Part{Name: partBlobs, Start: a.openBlobs, Stop: a.closeBlobs},
+		lifecycle.Part{Name: partIntake, Needs: []string{partKeyring, partRoom, partLog, partBlobs}, Start: a.openIntake},
+		lifecycle.Part{Name: partHTTP, Start: a.listenHTTP, Run: a.serveHTTP, Stop: a.stopHTTP},
+		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
+		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
+		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
+		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partGRPC, roleProjector}, Start: a.registerAdmin},
+		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
+		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
+		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
+	)
 }
