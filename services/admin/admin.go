@@ -1,4 +1,4 @@
-// Package admin operates a running Skein: how far its read models are, rebuilds, topics, dead letters.
+// Package admin operates a running Skein: how far its read models are, rebuilds, topics.
 package admin
 
 import (

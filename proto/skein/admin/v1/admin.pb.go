@@ -10,7 +10,6 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -594,442 +593,11 @@ func (x *RebuildResponse) GetTotal() int64 {
 	return 0
 }
 
-// ListDeadLettersRequest says which.
-type ListDeadLettersRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Letters on a page: 50 unless stated, 500 at most.
-	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Token of the page before.
-	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only these reasons; none means all.
-	Reasons []v1.DeadReason `protobuf:"varint,3,rep,packed,name=reasons,proto3,enum=skein.event.v1.DeadReason" json:"reasons,omitempty"`
-	// Only this tenant's.
-	Tenant        string `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListDeadLettersRequest) Reset() {
-	*x = ListDeadLettersRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListDeadLettersRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListDeadLettersRequest) ProtoMessage() {}
-
-func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
-func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *ListDeadLettersRequest) GetPageSize() int32 {
-	if x != nil {
-		return x.PageSize
-	}
-	return 0
-}
-
-func (x *ListDeadLettersRequest) GetPageToken() string {
-	if x != nil {
-		return x.PageToken
-	}
-	return ""
-}
-
-func (x *ListDeadLettersRequest) GetReasons() []v1.DeadReason {
-	if x != nil {
-		return x.Reasons
-	}
-	return nil
-}
-
-func (x *ListDeadLettersRequest) GetTenant() string {
-	if x != nil {
-		return x.Tenant
-	}
-	return ""
-}
-
-// ListDeadLettersResponse is one page.
-type ListDeadLettersResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The letters, without their raw bytes.
-	Letters []*StoredDeadLetter `protobuf:"bytes,1,rep,name=letters,proto3" json:"letters,omitempty"`
-	// Token of the next page; empty on the last.
-	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListDeadLettersResponse) Reset() {
-	*x = ListDeadLettersResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListDeadLettersResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListDeadLettersResponse) ProtoMessage() {}
-
-func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
-func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *ListDeadLettersResponse) GetLetters() []*StoredDeadLetter {
-	if x != nil {
-		return x.Letters
-	}
-	return nil
-}
-
-func (x *ListDeadLettersResponse) GetNextPageToken() string {
-	if x != nil {
-		return x.NextPageToken
-	}
-	return ""
-}
-
-// StoredDeadLetter is a dead letter and where it stands.
-type StoredDeadLetter struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it stands in skein.dead.v1.
-	Position *v1.Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
-	// What it says.
-	Letter        *v1.DeadLetter `protobuf:"bytes,2,opt,name=letter,proto3" json:"letter,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *StoredDeadLetter) Reset() {
-	*x = StoredDeadLetter{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *StoredDeadLetter) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*StoredDeadLetter) ProtoMessage() {}
-
-func (x *StoredDeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use StoredDeadLetter.ProtoReflect.Descriptor instead.
-func (*StoredDeadLetter) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *StoredDeadLetter) GetPosition() *v1.Position {
-	if x != nil {
-		return x.Position
-	}
-	return nil
-}
-
-func (x *StoredDeadLetter) GetLetter() *v1.DeadLetter {
-	if x != nil {
-		return x.Letter
-	}
-	return nil
-}
-
-// GetDeadLetterRequest names one.
-type GetDeadLetterRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it stands in skein.dead.v1.
-	Position      *v1.Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetDeadLetterRequest) Reset() {
-	*x = GetDeadLetterRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetDeadLetterRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetDeadLetterRequest) ProtoMessage() {}
-
-func (x *GetDeadLetterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetDeadLetterRequest.ProtoReflect.Descriptor instead.
-func (*GetDeadLetterRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *GetDeadLetterRequest) GetPosition() *v1.Position {
-	if x != nil {
-		return x.Position
-	}
-	return nil
-}
-
-// GetDeadLetterResponse is one letter.
-type GetDeadLetterResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The letter, with its raw bytes.
-	Letter        *StoredDeadLetter `protobuf:"bytes,1,opt,name=letter,proto3" json:"letter,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetDeadLetterResponse) Reset() {
-	*x = GetDeadLetterResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetDeadLetterResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetDeadLetterResponse) ProtoMessage() {}
-
-func (x *GetDeadLetterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetDeadLetterResponse.ProtoReflect.Descriptor instead.
-func (*GetDeadLetterResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *GetDeadLetterResponse) GetLetter() *StoredDeadLetter {
-	if x != nil {
-		return x.Letter
-	}
-	return nil
-}
-
-// RedriveDeadLettersRequest names some.
-type RedriveDeadLettersRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where they stand in skein.dead.v1; 100 at most.
-	Positions     []*v1.Position `protobuf:"bytes,1,rep,name=positions,proto3" json:"positions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RedriveDeadLettersRequest) Reset() {
-	*x = RedriveDeadLettersRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RedriveDeadLettersRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RedriveDeadLettersRequest) ProtoMessage() {}
-
-func (x *RedriveDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RedriveDeadLettersRequest.ProtoReflect.Descriptor instead.
-func (*RedriveDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *RedriveDeadLettersRequest) GetPositions() []*v1.Position {
-	if x != nil {
-		return x.Positions
-	}
-	return nil
-}
-
-// RedriveDeadLettersResponse tells what became of each, under the same index.
-type RedriveDeadLettersResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The outcomes.
-	Outcomes      []*RedriveOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RedriveDeadLettersResponse) Reset() {
-	*x = RedriveDeadLettersResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RedriveDeadLettersResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RedriveDeadLettersResponse) ProtoMessage() {}
-
-func (x *RedriveDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RedriveDeadLettersResponse.ProtoReflect.Descriptor instead.
-func (*RedriveDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *RedriveDeadLettersResponse) GetOutcomes() []*RedriveOutcome {
-	if x != nil {
-		return x.Outcomes
-	}
-	return nil
-}
-
-// RedriveOutcome is what became of one letter.
-type RedriveOutcome struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the letter stands.
-	Position *v1.Position `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
-	// Where the record stands that was appended; absent where there is none.
-	Appended *v1.Position `protobuf:"bytes,2,opt,name=appended,proto3" json:"appended,omitempty"`
-	// Why it was not handed in again; empty where it was.
-	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RedriveOutcome) Reset() {
-	*x = RedriveOutcome{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RedriveOutcome) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RedriveOutcome) ProtoMessage() {}
-
-func (x *RedriveOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RedriveOutcome.ProtoReflect.Descriptor instead.
-func (*RedriveOutcome) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *RedriveOutcome) GetPosition() *v1.Position {
-	if x != nil {
-		return x.Position
-	}
-	return nil
-}
-
-func (x *RedriveOutcome) GetAppended() *v1.Position {
-	if x != nil {
-		return x.Appended
-	}
-	return nil
-}
-
-func (x *RedriveOutcome) GetError() string {
-	if x != nil {
-		return x.Error
-	}
-	return ""
-}
-
 var File_skein_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1askein/admin/v1/admin.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x19skein/event/v1/dead.proto\x1a\x1askein/event/v1/event.proto\"\x13\n" +
+	"\x1askein/admin/v1/admin.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x13\n" +
 	"\x11ListSlicesRequest\"C\n" +
 	"\x12ListSlicesResponse\x12-\n" +
 	"\x06slices\x18\x01 \x03(\v2\x15.skein.admin.v1.SliceR\x06slices\"\xa7\x01\n" +
@@ -1068,43 +636,13 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\aserving\x18\x01 \x01(\rR\aserving\x12\x1a\n" +
 	"\bbuilding\x18\x02 \x01(\rR\bbuilding\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\x03R\x04done\x12\x14\n" +
-	"\x05total\x18\x04 \x01(\x03R\x05total\"\xd0\x01\n" +
-	"\x16ListDeadLettersRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
-	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12C\n" +
-	"\areasons\x18\x03 \x03(\x0e2\x1a.skein.event.v1.DeadReasonB\r\xbaH\n" +
-	"\x92\x01\a\"\x05\x82\x01\x02\x10\x01R\areasons\x12\x1f\n" +
-	"\x06tenant\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06tenant\"}\n" +
-	"\x17ListDeadLettersResponse\x12:\n" +
-	"\aletters\x18\x01 \x03(\v2 .skein.admin.v1.StoredDeadLetterR\aletters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"|\n" +
-	"\x10StoredDeadLetter\x124\n" +
-	"\bposition\x18\x01 \x01(\v2\x18.skein.event.v1.PositionR\bposition\x122\n" +
-	"\x06letter\x18\x02 \x01(\v2\x1a.skein.event.v1.DeadLetterR\x06letter\"T\n" +
-	"\x14GetDeadLetterRequest\x12<\n" +
-	"\bposition\x18\x01 \x01(\v2\x18.skein.event.v1.PositionB\x06\xbaH\x03\xc8\x01\x01R\bposition\"Q\n" +
-	"\x15GetDeadLetterResponse\x128\n" +
-	"\x06letter\x18\x01 \x01(\v2 .skein.admin.v1.StoredDeadLetterR\x06letter\"_\n" +
-	"\x19RedriveDeadLettersRequest\x12B\n" +
-	"\tpositions\x18\x01 \x03(\v2\x18.skein.event.v1.PositionB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10dR\tpositions\"X\n" +
-	"\x1aRedriveDeadLettersResponse\x12:\n" +
-	"\boutcomes\x18\x01 \x03(\v2\x1e.skein.admin.v1.RedriveOutcomeR\boutcomes\"\x92\x01\n" +
-	"\x0eRedriveOutcome\x124\n" +
-	"\bposition\x18\x01 \x01(\v2\x18.skein.event.v1.PositionR\bposition\x124\n" +
-	"\bappended\x18\x02 \x01(\v2\x18.skein.event.v1.PositionR\bappended\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error2\xb5\x04\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total2\x86\x02\n" +
 	"\fAdminService\x12S\n" +
 	"\n" +
 	"ListSlices\x12!.skein.admin.v1.ListSlicesRequest\x1a\".skein.admin.v1.ListSlicesResponse\x12S\n" +
 	"\n" +
 	"ListTopics\x12!.skein.admin.v1.ListTopicsRequest\x1a\".skein.admin.v1.ListTopicsResponse\x12L\n" +
-	"\aRebuild\x12\x1e.skein.admin.v1.RebuildRequest\x1a\x1f.skein.admin.v1.RebuildResponse0\x01\x12b\n" +
-	"\x0fListDeadLetters\x12&.skein.admin.v1.ListDeadLettersRequest\x1a'.skein.admin.v1.ListDeadLettersResponse\x12\\\n" +
-	"\rGetDeadLetter\x12$.skein.admin.v1.GetDeadLetterRequest\x1a%.skein.admin.v1.GetDeadLetterResponse\x12k\n" +
-	"\x12RedriveDeadLetters\x12).skein.admin.v1.RedriveDeadLettersRequest\x1a*.skein.admin.v1.RedriveDeadLettersResponseB8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
+	"\aRebuild\x12\x1e.skein.admin.v1.RebuildRequest\x1a\x1f.skein.admin.v1.RebuildResponse0\x01B8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_skein_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -1118,65 +656,38 @@ func file_skein_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_skein_admin_v1_admin_proto_rawDescData
 }
 
-var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_skein_admin_v1_admin_proto_goTypes = []any{
-	(*ListSlicesRequest)(nil),          // 0: skein.admin.v1.ListSlicesRequest
-	(*ListSlicesResponse)(nil),         // 1: skein.admin.v1.ListSlicesResponse
-	(*Slice)(nil),                      // 2: skein.admin.v1.Slice
-	(*SlicePartition)(nil),             // 3: skein.admin.v1.SlicePartition
-	(*ListTopicsRequest)(nil),          // 4: skein.admin.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),         // 5: skein.admin.v1.ListTopicsResponse
-	(*Topic)(nil),                      // 6: skein.admin.v1.Topic
-	(*TopicPartition)(nil),             // 7: skein.admin.v1.TopicPartition
-	(*RebuildRequest)(nil),             // 8: skein.admin.v1.RebuildRequest
-	(*RebuildResponse)(nil),            // 9: skein.admin.v1.RebuildResponse
-	(*ListDeadLettersRequest)(nil),     // 10: skein.admin.v1.ListDeadLettersRequest
-	(*ListDeadLettersResponse)(nil),    // 11: skein.admin.v1.ListDeadLettersResponse
-	(*StoredDeadLetter)(nil),           // 12: skein.admin.v1.StoredDeadLetter
-	(*GetDeadLetterRequest)(nil),       // 13: skein.admin.v1.GetDeadLetterRequest
-	(*GetDeadLetterResponse)(nil),      // 14: skein.admin.v1.GetDeadLetterResponse
-	(*RedriveDeadLettersRequest)(nil),  // 15: skein.admin.v1.RedriveDeadLettersRequest
-	(*RedriveDeadLettersResponse)(nil), // 16: skein.admin.v1.RedriveDeadLettersResponse
-	(*RedriveOutcome)(nil),             // 17: skein.admin.v1.RedriveOutcome
-	(*durationpb.Duration)(nil),        // 18: google.protobuf.Duration
-	(v1.DeadReason)(0),                 // 19: skein.event.v1.DeadReason
-	(*v1.Position)(nil),                // 20: skein.event.v1.Position
-	(*v1.DeadLetter)(nil),              // 21: skein.event.v1.DeadLetter
+	(*ListSlicesRequest)(nil),   // 0: skein.admin.v1.ListSlicesRequest
+	(*ListSlicesResponse)(nil),  // 1: skein.admin.v1.ListSlicesResponse
+	(*Slice)(nil),               // 2: skein.admin.v1.Slice
+	(*SlicePartition)(nil),      // 3: skein.admin.v1.SlicePartition
+	(*ListTopicsRequest)(nil),   // 4: skein.admin.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),  // 5: skein.admin.v1.ListTopicsResponse
+	(*Topic)(nil),               // 6: skein.admin.v1.Topic
+	(*TopicPartition)(nil),      // 7: skein.admin.v1.TopicPartition
+	(*RebuildRequest)(nil),      // 8: skein.admin.v1.RebuildRequest
+	(*RebuildResponse)(nil),     // 9: skein.admin.v1.RebuildResponse
+	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
 }
 var file_skein_admin_v1_admin_proto_depIdxs = []int32{
 	2,  // 0: skein.admin.v1.ListSlicesResponse.slices:type_name -> skein.admin.v1.Slice
 	3,  // 1: skein.admin.v1.Slice.partitions:type_name -> skein.admin.v1.SlicePartition
-	18, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
+	10, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
 	6,  // 3: skein.admin.v1.ListTopicsResponse.topics:type_name -> skein.admin.v1.Topic
-	18, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
+	10, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
 	7,  // 5: skein.admin.v1.Topic.partitions:type_name -> skein.admin.v1.TopicPartition
-	19, // 6: skein.admin.v1.ListDeadLettersRequest.reasons:type_name -> skein.event.v1.DeadReason
-	12, // 7: skein.admin.v1.ListDeadLettersResponse.letters:type_name -> skein.admin.v1.StoredDeadLetter
-	20, // 8: skein.admin.v1.StoredDeadLetter.position:type_name -> skein.event.v1.Position
-	21, // 9: skein.admin.v1.StoredDeadLetter.letter:type_name -> skein.event.v1.DeadLetter
-	20, // 10: skein.admin.v1.GetDeadLetterRequest.position:type_name -> skein.event.v1.Position
-	12, // 11: skein.admin.v1.GetDeadLetterResponse.letter:type_name -> skein.admin.v1.StoredDeadLetter
-	20, // 12: skein.admin.v1.RedriveDeadLettersRequest.positions:type_name -> skein.event.v1.Position
-	17, // 13: skein.admin.v1.RedriveDeadLettersResponse.outcomes:type_name -> skein.admin.v1.RedriveOutcome
-	20, // 14: skein.admin.v1.RedriveOutcome.position:type_name -> skein.event.v1.Position
-	20, // 15: skein.admin.v1.RedriveOutcome.appended:type_name -> skein.event.v1.Position
-	0,  // 16: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
-	4,  // 17: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
-	8,  // 18: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
-	10, // 19: skein.admin.v1.AdminService.ListDeadLetters:input_type -> skein.admin.v1.ListDeadLettersRequest
-	13, // 20: skein.admin.v1.AdminService.GetDeadLetter:input_type -> skein.admin.v1.GetDeadLetterRequest
-	15, // 21: skein.admin.v1.AdminService.RedriveDeadLetters:input_type -> skein.admin.v1.RedriveDeadLettersRequest
-	1,  // 22: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
-	5,  // 23: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
-	9,  // 24: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
-	11, // 25: skein.admin.v1.AdminService.ListDeadLetters:output_type -> skein.admin.v1.ListDeadLettersResponse
-	14, // 26: skein.admin.v1.AdminService.GetDeadLetter:output_type -> skein.admin.v1.GetDeadLetterResponse
-	16, // 27: skein.admin.v1.AdminService.RedriveDeadLetters:output_type -> skein.admin.v1.RedriveDeadLettersResponse
-	22, // [22:28] is the sub-list for method output_type
-	16, // [16:22] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	0,  // 6: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
+	4,  // 7: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
+	8,  // 8: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
+	1,  // 9: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
+	5,  // 10: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
+	9,  // 11: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
+	9,  // [9:12] is the sub-list for method output_type
+	6,  // [6:9] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_skein_admin_v1_admin_proto_init() }
@@ -1190,7 +701,7 @@ func file_skein_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_admin_v1_admin_proto_rawDesc), len(file_skein_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

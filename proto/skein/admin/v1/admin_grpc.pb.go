@@ -21,12 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_ListSlices_FullMethodName         = "/skein.admin.v1.AdminService/ListSlices"
-	AdminService_ListTopics_FullMethodName         = "/skein.admin.v1.AdminService/ListTopics"
-	AdminService_Rebuild_FullMethodName            = "/skein.admin.v1.AdminService/Rebuild"
-	AdminService_ListDeadLetters_FullMethodName    = "/skein.admin.v1.AdminService/ListDeadLetters"
-	AdminService_GetDeadLetter_FullMethodName      = "/skein.admin.v1.AdminService/GetDeadLetter"
-	AdminService_RedriveDeadLetters_FullMethodName = "/skein.admin.v1.AdminService/RedriveDeadLetters"
+	AdminService_ListSlices_FullMethodName = "/skein.admin.v1.AdminService/ListSlices"
+	AdminService_ListTopics_FullMethodName = "/skein.admin.v1.AdminService/ListTopics"
+	AdminService_Rebuild_FullMethodName    = "/skein.admin.v1.AdminService/Rebuild"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -43,13 +40,6 @@ type AdminServiceClient interface {
 	// its progress and ends when the new generation serves. Calling it while a rebuild is under way joins that one; the end
 	// of the call does not end the rebuild, and a restart of the process goes on with it. NOT_FOUND: no such slice here.
 	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
-	// ListDeadLetters lists what could not be understood, the newest first.
-	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
-	// GetDeadLetter gives one, with its raw bytes. NOT_FOUND: there is none at that position.
-	GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*GetDeadLetterResponse, error)
-	// RedriveDeadLetters hands dead letters in again, after what kept them out was mended, and tells the outcome of each.
-	// A letter handed in twice changes nothing.
-	RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (*RedriveDeadLettersResponse, error)
 }
 
 type adminServiceClient struct {
@@ -99,36 +89,6 @@ func (c *adminServiceClient) Rebuild(ctx context.Context, in *RebuildRequest, op
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 
-func (c *adminServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListDeadLettersResponse)
-	err := c.cc.Invoke(ctx, AdminService_ListDeadLetters_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *adminServiceClient) GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*GetDeadLetterResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GetDeadLetterResponse)
-	err := c.cc.Invoke(ctx, AdminService_GetDeadLetter_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *adminServiceClient) RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (*RedriveDeadLettersResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RedriveDeadLettersResponse)
-	err := c.cc.Invoke(ctx, AdminService_RedriveDeadLetters_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -143,13 +103,6 @@ type AdminServiceServer interface {
 	// its progress and ends when the new generation serves. Calling it while a rebuild is under way joins that one; the end
 	// of the call does not end the rebuild, and a restart of the process goes on with it. NOT_FOUND: no such slice here.
 	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
-	// ListDeadLetters lists what could not be understood, the newest first.
-	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)
-	// GetDeadLetter gives one, with its raw bytes. NOT_FOUND: there is none at that position.
-	GetDeadLetter(context.Context, *GetDeadLetterRequest) (*GetDeadLetterResponse, error)
-	// RedriveDeadLetters hands dead letters in again, after what kept them out was mended, and tells the outcome of each.
-	// A letter handed in twice changes nothing.
-	RedriveDeadLetters(context.Context, *RedriveDeadLettersRequest) (*RedriveDeadLettersResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -168,15 +121,6 @@ func (UnimplementedAdminServiceServer) ListTopics(context.Context, *ListTopicsRe
 }
 func (UnimplementedAdminServiceServer) Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error {
 	return status.Error(codes.Unimplemented, "method Rebuild not implemented")
-}
-func (UnimplementedAdminServiceServer) ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
-}
-func (UnimplementedAdminServiceServer) GetDeadLetter(context.Context, *GetDeadLetterRequest) (*GetDeadLetterResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetDeadLetter not implemented")
-}
-func (UnimplementedAdminServiceServer) RedriveDeadLetters(context.Context, *RedriveDeadLettersRequest) (*RedriveDeadLettersResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method RedriveDeadLetters not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -246,60 +190,6 @@ func _AdminService_Rebuild_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RebuildServer = grpc.ServerStreamingServer[RebuildResponse]
 
-func _AdminService_ListDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListDeadLettersRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AdminServiceServer).ListDeadLetters(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: AdminService_ListDeadLetters_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AdminServiceServer).ListDeadLetters(ctx, req.(*ListDeadLettersRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _AdminService_GetDeadLetter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetDeadLetterRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AdminServiceServer).GetDeadLetter(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: AdminService_GetDeadLetter_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AdminServiceServer).GetDeadLetter(ctx, req.(*GetDeadLetterRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _AdminService_RedriveDeadLetters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RedriveDeadLettersRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AdminServiceServer).RedriveDeadLetters(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: AdminService_RedriveDeadLetters_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AdminServiceServer).RedriveDeadLetters(ctx, req.(*RedriveDeadLettersRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -314,18 +204,6 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTopics",
 			Handler:    _AdminService_ListTopics_Handler,
-		},
-		{
-			MethodName: "ListDeadLetters",
-			Handler:    _AdminService_ListDeadLetters_Handler,
-		},
-		{
-			MethodName: "GetDeadLetter",
-			Handler:    _AdminService_GetDeadLetter_Handler,
-		},
-		{
-			MethodName: "RedriveDeadLetters",
-			Handler:    _AdminService_RedriveDeadLetters_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
