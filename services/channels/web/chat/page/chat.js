@@ -79,6 +79,16 @@ function item(key) {
   return li;
 }
 
+// settle puts what the log has behind all that it had before, and above what it may not have.
+function settle(li) {
+  li.settled = true;
+  let before = null;
+  for (let at = list.lastElementChild; at && (at === li || !at.settled); at = at.previousElementSibling) {
+    if (at !== li) before = at;
+  }
+  if (li.nextElementSibling !== before) list.insertBefore(li, before);
+}
+
 function draw(li, kind, text, ...details) {
   li.className = kind;
   li.firstChild.textContent = text;
@@ -88,10 +98,15 @@ function draw(li, kind, text, ...details) {
 function drawUnsent(m, state, why) {
   const li = item("visitor:" + m.id);
   li.message = m;
-  if (!li.event) draw(li, `visitor ${state}`, m.text, clock.format(new Date(m.at)), say[state], why);
+  if (!li.settled) draw(li, `visitor ${state}`, m.text, clock.format(new Date(m.at)), say[state], why);
+  if (state === "refused") settle(li);
 }
 
-function note(key, text) { draw(item(key), "note", text); }
+function note(key, text) {
+  const li = item(key);
+  draw(li, "note", text);
+  settle(li);
+}
 
 function happened(e) {
   if (e.cursor) cursor = e.cursor;
@@ -104,9 +119,9 @@ function happened(e) {
     case "message.received":
     case "message.sent": {
       const li = item((visitor ? "visitor:" : "company:") + e.id);
-      li.event = e.event;
       const text = [e.text, ...(e.files ?? []).map((name) => `📎 ${name}`)].filter(Boolean).join("\n");
       draw(li, visitor ? "visitor sent" : "company", text, visitor ? "" : who, at, visitor ? say.sent : "");
+      settle(li);
       if (visitor) { inFlight.delete(e.id); forget(e.id); }
       break;
     }
@@ -312,7 +327,7 @@ addEventListener("storage", ({ key, newValue }) => {
   } else if (name.startsWith("unsent:")) {
     const at = "visitor:" + name.slice("unsent:".length);
     const li = items.get(at);
-    if (li && !li.event && li.classList.contains("waiting")) { // the event will show it again
+    if (li && !li.settled && li.classList.contains("waiting")) { // the event will show it again
       items.delete(at);
       li.remove();
     }

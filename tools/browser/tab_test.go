@@ -1,0 +1,183 @@
+package browser_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/skein-cx/skein/tools/e2e/skeintest"
+)
+
+// patience is how long the page may take for anything.
+const patience = time.Minute
+
+// tab is a tab of a browser, with the chat in it.
+type tab struct {
+	t    *testing.T
+	site *skeintest.Site
+	ctx  context.Context //nolint:containedctx // that is how chromedp names a tab
+}
+
+// bubble is a message as the page shows it, and a part of what stands below it.
+type bubble struct{ Class, Text, Below string }
+
+// session is what the page knows of its visitor.
+type session struct{ Visitor, Thread string }
+
+// newBrowser starts a browser of its own with one tab.
+func newBrowser(t *testing.T, site *skeintest.Site, language string) tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(420, 720),
+		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language), chromedp.Flag("disable-component-update", true))...)
+	t.Cleanup(cancel)
+	return tab{t, site, ctx}.another()
+}
+
+// another opens a further tab.
+func (b tab) another() tab {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(cancel)
+	b.ctx = ctx
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
+		b.t.Fatal(err)
+	}
+	go b.complaints()
+	return b
+}
+
+// complaints are what the page should never have: scripts that fail.
+func (b tab) complaints() {
+	for e, err := range chromedp.Events(b.ctx, runtime.ExceptionThrown) {
+		if err != nil {
+			return // the tab is closed
+		}
+		b.t.Errorf("the page failed: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
+	}
+}
+
+func (b tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// open opens the chat, again where it is open already.
+func (b tab) open() {
+	b.t.Helper()
+	b.goTo("http://" + b.site.HTTP + "/chat/v1/web/")
+}
+
+func (b tab) goTo(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+}
+
+// write types a message and presses Enter.
+func (b tab) write(text string) {
+	b.t.Helper()
+	b.do(chromedp.SendKeys("#text", text), func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
+		// Without the character that SendKeys adds to an Enter, which a keyboard does not add where the page has handled it.
+		for _, typ := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+			_, err = chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+				Type: typ, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, NativeVirtualKeyCode: 13,
+			})
+			if err != nil {
+				return v, err
+			}
+		}
+		return v, nil
+	})
+}
+
+// evaluate gives the value of an expression.
+func evaluate[T any](b tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+// wait waits until an expression is true.
+func (b tab) wait(what, expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0)))
+	if err != nil {
+		b.screenshot("failed")
+		b.t.Fatalf("waited for %s: %v; the page shows %q", what, err, evaluate[string](b, "document.body.innerText"))
+	}
+}
+
+// see waits until the page shows exactly these bubbles.
+func (b tab) see(want ...bubble) {
+	b.t.Helper()
+	list, err := json.Marshal(want)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.wait(string(list), `((want) => {
+		const items = [...document.querySelectorAll("li")];
+		return items.length === want.length && want.every((w, i) => items[i].className === w.Class &&
+			items[i].querySelector("p").textContent === w.Text && items[i].querySelector("small").textContent.includes(w.Below));
+	})(`+string(list)+`)`)
+}
+
+// session reads what the page keeps.
+func (b tab) session() (in session) {
+	b.t.Helper()
+	kept := evaluate[string](b, `localStorage.getItem(Object.keys(localStorage).find((name) => name.endsWith(":session")))`)
+	if err := json.Unmarshal([]byte(kept), &in); err != nil || in.Visitor == "" {
+		b.t.Fatalf("the page keeps %q: %v", kept, err)
+	}
+	return in
+}
+
+// offline takes the network from the browser, or gives it back.
+func (b tab) offline(offline bool) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
+		state := network.OverrideNetworkStateParams{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}
+		if _, err = chromedp.Call(ctx, network.OverrideNetworkState, state); err != nil {
+			return v, err
+		}
+		_, err = chromedp.Call(ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+			MatchedNetworkConditions: []*network.Conditions{{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}},
+		})
+		return v, err
+	})
+}
+
+// screenshot keeps a picture of the tab; go test -artifacts keeps it longer than the test.
+func (b tab) screenshot(name string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	path := filepath.Join(b.t.ArtifactDir(), strings.ReplaceAll(name, " ", "-")+".png")
+	if err := os.WriteFile(path, picture, 0o600); err != nil {
+		b.t.Error(err)
+	}
+}
