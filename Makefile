@@ -71,6 +71,10 @@ $(TOOLS_STAMP):
 	@for t in $(TOOLS); do echo "Installing $$t ..."; GOBIN=$(BIN) GOWORK=off GOFLAGS= $(GO) install $$t || exit 1; done
 	@rm -f $(BIN)/.tools-* && touch $@
 
+.PHONY: chromium
+chromium: ## Install Chromium for the browser tests (Debian, as root)
+	@command -v chromium >/dev/null || { echo "Installing Chromium ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
+
 .PHONY: clean
 clean: ## Remove bin/ (data/ stays: it may hold your customers' history)
 	rm -rf $(BIN)
