@@ -5,6 +5,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,12 +25,12 @@ type Publisher struct {
 // NewPublisher writes to a log.
 func NewPublisher(log eventlog.Appender) *Publisher { return &Publisher{log: log} }
 
-// Publish returns when all letters are durable. A letter's key is its source, so that the same one published twice is
+// Publish returns when all letters are durable. Bytes in their words that are no UTF-8 are replaced. A letter's key is its source, so that the same one published twice is
 // known by it.
 func (p *Publisher) Publish(ctx context.Context, letters ...*eventv1.DeadLetter) error {
 	messages := make([]eventlog.Message, 0, len(letters))
 	for _, l := range letters {
-		value, err := proto.MarshalOptions{Deterministic: true}.Marshal(l)
+		value, err := marshal(l)
 		if err != nil {
 			return fmt.Errorf("deadletter: marshal the letter of %s: %w", key(l), err)
 		}
@@ -39,6 +40,20 @@ func (p *Publisher) Publish(ctx context.Context, letters ...*eventv1.DeadLetter)
 		return fmt.Errorf("deadletter: publish %d letters: %w", len(letters), err)
 	}
 	return nil
+}
+
+// marshal writes a letter. Words that quote what could not be understood may be no UTF-8; that must not stop the letter.
+func marshal(l *eventv1.DeadLetter) ([]byte, error) {
+	options := proto.MarshalOptions{Deterministic: true}
+	value, err := options.Marshal(l)
+	if err == nil {
+		return value, nil
+	}
+	l = proto.CloneOf(l)
+	for _, text := range []*string{&l.Detail, &l.Tenant, &l.Slice, &l.Provider, &l.Inbox} {
+		*text = strings.ToValidUTF8(*text, "\ufffd")
+	}
+	return options.Marshal(l)
 }
 
 func key(l *eventv1.DeadLetter) string {

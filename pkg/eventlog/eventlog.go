@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,6 +39,28 @@ type Position struct {
 
 // String is topic/partition/offset.
 func (p Position) String() string { return fmt.Sprintf("%s/%d/%d", p.Topic, p.Partition, p.Offset) }
+
+// ParsePosition reads what String writes.
+func ParsePosition(text string) (Position, error) {
+	rest, offset := cutLast(text)
+	topic, partition := cutLast(rest)
+	p, err := strconv.ParseUint(partition, 10, 31)
+	if err == nil && topic != "" {
+		var o uint64
+		if o, err = strconv.ParseUint(offset, 10, 63); err == nil {
+			return Position{Topic: topic, Partition: int32(p), Offset: int64(o)}, nil
+		}
+	}
+	return Position{}, fmt.Errorf("eventlog: %q is no position: topic/partition/offset is needed", text)
+}
+
+func cutLast(text string) (before, after string) {
+	i := strings.LastIndexByte(text, '/')
+	if i < 0 {
+		return "", text
+	}
+	return text[:i], text[i+1:]
+}
 
 // Header is a name and value beside a record.
 type Header struct {

@@ -5,12 +5,12 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -211,14 +211,17 @@ func (in *Intake) PutBlob(ctx context.Context, info channel.BlobInfo, r io.Reade
 	return ref, retryable(err)
 }
 
+// rejected is where blobs of dead letters lie instead of a thread's id.
+const rejected = "rejected"
+
 // Reject implements channel.Host.
 func (in *Intake) Reject(ctx context.Context, r channel.Rejection) error {
 	letter := &eventv1.DeadLetter{
 		Reason:   eventv1.DeadReason_DEAD_REASON_REJECTED,
-		Detail:   validText(r.Reason),
-		Tenant:   validText(r.Tenant),
-		Provider: validText(r.Provider),
-		Inbox:    validText(r.Inbox),
+		Detail:   r.Reason,
+		Tenant:   r.Tenant,
+		Provider: r.Provider,
+		Inbox:    r.Inbox,
 		At:       timestamppb.New(in.cfg.Now()),
 		Raw:      r.Raw[:min(len(r.Raw), deadletter.MaxRaw)],
 		RawSize:  int64(len(r.Raw)),
@@ -226,19 +229,18 @@ func (in *Intake) Reject(ctx context.Context, r channel.Rejection) error {
 	if err := in.room(); err != nil {
 		return err
 	}
+	if len(letter.GetRaw()) < len(r.Raw) {
+		var err error
+		letter.RawBlob, err = in.cfg.Blobs.Put(ctx, cmp.Or(letter.GetTenant(), "-"), rejected, "application/octet-stream", bytes.NewReader(r.Raw))
+		if err != nil && !errors.Is(err, blob.ErrTooLarge) { // what nothing can hold is cut
+			return retryable(err)
+		}
+	}
 	if err := in.letters.Publish(ctx, letter); err != nil {
 		return retryable(err)
 	}
 	in.cfg.Metrics.rejected(r.Provider)
 	return nil
-}
-
-// validText makes text fit for protobuf.
-func validText(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	return string([]rune(s))
 }
 
 // retryable marks errors after which the same call may succeed.

@@ -238,6 +238,9 @@ func TestARejectedPayloadIsKeptWithItsReason(t *testing.T) {
 		letter.GetRawSize() != int64(len(raw)) || len(letter.GetRaw()) != 256<<10 || letter.GetInbox() != "support" {
 		t.Errorf("letter of %d raw bytes: %v %q", len(letter.GetRaw()), letter.GetReason(), letter.GetDetail())
 	}
+	if whole, err := f.blobs.Get(t.Context(), letter.GetRawBlob()); err != nil || !bytes.Equal(whole, raw) {
+		t.Errorf("the blob of the whole payload has %d bytes: %v", len(whole), err)
+	}
 }
 
 func TestTheSameBlobInAThreadIsStoredOnce(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/skein-cx/skein/pkg/blob"
-	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
@@ -26,6 +25,7 @@ import (
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
 )
@@ -53,7 +53,7 @@ type App struct {
 	http      *http.Server
 	httpPort  net.Listener
 	mux       *http.ServeMux
-	listeners []channel.Channel
+	listeners []*listener.Listener
 	chat      *chat.Channel
 }
 

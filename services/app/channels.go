@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/services/channels/email"
 	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
@@ -80,6 +82,15 @@ func (a *App) runChat(ctx context.Context) error {
 		return nil
 	}
 	return a.chat.Run(ctx)
+}
+
+// redrivers are the adapters of this process that take rejected payloads in again, by provider.
+func (a *App) redrivers() map[string]channel.Redriver {
+	redrivers := make(map[string]channel.Redriver)
+	for _, l := range a.listeners {
+		redrivers[email.Provider] = l // whichever: they read mails alike
+	}
+	return redrivers
 }
 
 // runEmail runs every listener until ctx ends.

@@ -53,9 +53,9 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
 		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
-		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partGRPC, roleProjector}, Start: a.registerAdmin},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
 		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
+		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)
 }

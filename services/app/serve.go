@@ -17,8 +17,10 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/admin"
+	"github.com/skein-cx/skein/services/deadletters"
 	"github.com/skein-cx/skein/services/ingest"
 	"github.com/skein-cx/skein/services/timeline"
 )
@@ -102,6 +104,10 @@ func (a *App) registerAdmin(context.Context) error {
 		Log: a.log, Store: a.store, Topics: Topics(a.cfg.Log.Partitions),
 		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
 	}).Register(a.grpc)
+	letters := deadletters.New(deadletters.Config{
+		Log: a.log, Publisher: pubsub.NewPublisher(a.log), Host: a.intake, Blobs: a.blobs, Redrivers: a.redrivers(),
+	})
+	deadletters.NewServer(letters).Register(a.grpc)
 	return nil
 }
 

@@ -15,6 +15,9 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
+// Provider names this channel in events and dead letters, whichever way a mail came.
+const Provider = "smtp"
+
 // maxParties is how many parties a submission takes.
 const maxParties = 2000
 
@@ -32,7 +35,7 @@ type Inbox struct {
 // left out; they are among the defects.
 func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 	s := &eventv1.Submission{
-		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Provider: "smtp", Inbox: in.ID,
+		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Provider: Provider, Inbox: in.ID,
 		Direction: eventv1.Direction_DIRECTION_INBOUND, Origin: eventv1.Origin_ORIGIN_INBOUND,
 		Thread: m.Thread(), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language,
 	}
@@ -129,7 +132,7 @@ func (m *Mail) Deliver(ctx context.Context, host channel.Host, in Inbox) (deadRe
 		return "", err
 	}
 	reason := err.Error()
-	err = host.Reject(ctx, channel.Rejection{Tenant: in.Tenant, Provider: "smtp", Inbox: in.ID, Reason: reason, Raw: m.Raw})
+	err = host.Reject(ctx, channel.Rejection{Tenant: in.Tenant, Provider: Provider, Inbox: in.ID, Reason: reason, Raw: m.Raw})
 	if err != nil {
 		return "", fmt.Errorf("email: keep a rejected mail: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/event"
@@ -228,8 +229,8 @@ func timeOf(flag, text string) (*timestamppb.Timestamp, error) {
 	return nil, fmt.Errorf("--%s: %q is no time: write 2026-03-01 or 2026-03-01T09:00:00Z", flag, text)
 }
 
-func writeJSON(w io.Writer, e *timelinev1.Entry) error {
-	b, err := protojson.Marshal(e)
+func writeJSON(w io.Writer, m proto.Message) error {
+	b, err := protojson.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}

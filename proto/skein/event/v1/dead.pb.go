@@ -102,12 +102,14 @@ type DeadLetter struct {
 	Inbox string `protobuf:"bytes,7,opt,name=inbox,proto3" json:"inbox,omitempty"`
 	// When it was found.
 	At *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
-	// The bytes as they came; those above 256 KiB are cut here.
+	// The bytes as they came; those above 256 KiB are cut here: raw_blob or the source has them whole.
 	Raw []byte `protobuf:"bytes,9,opt,name=raw,proto3" json:"raw,omitempty"`
 	// Length of the bytes as they came.
 	RawSize int64 `protobuf:"varint,10,opt,name=raw_size,json=rawSize,proto3" json:"raw_size,omitempty"`
 	// For an event in conflict: where the event stands that has the id.
-	Winner        *Position `protobuf:"bytes,11,opt,name=winner,proto3" json:"winner,omitempty"`
+	Winner *Position `protobuf:"bytes,11,opt,name=winner,proto3" json:"winner,omitempty"`
+	// The bytes as they came, whole, where they are cut here and came from a channel.
+	RawBlob       *Blob `protobuf:"bytes,12,opt,name=raw_blob,json=rawBlob,proto3" json:"raw_blob,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -219,11 +221,18 @@ func (x *DeadLetter) GetWinner() *Position {
 	return nil
 }
 
+func (x *DeadLetter) GetRawBlob() *Blob {
+	if x != nil {
+		return x.RawBlob
+	}
+	return nil
+}
+
 var File_skein_event_v1_dead_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_dead_proto_rawDesc = "" +
 	"\n" +
-	"\x19skein/event/v1/dead.proto\x12\x0eskein.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1askein/event/v1/event.proto\"\xf5\x02\n" +
+	"\x19skein/event/v1/dead.proto\x12\x0eskein.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\"\xa6\x03\n" +
 	"\n" +
 	"DeadLetter\x122\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1a.skein.event.v1.DeadReasonR\x06reason\x12\x16\n" +
@@ -237,7 +246,8 @@ const file_skein_event_v1_dead_proto_rawDesc = "" +
 	"\x03raw\x18\t \x01(\fR\x03raw\x12\x19\n" +
 	"\braw_size\x18\n" +
 	" \x01(\x03R\arawSize\x120\n" +
-	"\x06winner\x18\v \x01(\v2\x18.skein.event.v1.PositionR\x06winner*\x93\x01\n" +
+	"\x06winner\x18\v \x01(\v2\x18.skein.event.v1.PositionR\x06winner\x12/\n" +
+	"\braw_blob\x18\f \x01(\v2\x14.skein.event.v1.BlobR\arawBlob*\x93\x01\n" +
 	"\n" +
 	"DeadReason\x12\x1b\n" +
 	"\x17DEAD_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
@@ -265,17 +275,19 @@ var file_skein_event_v1_dead_proto_goTypes = []any{
 	(*DeadLetter)(nil),            // 1: skein.event.v1.DeadLetter
 	(*Position)(nil),              // 2: skein.event.v1.Position
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*Blob)(nil),                  // 4: skein.event.v1.Blob
 }
 var file_skein_event_v1_dead_proto_depIdxs = []int32{
 	0, // 0: skein.event.v1.DeadLetter.reason:type_name -> skein.event.v1.DeadReason
 	2, // 1: skein.event.v1.DeadLetter.source:type_name -> skein.event.v1.Position
 	3, // 2: skein.event.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
 	2, // 3: skein.event.v1.DeadLetter.winner:type_name -> skein.event.v1.Position
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 4: skein.event.v1.DeadLetter.raw_blob:type_name -> skein.event.v1.Blob
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_dead_proto_init() }
@@ -283,6 +295,7 @@ func file_skein_event_v1_dead_proto_init() {
 	if File_skein_event_v1_dead_proto != nil {
 		return
 	}
+	file_skein_event_v1_content_proto_init()
 	file_skein_event_v1_event_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

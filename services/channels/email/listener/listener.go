@@ -81,6 +81,7 @@ type Config struct {
 type Listener struct {
 	cfg     Config
 	routes  email.Routes[email.Inbox]
+	inboxes map[inboxKey]email.Inbox
 	log     *slog.Logger
 	metrics *metrics
 	memory  *semaphore.Weighted
@@ -95,11 +96,14 @@ type Listener struct {
 	sessions sync.WaitGroup // one for each of conns
 }
 
-var _ channel.Channel = (*Listener)(nil)
+var (
+	_ channel.Channel  = (*Listener)(nil)
+	_ channel.Redriver = (*Listener)(nil)
+)
 
 // New checks the configuration; the error names everything that is wrong with it.
 func New(cfg Config) (*Listener, error) {
-	l := &Listener{cfg: cfg, log: cfg.Logger, conns: map[*conn]struct{}{}}
+	l := &Listener{cfg: cfg, log: cfg.Logger, inboxes: map[inboxKey]email.Inbox{}, conns: map[*conn]struct{}{}}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -176,8 +180,10 @@ func (l *Listener) route() error {
 		if in.Tenant == "" || in.ID == "" || len(in.ID) > 128 || len(in.Addresses) == 0 {
 			errs = append(errs, fmt.Errorf("inbox %q of tenant %q: it needs a tenant, an id of at most 128 bytes and an address", in.ID, in.Tenant))
 		}
+		inbox := email.Inbox{Tenant: in.Tenant, ID: in.ID, Own: ownOf(in.Tenant)}
+		l.inboxes[inboxKey{in.Tenant, in.ID}] = inbox
 		for _, pattern := range in.Addresses {
-			err := l.routes.Add(pattern, email.Inbox{Tenant: in.Tenant, ID: in.ID, Own: ownOf(in.Tenant)})
+			err := l.routes.Add(pattern, inbox)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("inbox %q of tenant %q: %w", in.ID, in.Tenant, err))
 				continue
