@@ -95,6 +95,20 @@ type Topic struct {
 	Retention time.Duration
 }
 
+// Description is how a topic is set up, for those who operate it.
+type Description struct {
+	// Topic is its name.
+	Topic string
+	// Replicas is how many copies there are of each partition.
+	Replicas int
+	// Lagging are the partitions of which fewer copies than that are in sync.
+	Lagging []int32
+	// Retention is how long records are kept; zero means for ever.
+	Retention time.Duration
+	// Settings are those on which the log depends, under the engine's names for them.
+	Settings map[string]string
+}
+
 // Appender appends messages. It is safe for concurrent use.
 type Appender interface {
 	// Append hands a message over and returns; done is called once, when the message is durable on all in-sync replicas
@@ -115,6 +129,8 @@ type Log interface {
 	EnsureTopics(ctx context.Context, topics ...Topic) error
 	// Partitions is the number of partitions of a topic.
 	Partitions(ctx context.Context, topic string) (int, error)
+	// Describe tells how a topic is set up.
+	Describe(ctx context.Context, topic string) (Description, error)
 	// Bounds gives the first offset that a partition holds and the one that its next record will get; equal where it is
 	// empty.
 	Bounds(ctx context.Context, topic string, partition int32) (first, next int64, err error)

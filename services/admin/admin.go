@@ -32,7 +32,8 @@ type Config struct {
 	Log    eventlog.Log
 	Store  kv.Store
 	Slices map[string]Slice
-	Topics []eventlog.Topic
+	// Topics are the names of Skein's.
+	Topics []string
 	// Now measures delays; nil means time.Now.
 	Now func() time.Time
 }
@@ -134,19 +135,23 @@ func (s *Server) ListTopics(ctx context.Context, _ *adminv1.ListTopicsRequest) (
 		return nil, err
 	}
 	resp := &adminv1.ListTopicsResponse{}
-	for _, t := range s.cfg.Topics {
-		out := &adminv1.Topic{Name: t.Name}
-		if t.Retention > 0 {
-			out.Retention = durationpb.New(t.Retention)
-		}
-		partitions, err := s.cfg.Log.Partitions(ctx, t.Name)
+	for _, topic := range s.cfg.Topics {
+		d, err := s.cfg.Log.Describe(ctx, topic)
 		if err != nil {
-			return nil, fmt.Errorf("admin: look at %s: %w", t.Name, err)
+			return nil, fmt.Errorf("admin: look at %s: %w", topic, err)
+		}
+		out := &adminv1.Topic{Name: topic, Replicas: int32(d.Replicas), Lagging: d.Lagging, Settings: d.Settings}
+		if d.Retention > 0 {
+			out.Retention = durationpb.New(d.Retention)
+		}
+		partitions, err := s.cfg.Log.Partitions(ctx, topic)
+		if err != nil {
+			return nil, fmt.Errorf("admin: look at %s: %w", topic, err)
 		}
 		for p := range int32(partitions) {
-			first, next, err := s.cfg.Log.Bounds(ctx, t.Name, p)
+			first, next, err := s.cfg.Log.Bounds(ctx, topic, p)
 			if err != nil {
-				return nil, fmt.Errorf("admin: look at %s/%d: %w", t.Name, p, err)
+				return nil, fmt.Errorf("admin: look at %s/%d: %w", topic, p, err)
 			}
 			out.Partitions = append(out.Partitions, &adminv1.TopicPartition{Partition: p, FirstOffset: first, NextOffset: next})
 		}

@@ -100,8 +100,12 @@ func (a *App) openProjector(ctx context.Context) error {
 func (a *App) project(ctx context.Context) error { return a.projector.Run(ctx) }
 
 func (a *App) registerAdmin(context.Context) error {
+	var topics []string
+	for _, t := range Topics(a.cfg.Log.Partitions) {
+		topics = append(topics, t.Name)
+	}
 	admin.NewServer(admin.Config{
-		Log: a.log, Store: a.store, Topics: Topics(a.cfg.Log.Partitions),
+		Log: a.log, Store: a.store, Topics: topics,
 		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
 	}).Register(a.grpc)
 	letters := deadletters.New(deadletters.Config{

@@ -90,7 +90,7 @@ func (s *Service) redrive(ctx context.Context, at eventlog.Position, force bool)
 		return nil, ErrConflict
 	}
 	handle := func(m *message.Message) (_ []*message.Message, err error) {
-		as, err = s.takeIn(m.Context(), letter)
+		as, err = s.takeIn(m.Context(), letter) //nolint:contextcheck // the message's, which is ctx
 		if err != nil && !errors.Is(err, channel.ErrRetry) {
 			err = backoff.Permanent(err)
 		}

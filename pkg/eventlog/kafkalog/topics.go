@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ const (
 	retentionMS    = "retention.ms"
 	retentionBytes = "retention.bytes"
 	maxMessage     = "max.message.bytes"
+	minInSync      = "min.insync.replicas"
 	unlimited      = "-1"
 )
 
@@ -118,7 +120,11 @@ func (l *Log) check(ctx context.Context, topics []eventlog.Topic, found map[stri
 				eventlog.ErrTopicMismatch, want.Name, n, want.Partitions)
 		}
 	}
-	settings, err := l.settings(ctx, topics)
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	settings, err := l.settings(ctx, names...)
 	if err != nil {
 		return err
 	}
@@ -133,13 +139,51 @@ func (l *Log) check(ctx context.Context, topics []eventlog.Topic, found map[stri
 	return nil
 }
 
+// Describe implements eventlog.Log.
+func (l *Log) Describe(ctx context.Context, topic string) (eventlog.Description, error) {
+	if _, err := l.partitions(ctx, topic); err != nil {
+		return eventlog.Description{}, err
+	}
+	d := eventlog.Description{Topic: topic}
+	err := l.retry(ctx, fmt.Sprintf("describe %q", topic), l.soon(), func(ctx context.Context, client *kafka.Client) error {
+		res, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+		if err != nil {
+			return err
+		}
+		if len(res.Topics) != 1 || len(res.Topics[0].Partitions) == 0 {
+			return kafka.UnknownTopicOrPartition
+		}
+		d.Replicas, d.Lagging = 0, nil
+		for _, p := range res.Topics[0].Partitions {
+			d.Replicas = max(d.Replicas, len(p.Replicas))
+			if len(p.Isr) < len(p.Replicas) {
+				d.Lagging = append(d.Lagging, int32(p.ID))
+			}
+		}
+		slices.Sort(d.Lagging)
+		return nil
+	})
+	if err != nil {
+		return eventlog.Description{}, err
+	}
+	settings, err := l.settings(ctx, topic)
+	if err != nil {
+		return eventlog.Description{}, err
+	}
+	d.Settings = settings[topic]
+	if ms, err := strconv.ParseInt(d.Settings[retentionMS], 10, 64); err == nil && ms > 0 {
+		d.Retention = time.Duration(ms) * time.Millisecond
+	}
+	return d, nil
+}
+
 // settings reads the topics' settings, by topic and name.
-func (l *Log) settings(ctx context.Context, topics []eventlog.Topic) (map[string]map[string]string, error) {
+func (l *Log) settings(ctx context.Context, topics ...string) (map[string]map[string]string, error) {
 	var req kafka.DescribeConfigsRequest
 	for _, t := range topics {
 		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
-			ResourceType: kafka.ResourceTypeTopic, ResourceName: t.Name,
-			ConfigNames: []string{cleanupPolicy, retentionMS, retentionBytes, maxMessage},
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: t,
+			ConfigNames: []string{cleanupPolicy, retentionMS, retentionBytes, maxMessage, minInSync},
 		})
 	}
 	settings := make(map[string]map[string]string)

@@ -54,6 +54,7 @@ func Run(t *testing.T, open Open) {
 		{"a closed log and reader refuse", closedRefuse},
 		{"topics are ensured again and again", ensureAgain},
 		{"a topic with other settings is refused", topicMismatch},
+		{"a topic is described as it was made", described},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -648,4 +649,22 @@ func topicMismatch(t *testing.T, open Open) {
 		eventlog.Topic{Name: forever.Name, Partitions: 3, Retention: time.Hour},
 		eventlog.Topic{Name: bounded.Name, Partitions: 1, Retention: time.Minute},
 	))
+}
+
+func described(t *testing.T, open Open) {
+	log := opened(t, open)
+	ctx := background(t)
+	for _, want := range []eventlog.Topic{
+		{Name: topic(t, log, 2), Partitions: 2},
+		{Name: "logtest." + strings.ToLower(rand.Text()), Partitions: 1, Retention: 48 * time.Hour},
+	} {
+		must(t, log.EnsureTopics(ctx, want))
+		d, err := log.Describe(ctx, want.Name)
+		must(t, err)
+		if d.Topic != want.Name || d.Retention != want.Retention || d.Replicas < 1 || len(d.Lagging) > 0 {
+			t.Errorf("%+v is described as %+v", want, d)
+		}
+	}
+	_, err := log.Describe(ctx, "logtest.unknown")
+	wantError(t, "describing", err, eventlog.ErrUnknownTopic)
 }

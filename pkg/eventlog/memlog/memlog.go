@@ -174,6 +174,18 @@ func (l *Log) Partitions(ctx context.Context, topic string) (int, error) {
 	return len(t.partitions), nil
 }
 
+// Describe implements eventlog.Log.
+func (l *Log) Describe(ctx context.Context, topic string) (eventlog.Description, error) {
+	if err := l.usable(ctx); err != nil {
+		return eventlog.Description{}, fmt.Errorf("memlog: describe %q: %w", topic, err)
+	}
+	t, err := l.store.topic(topic)
+	if err != nil {
+		return eventlog.Description{}, err
+	}
+	return eventlog.Description{Topic: topic, Replicas: 1, Retention: t.retention}, nil
+}
+
 // Bounds implements eventlog.Log.
 func (l *Log) Bounds(ctx context.Context, topic string, partition int32) (first, next int64, err error) {
 	if err := l.usable(ctx); err != nil {

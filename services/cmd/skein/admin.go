@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -69,7 +72,7 @@ func topicsCommand() *cobra.Command {
 	to := &client{}
 	cmd := &cobra.Command{
 		Use:   "topics",
-		Short: "Tell what the topics of the log hold",
+		Short: "Tell what the topics of the log hold, and how they are set up",
 		Args:  cobra.NoArgs,
 		RunE: adminCall(to, func(cmd *cobra.Command, service adminv1.AdminServiceClient, _ []string) error {
 			resp, err := service.ListTopics(cmd.Context(), &adminv1.ListTopicsRequest{})
@@ -77,17 +80,22 @@ func topicsCommand() *cobra.Command {
 				return err
 			}
 			return table(cmd.OutOrStdout(), func(w io.Writer) {
-				fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRECORDS\tRETENTION")
+				fmt.Fprintln(w, "TOPIC\tPARTITIONS\tRECORDS\tKEPT\tREPLICAS\tNOT IN SYNC\tSETTINGS")
 				for _, t := range resp.GetTopics() {
 					var records int64
 					for _, p := range t.GetPartitions() {
 						records += p.GetNextOffset() - p.GetFirstOffset()
 					}
-					retention := "for ever"
+					kept := "for ever"
 					if t.GetRetention() != nil {
-						retention = t.GetRetention().AsDuration().String()
+						kept = t.GetRetention().AsDuration().String()
 					}
-					fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", t.GetName(), len(t.GetPartitions()), records, retention)
+					var settings []string
+					for _, name := range slices.Sorted(maps.Keys(t.GetSettings())) {
+						settings = append(settings, name+"="+t.GetSettings()[name])
+					}
+					fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%d\t%d\t%s\n", t.GetName(), len(t.GetPartitions()), records, kept,
+						t.GetReplicas(), len(t.GetLagging()), strings.Join(settings, " "))
 				}
 			})
 		}),

@@ -181,7 +181,9 @@ func positionText(p *eventv1.Position) string {
 }
 
 // shortPosition is how commands name a letter: partition/offset.
-func shortPosition(p *eventv1.Position) string { return fmt.Sprintf("%d/%d", p.GetPartition(), p.GetOffset()) }
+func shortPosition(p *eventv1.Position) string {
+	return fmt.Sprintf("%d/%d", p.GetPartition(), p.GetOffset())
+}
 
 // letterPosition reads the name of a letter: partition/offset, or a whole position.
 func letterPosition(text string) (*eventv1.Position, error) {

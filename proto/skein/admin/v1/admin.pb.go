@@ -354,7 +354,13 @@ type Topic struct {
 	// How long records are kept; absent means for ever.
 	Retention *durationpb.Duration `protobuf:"bytes,2,opt,name=retention,proto3" json:"retention,omitempty"`
 	// Its partitions.
-	Partitions    []*TopicPartition `protobuf:"bytes,3,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	Partitions []*TopicPartition `protobuf:"bytes,3,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	// How many copies there are of each partition.
+	Replicas int32 `protobuf:"varint,4,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	// Partitions of which fewer copies than that are in sync.
+	Lagging []int32 `protobuf:"varint,5,rep,packed,name=lagging,proto3" json:"lagging,omitempty"`
+	// Its settings on which Skein depends, under Kafka's names, such as "retention.ms".
+	Settings      map[string]string `protobuf:"bytes,6,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -406,6 +412,27 @@ func (x *Topic) GetRetention() *durationpb.Duration {
 func (x *Topic) GetPartitions() []*TopicPartition {
 	if x != nil {
 		return x.Partitions
+	}
+	return nil
+}
+
+func (x *Topic) GetReplicas() int32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *Topic) GetLagging() []int32 {
+	if x != nil {
+		return x.Lagging
+	}
+	return nil
+}
+
+func (x *Topic) GetSettings() map[string]string {
+	if x != nil {
+		return x.Settings
 	}
 	return nil
 }
@@ -618,13 +645,19 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\x03lag\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03lag\"\x13\n" +
 	"\x11ListTopicsRequest\"C\n" +
 	"\x12ListTopicsResponse\x12-\n" +
-	"\x06topics\x18\x01 \x03(\v2\x15.skein.admin.v1.TopicR\x06topics\"\x94\x01\n" +
+	"\x06topics\x18\x01 \x03(\v2\x15.skein.admin.v1.TopicR\x06topics\"\xc8\x02\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
 	"\tretention\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tretention\x12>\n" +
 	"\n" +
 	"partitions\x18\x03 \x03(\v2\x1e.skein.admin.v1.TopicPartitionR\n" +
-	"partitions\"r\n" +
+	"partitions\x12\x1a\n" +
+	"\breplicas\x18\x04 \x01(\x05R\breplicas\x12\x18\n" +
+	"\alagging\x18\x05 \x03(\x05R\alagging\x12?\n" +
+	"\bsettings\x18\x06 \x03(\v2#.skein.admin.v1.Topic.SettingsEntryR\bsettings\x1a;\n" +
+	"\rSettingsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
 	"\x0eTopicPartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12!\n" +
 	"\ffirst_offset\x18\x02 \x01(\x03R\vfirstOffset\x12\x1f\n" +
@@ -656,7 +689,7 @@ func file_skein_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_skein_admin_v1_admin_proto_rawDescData
 }
 
-var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_skein_admin_v1_admin_proto_goTypes = []any{
 	(*ListSlicesRequest)(nil),   // 0: skein.admin.v1.ListSlicesRequest
 	(*ListSlicesResponse)(nil),  // 1: skein.admin.v1.ListSlicesResponse
@@ -668,26 +701,28 @@ var file_skein_admin_v1_admin_proto_goTypes = []any{
 	(*TopicPartition)(nil),      // 7: skein.admin.v1.TopicPartition
 	(*RebuildRequest)(nil),      // 8: skein.admin.v1.RebuildRequest
 	(*RebuildResponse)(nil),     // 9: skein.admin.v1.RebuildResponse
-	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
+	nil,                         // 10: skein.admin.v1.Topic.SettingsEntry
+	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
 }
 var file_skein_admin_v1_admin_proto_depIdxs = []int32{
 	2,  // 0: skein.admin.v1.ListSlicesResponse.slices:type_name -> skein.admin.v1.Slice
 	3,  // 1: skein.admin.v1.Slice.partitions:type_name -> skein.admin.v1.SlicePartition
-	10, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
+	11, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
 	6,  // 3: skein.admin.v1.ListTopicsResponse.topics:type_name -> skein.admin.v1.Topic
-	10, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
+	11, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
 	7,  // 5: skein.admin.v1.Topic.partitions:type_name -> skein.admin.v1.TopicPartition
-	0,  // 6: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
-	4,  // 7: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
-	8,  // 8: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
-	1,  // 9: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
-	5,  // 10: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
-	9,  // 11: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
-	9,  // [9:12] is the sub-list for method output_type
-	6,  // [6:9] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	10, // 6: skein.admin.v1.Topic.settings:type_name -> skein.admin.v1.Topic.SettingsEntry
+	0,  // 7: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
+	4,  // 8: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
+	8,  // 9: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
+	1,  // 10: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
+	5,  // 11: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
+	9,  // 12: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_skein_admin_v1_admin_proto_init() }
@@ -701,7 +736,7 @@ func file_skein_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_admin_v1_admin_proto_rawDesc), len(file_skein_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
