@@ -104,7 +104,11 @@ func (s space) snapshot() kv.Snapshot {
 // holds compares all that the namespace holds now.
 func (s space) holds(want ...pair) {
 	s.t.Helper()
-	snap := s.snapshot()
+	snap, err := s.store.Snapshot(context.Background(), s.ns)
+	if err != nil {
+		s.t.Fatalf("take a snapshot: %v", err)
+	}
+	defer closeReader(s.t, snap) // now: it may hold a connection
 	sees(s.t, snap, kv.Range{}, want...)
 	for _, p := range want {
 		gets(s.t, snap, p.key, p.value)
