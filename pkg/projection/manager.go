@@ -13,6 +13,9 @@ import (
 // DefaultRetire is how long the generation before a switch stays: as long as page tokens live.
 const DefaultRetire = 15 * time.Minute
 
+// sweepAgain is how long after a failure old generations are dropped again.
+const sweepAgain = time.Minute
+
 // ErrStopped means that the manager ended before the rebuild did; the next start goes on with it.
 var ErrStopped = errors.New("projection: stopped before the rebuild was done: the next start goes on with it")
 
@@ -120,10 +123,25 @@ func (m *Manager) Run(ctx context.Context) error {
 	return nil
 }
 
+// refresh takes over what the store says: a switch may have happened without its answer having come.
+func (m *Manager) refresh(ctx context.Context) (Generations, error) {
+	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+	if err == nil && g != m.Status().Generations {
+		m.update(func(s *Status) { s.Generations = g })
+	}
+	return g, err
+}
+
 // serve runs the serving generation until ctx ends or another one serves.
 func (m *Manager) serve(ctx context.Context, sweeping *time.Timer) error {
-	g := m.Status().Generations
-	serving, err := m.runner(ctx, g.Serving, m.cfg.DeadLetters)
+	var g Generations
+	var serving *Runner
+	err := m.cfg.outlast(ctx, func() (err error) {
+		if g, err = m.refresh(ctx); err == nil {
+			serving, err = m.runner(ctx, g.Serving, m.cfg.DeadLetters)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -177,7 +195,8 @@ func (m *Manager) serve(ctx context.Context, sweeping *time.Timer) error {
 		case <-sweeping.C:
 			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
 			if err != nil && ctx.Err() == nil {
-				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation", "error", err)
+				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)
+				sweeping.Reset(sweepAgain)
 			}
 			for _, ns := range dropped {
 				m.cfg.Logger.InfoContext(ctx, "dropped an old generation", "slice", ns.Slice, "generation", ns.Generation)
@@ -205,35 +224,46 @@ func (m *Manager) runner(ctx context.Context, generation uint32, letters DeadLet
 
 // build folds the log into the generation that is being built, until it has caught up.
 func (m *Manager) build(ctx context.Context) error {
-	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-	if err != nil {
+	var builder *Runner
+	var generation uint32
+	err := m.cfg.outlast(ctx, func() (err error) {
+		if generation, err = m.begin(ctx); err == nil {
+			builder, err = m.runner(ctx, generation, nil)
+		}
 		return err
-	}
-	if g.Building == 0 {
-		g.Building = g.Serving + 1
-		if err := m.cfg.Store.Drop(ctx, kv.Namespace{Slice: m.cfg.Namespace.Slice, Generation: g.Building}); err != nil {
-			return fmt.Errorf("projection: clear %s/%d: %w", m.cfg.Namespace.Slice, g.Building, err)
-		}
-		if err := begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g.Building); err != nil {
-			return err
-		}
-	}
-	builder, err := m.runner(ctx, g.Building, nil)
+	})
 	if err != nil {
 		return err
 	}
 	defer builder.Close()
 	for {
-		done, total, err := m.measure(ctx, g.Building)
-		if err != nil {
+		n := 0
+		err := m.cfg.outlast(ctx, func() error {
+			done, total, err := m.measure(ctx, generation)
+			if err != nil {
+				return err
+			}
+			m.update(func(s *Status) { s.Building, s.Done, s.Total = generation, done, total })
+			n, err = builder.RunOnce(ctx)
 			return err
-		}
-		m.update(func(s *Status) { s.Building, s.Done, s.Total = g.Building, done, total })
-		n, err := builder.RunOnce(ctx)
+		})
 		if err != nil || n == 0 {
 			return err
 		}
 	}
+}
+
+// begin gives the generation to build: the one that was begun already, or the next.
+func (m *Manager) begin(ctx context.Context) (uint32, error) {
+	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+	if err != nil || g.Building != 0 {
+		return g.Building, err
+	}
+	next := g.Serving + 1
+	if err := m.cfg.Store.Drop(ctx, kv.Namespace{Slice: m.cfg.Namespace.Slice, Generation: next}); err != nil {
+		return 0, fmt.Errorf("projection: clear %s/%d: %w", m.cfg.Namespace.Slice, next, err)
+	}
+	return next, begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, next)
 }
 
 func (m *Manager) measure(ctx context.Context, generation uint32) (done, total int64, err error) {
@@ -265,19 +295,33 @@ func (m *Manager) measure(ctx context.Context, generation uint32) (done, total i
 // already, so that no dead letter is missed; then the new generation folds the rest, with dead letters, so that no read
 // sees less than before.
 func (m *Manager) switchOver(ctx context.Context, serving *Runner) error {
-	if err := serving.RunToEnd(ctx); err != nil {
+	toEnd := func(r *Runner) error {
+		return m.cfg.outlast(ctx, func() error { return r.RunToEnd(ctx) })
+	}
+	if err := toEnd(serving); err != nil {
 		return err
 	}
 	g := m.Status().Generations
-	last, err := m.runner(ctx, g.Building, m.cfg.DeadLetters)
+	var last *Runner
+	err := m.cfg.outlast(ctx, func() (err error) {
+		last, err = m.runner(ctx, g.Building, m.cfg.DeadLetters)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer last.Close()
-	if err := last.RunToEnd(ctx); err != nil {
+	if err := toEnd(last); err != nil {
 		return err
 	}
-	if err := flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g); err != nil {
+	err = m.cfg.outlast(ctx, func() error {
+		// Where an answer was lost, it may have switched.
+		if now, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice); err != nil || now.Serving == g.Building {
+			return err
+		}
+		return flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g)
+	})
+	if err != nil {
 		return err
 	}
 	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)

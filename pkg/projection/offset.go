@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -81,19 +82,30 @@ func Applied(ctx context.Context, r kv.Reader, topic string) (Vector, error) {
 	return v, nil
 }
 
-// pollApplied is how often Wait looks where nobody tells it that something was applied: in another process.
-const pollApplied = 10 * time.Millisecond
+// pollApplied is how often Wait looks where nobody tells it that something was applied: in another process. While the store
+// does not answer, it looks less and less often.
+const (
+	pollApplied    = 10 * time.Millisecond
+	maxPollApplied = time.Second
+)
 
 // Wait returns once all positions were applied to the namespace, or when ctx ends. Positions of other topics count as
-// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier.
+// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a store that is
+// unavailable.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
+	pause := pollApplied
 	for {
 		woken := progress.Changed()
 		done, err := allApplied(ctx, store, ns, topic, positions)
-		if err != nil || done {
+		switch {
+		case errors.Is(err, kv.ErrUnavailable):
+			pause = min(2*pause, maxPollApplied)
+		case err != nil || done:
 			return err
+		default:
+			pause = pollApplied
 		}
-		timer := time.NewTimer(pollApplied)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -95,7 +95,8 @@ func (r *Runner) RunToEnd(ctx context.Context) error {
 	}
 }
 
-// Run folds until ctx ends and then returns nil. It waits out a log that is unavailable; every other error ends it.
+// Run folds until ctx ends and then returns nil. It waits out a log or a store that is unavailable; every other error ends
+// it.
 func (r *Runner) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, p := range r.partitions {
@@ -115,26 +116,35 @@ func (r *Runner) Close() {
 }
 
 func (p *partition) run(ctx context.Context) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	defer p.close()
 	for {
-		_, err := p.step(ctx, true)
-		switch {
-		case err == nil:
-			wait.Reset()
-		case ctx.Err() != nil:
-			p.close()
-			return ctx.Err()
-		case errors.Is(err, eventlog.ErrUnavailable):
-			pause := wait.NextBackOff()
-			p.cfg.Logger.WarnContext(ctx, "the log is unavailable, trying again", "partition", p.number, "in", pause, "error", err)
-			if err := sleep(ctx, pause); err != nil {
-				return err
-			}
-		default:
+		// A batch of which it is not known whether it was written is not written again: the next step reads the offset.
+		err := p.cfg.outlast(ctx, func() error { _, err := p.step(ctx, true); return err })
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// outlast calls again, at growing intervals, what fails because the log or the store is unavailable, until ctx ends.
+func (c Config) outlast(ctx context.Context, call func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	for {
+		err := call()
+		if err == nil || ctx.Err() != nil || !unavailable(err) {
+			return err
+		}
+		pause := wait.NextBackOff()
+		c.Logger.WarnContext(ctx, "the log or the store is unavailable, trying again", "slice", c.Namespace.Slice, "in", pause, "error", err)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func unavailable(err error) bool {
+	return errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, kv.ErrUnavailable)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
