@@ -2,6 +2,7 @@ package kafkagroup_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -76,6 +77,37 @@ func TestEachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T) {
 		if len(owned) != 4 {
 			t.Fatalf("the member was given %d partitions, want 4", len(owned))
 		}
+	}
+}
+
+func TestCommittedTellsHowFarAGroupHasCome(t *testing.T) {
+	g := groups(t, brokers(t))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	committed, err := g.Committed(ctx, "comes far", topic, 4)
+	must(t, err)
+	if len(committed) != 0 {
+		t.Errorf("a group that nobody has joined has come to %v", committed)
+	}
+	life, leave := context.WithCancel(ctx)
+	must(t, g.Join(life, "comes far", topic, func(ctx context.Context, c pubsub.Claim) {
+		if c.Partition == 2 {
+			if err := c.Commit(7); err != nil {
+				t.Error(err)
+			}
+			leave()
+		}
+		<-ctx.Done()
+	}))
+	committed, err = g.Committed(ctx, "comes far", topic, 4)
+	must(t, err)
+	if len(committed) != 1 || committed[2] != 7 {
+		t.Errorf("it has come to %v", committed)
+	}
+	gone, cancelled := context.WithCancel(ctx)
+	cancelled()
+	if _, err := g.Committed(gone, "comes far", topic, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
 	}
 }
 
