@@ -129,6 +129,9 @@ func (g *Groups) Join(ctx context.Context, group, topic string, own func(context
 				return fmt.Errorf("kafkagroup: leave %q: %w", group, err)
 			}
 			return nil
+		case errors.Is(err, kafka.RebalanceInProgress): // another member has just come or gone
+			log.DebugContext(ctx, "the group is sharing out its partitions, joining again")
+			continue
 		case err != nil:
 			log.WarnContext(ctx, "the group cannot be joined, trying again", "error", err)
 			continue
