@@ -12,26 +12,6 @@ import (
 	"github.com/skein-cx/skein/tools/mailload"
 )
 
-func TestTheDemoDrawsItsTimelineAndTheNextStartGoesOn(t *testing.T) {
-	s := newSite(t)
-	for _, start := range []string{"first", "second"} {
-		srv := s.start(append(s.args("up"), "--demo")...)
-		srv.waitFor("done with its story on the "+start+" start", func() bool { return strings.Contains(srv.out.String(), "Ctrl-C stops;") })
-		for _, want := range []string{"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)"} {
-			if !strings.Contains(srv.out.String(), want) {
-				t.Errorf("%s start: %q is missing in\n%s", start, want, srv.out)
-			}
-		}
-		timeline := s.run("timeline", "anna.weber@example.com", "li.na@example.cn", "--json", "--server", s.grpc)
-		if n := strings.Count(timeline, "\n"); n != 6 {
-			t.Errorf("%s start: %d entries instead of 6:\n%s", start, n, timeline)
-		}
-		if err := srv.stop(); err != nil {
-			t.Errorf("%s start: %v\n%s", start, err, srv.out)
-		}
-	}
-}
-
 func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 	s := newSite(t)
 	server := s.up()
