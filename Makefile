@@ -22,8 +22,8 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build ## Build and start everything, play a short story and show its timeline
-	@$(BIN)/skein up --demo
+run: build ## Build and start everything, and tell a short story by mail and chat
+	@bin/skein up --demo
 
 .PHONY: build
 build: ## Build bin/skein
