@@ -202,32 +202,32 @@ func TestWebhooksArriveInOrderThroughKillsWhateverOtherEndpointsDo(t *testing.T)
 	s := newSite(t)
 	fine, fails, hangs := newHook(t, http.StatusNoContent), newHook(t, http.StatusInternalServerError), newHook(t, 0)
 	config := hookConfig(t, true, map[string]*hook{"fine": fine, "fails": fails, "hangs": hangs})
-	list := func() string { return s.run("webhooks", "list", "--server", s.grpc) }
+	list := func() string { return s.Run("webhooks", "list", "--server", s.GRPC) }
 	publish := func(from, to int) {
 		t.Helper()
-		if err := publishNotes(t.Context(), s.grpc, from, to); err != nil {
+		if err := publishNotes(t.Context(), s.GRPC, from, to); err != nil {
 			t.Fatal(rpc.Explain(err))
 		}
 	}
 
 	// Killed while it takes in and delivers.
-	srv := s.up("-c", config)
+	srv := s.Up("-c", config)
 	const kills = 3
 	published := make(chan error, 1)
-	go func() { published <- publishNotes(t.Context(), s.grpc, 0, hookNotes) }()
+	go func() { published <- publishNotes(t.Context(), s.GRPC, 0, hookNotes) }()
 	for i := 1; i <= kills; i++ {
-		srv.waitFor(fmt.Sprint("at kill ", i), func() bool { return fine.accepted() >= i*hookNotes/(kills+1) })
-		srv.kill()
-		srv = s.up("-c", config)
+		srv.WaitFor(fmt.Sprint("at kill ", i), func() bool { return fine.accepted() >= i*hookNotes/(kills+1) })
+		srv.Kill()
+		srv = s.Up("-c", config)
 	}
 	if err := <-published; err != nil {
 		t.Fatal(rpc.Explain(err))
 	}
-	srv.waitFor("done with delivering", func() bool { return fine.accepted() == hookNotes })
+	srv.WaitFor("done with delivering", func() bool { return fine.accepted() == hookNotes })
 	fine.check(t, "fine", hookNotes)
-	srv.waitFor("trying the others", func() bool { return fails.attempts() > 0 && hangs.attempts() > 0 })
+	srv.WaitFor("trying the others", func() bool { return fails.attempts() > 0 && hangs.attempts() > 0 })
 
-	srv.waitFor("listing the failures", func() bool {
+	srv.WaitFor("listing the failures", func() bool {
 		return regexp.MustCompile(`(?m)^fails +skein\.interactions\.v1/\d+/\d+ .*500 Internal Server Error$`).MatchString(list())
 	})
 	if out := list(); !regexp.MustCompile(`(?m)^fine +default +0 +0 +on +http`).MatchString(out) || strings.Contains(out, hookSecret) {
@@ -235,16 +235,16 @@ func TestWebhooksArriveInOrderThroughKillsWhateverOtherEndpointsDo(t *testing.T)
 	}
 
 	// Off: nothing more comes to it, while another one gets all; on again, it gets what it missed.
-	if out := s.run("webhooks", "disable", "fine", "--reason", "maintenance", "--server", s.grpc); !strings.HasPrefix(out, "fine is off since ") ||
+	if out := s.Run("webhooks", "disable", "fine", "--reason", "maintenance", "--server", s.GRPC); !strings.HasPrefix(out, "fine is off since ") ||
 		!strings.HasSuffix(out, ": maintenance\n") {
 		t.Errorf("disable says %s", out)
 	}
 	publish(hookNotes, 2*hookNotes)
 	fails.answers(http.StatusOK)
 	for _, do := range []string{"disable", "enable"} { // so that it does not wait until it is tried again
-		s.run("webhooks", do, "fails", "--server", s.grpc)
+		s.Run("webhooks", do, "fails", "--server", s.GRPC)
 	}
-	srv.waitFor("done with the one that failed", func() bool { return fails.accepted() == 2*hookNotes })
+	srv.WaitFor("done with the one that failed", func() bool { return fails.accepted() == 2*hookNotes })
 	fails.check(t, "fails", 2*hookNotes)
 	if n := fine.accepted(); n != hookNotes {
 		t.Errorf("%d events came to an endpoint that is off", n-hookNotes)
@@ -252,60 +252,60 @@ func TestWebhooksArriveInOrderThroughKillsWhateverOtherEndpointsDo(t *testing.T)
 	if out := list(); !regexp.MustCompile(fmt.Sprintf(`(?m)^fine +default +%d +0 +off since \S+: maintenance`, hookNotes)).MatchString(out) {
 		t.Errorf("the list is\n%s", out)
 	}
-	srv.kill()
-	srv = s.up("-c", config)
-	if out := s.run("webhooks", "enable", "fine", "--server", s.grpc); out != fmt.Sprintf("fine is on, %d events behind the log.\n", hookNotes) {
+	srv.Kill()
+	srv = s.Up("-c", config)
+	if out := s.Run("webhooks", "enable", "fine", "--server", s.GRPC); out != fmt.Sprintf("fine is on, %d events behind the log.\n", hookNotes) {
 		t.Errorf("enable says %s", out)
 	}
-	srv.waitFor("done with what was missed", func() bool { return fine.accepted() == 2*hookNotes })
+	srv.WaitFor("done with what was missed", func() bool { return fine.accepted() == 2*hookNotes })
 	fine.check(t, "fine", 2*hookNotes)
 
-	nobody := s.start("webhooks", "enable", "nobody", "--server", s.grpc)
-	if err := nobody.end(); err == nil || !strings.Contains(nobody.out.String(), `"nobody"`) {
-		t.Errorf("an endpoint that does not exist: %v, %s", err, nobody.out)
+	nobody := s.Start("webhooks", "enable", "nobody", "--server", s.GRPC)
+	if err := nobody.End(); err == nil || !strings.Contains(nobody.Out(), `"nobody"`) {
+		t.Errorf("an endpoint that does not exist: %v, %s", err, nobody.Out())
 	}
 
 	// A store that is dropped keeps the places; where it is lost altogether, the log's groups tell them.
 	for i, loses := range []func(){
 		func() {
-			if out := s.run("store", "drop", "--data", s.dir); strings.Contains(out, "webhooks") {
+			if out := s.Run("store", "drop", "--data", s.Dir); strings.Contains(out, "webhooks") {
 				t.Errorf("drop says %s", out)
 			}
 		},
 		func() {
-			if err := os.RemoveAll(filepath.Join(s.dir, "store")); err != nil {
+			if err := os.RemoveAll(filepath.Join(s.Dir, "store")); err != nil {
 				t.Fatal(err)
 			}
 		},
 	} {
-		if err := srv.stop(); err != nil {
-			t.Fatalf("%v\n%s", err, srv.out)
+		if err := srv.Stop(); err != nil {
+			t.Fatalf("%v\n%s", err, srv.Out())
 		}
 		loses()
 		before, want := fine.attempts(), (3+i)*hookNotes
-		srv = s.up("-c", config)
+		srv = s.Up("-c", config)
 		publish(want-hookNotes, want)
-		srv.waitFor("done without its store", func() bool { return fine.accepted() == want })
+		srv.WaitFor("done without its store", func() bool { return fine.accepted() == want })
 		fine.check(t, "fine", want)
 		if n := fine.attempts() - before; n != hookNotes {
 			t.Errorf("%d deliveries of %d events", n, hookNotes)
 		}
 	}
-	if err := srv.stop(); err != nil {
-		t.Errorf("%v\n%s", err, srv.out)
+	if err := srv.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, srv.Out())
 	}
-	if strings.Contains(srv.out.String(), "whsec_") {
-		t.Errorf("a secret was logged:\n%s", srv.out)
+	if strings.Contains(srv.Out(), "whsec_") {
+		t.Errorf("a secret was logged:\n%s", srv.Out())
 	}
 }
 
 func TestAWebhookOnThisMachineIsRefusedUnlessItIsAllowed(t *testing.T) {
 	s := newSite(t)
 	config := hookConfig(t, false, map[string]*hook{"crm": newHook(t, http.StatusOK)})
-	for _, command := range [][]string{s.args("up"), {"config", "verify"}} {
-		srv := s.start(append(command, "-c", config)...)
-		if err := srv.end(); err == nil || !strings.Contains(srv.out.String(), "webhooks.endpoints[0].url: ") || strings.Contains(srv.out.String(), hookSecret) {
-			t.Errorf("%s: %v\n%s", command[0], err, srv.out)
+	for _, command := range [][]string{s.Args("up"), {"config", "verify"}} {
+		srv := s.Start(append(command, "-c", config)...)
+		if err := srv.End(); err == nil || !strings.Contains(srv.Out(), "webhooks.endpoints[0].url: ") || strings.Contains(srv.Out(), hookSecret) {
+			t.Errorf("%s: %v\n%s", command[0], err, srv.Out())
 		}
 	}
 }

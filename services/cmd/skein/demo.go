@@ -215,6 +215,7 @@ func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
 		{"The same timeline as JSON, one entry a line:", skein + " timeline " + anna + " --json" + server},
 		{"The log, event by event:", skein + " tail --from-beginning" + kafka},
 		{"How to hand in an event of your own:", skein + " publish --help"},
+		{"What could not be understood, if anything:", skein + " dead list" + server},
 		{"What Prometheus sees:", "curl -s http://" + a.HTTPAddr() + "/metrics"},
 	}...)
 	fmt.Fprintf(out, "\nTry next, in another terminal:\n")
