@@ -25,6 +25,12 @@ type Config struct {
 	Topic     string
 	Fold      Fold
 
+	// Groups shares the partitions with other processes on the same store; nil means that this one owns all of them. A Runner
+	// owns all of them in any case.
+	Groups eventlog.Groups
+	// Group is the name of the consumer group, where there are Groups.
+	Group string
+
 	// MaxBatch is the greatest number of records in a batch; 0 means DefaultMaxBatch. The result does not depend on it.
 	MaxBatch int
 	// DeadLetters gets what cannot be folded. Nil drops it: only the serving generation publishes.
@@ -66,7 +72,7 @@ func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
 	}
 	r := &Runner{cfg: cfg.withDefaults()}
 	for i := range n {
-		r.partitions = append(r.partitions, &partition{Runner: r, number: int32(i)})
+		r.partitions = append(r.partitions, &partition{cfg: &r.cfg, number: int32(i)})
 	}
 	return r, nil
 }
@@ -76,7 +82,7 @@ func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
 func (r *Runner) RunOnce(ctx context.Context) (int, error) {
 	total := 0
 	for _, p := range r.partitions {
-		n, err := p.step(ctx, false)
+		n, err := p.step(ctx, false, unlimited)
 		total += n
 		if err != nil {
 			return total, err
@@ -114,14 +120,26 @@ func (r *Runner) Close() {
 	}
 }
 
+// errGivenUp means that the group could not be told how far the fold is: the claim may be lost.
+var errGivenUp = errors.New("projection: the claim of the partition may be lost")
+
+// run folds until ctx ends, which gives its error, or it cannot go on. It waits out a log that is unavailable.
 func (p *partition) run(ctx context.Context) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	told := time.Now()
 	for {
-		_, err := p.step(ctx, true)
+		_, err := p.step(ctx, true, unlimited)
 		switch {
 		case err == nil:
 			wait.Reset()
+			if p.commit != nil && time.Since(told) >= commitEvery {
+				told = time.Now()
+				if err := p.commit(p.next); err != nil {
+					p.cfg.Logger.WarnContext(ctx, "giving a partition up", "partition", p.number, "error", err)
+					return errGivenUp
+				}
+			}
 		case ctx.Err() != nil:
 			p.close()
 			return ctx.Err()
@@ -132,6 +150,16 @@ func (p *partition) run(ctx context.Context) error {
 				return err
 			}
 		default:
+			return err
+		}
+	}
+}
+
+// runTo folds what there is, up to an offset.
+func (p *partition) runTo(ctx context.Context, limit int64) error {
+	for {
+		n, err := p.step(ctx, false, limit)
+		if err != nil || n == 0 {
 			return err
 		}
 	}

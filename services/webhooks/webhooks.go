@@ -14,7 +14,6 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
-	"github.com/skein-cx/skein/pkg/pubsub"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -26,7 +25,7 @@ var ErrUnknownEndpoint = errors.New("webhooks: unknown endpoint")
 
 // Groups shares partitions among processes, and keeps how far they have come.
 type Groups interface {
-	pubsub.Groups
+	eventlog.Groups
 	// Committed tells how far a group has come in each of its topic's partitions, where it has.
 	Committed(ctx context.Context, group, topic string, partitions int) (map[int32]int64, error)
 }

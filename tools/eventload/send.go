@@ -79,7 +79,9 @@ func (s *Sender) Send(ctx context.Context) (Sent, error) {
 		s.Patience = 2 * time.Minute
 	}
 	began := time.Now()
+	s.mu.Lock()
 	s.tally, s.lastAck = Sent{Last: map[int32]*eventv1.Position{}}, began
+	s.mu.Unlock()
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range s.Streams {
 		g.Go(func() error { return (&stream{Sender: s, number: i, began: began, waiting: map[int]bool{}}).run(ctx) })

@@ -16,7 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
-	"github.com/skein-cx/skein/pkg/pubsub"
+	"github.com/skein-cx/skein/pkg/eventlog"
 )
 
 const (
@@ -61,7 +61,7 @@ type Groups struct {
 	mechanism sasl.Mechanism
 }
 
-var _ pubsub.Groups = (*Groups)(nil)
+var _ eventlog.Groups = (*Groups)(nil)
 
 // New prepares membership in a cluster's groups. It does not connect.
 func New(cfg Config) (*Groups, error) {
@@ -111,8 +111,8 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 	return m, nil
 }
 
-// Join implements pubsub.Groups. The topic must exist, else the group stays without partitions.
-func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, pubsub.Claim)) error {
+// Join implements eventlog.Groups. The topic must exist, else the group stays without partitions.
+func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, eventlog.Claim)) error {
 	life, kill := context.WithCancel(context.Background())
 	defer kill()
 	m := &member{Groups: g, group: group, topic: topic, clientID: g.cfg.ClientID + "-" + rand.Text(), life: life, kill: kill}
@@ -198,8 +198,8 @@ func fetch(ctx context.Context, client *kafka.Client, req *kafka.OffsetFetchRequ
 	return committed, nil
 }
 
-func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) pubsub.Claim {
-	return pubsub.Claim{
+func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) eventlog.Claim {
+	return eventlog.Claim{
 		Partition: int32(a.ID),
 		Next:      a.Offset, // a negative one stands for the first record
 		Commit: func(next int64) error {

@@ -14,7 +14,6 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
-	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 )
 
@@ -54,7 +53,7 @@ func TestEachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var mu sync.Mutex
 		owned := make(map[int32]bool)
-		err := g.Join(ctx, "commits", topic, func(ctx context.Context, c pubsub.Claim) {
+		err := g.Join(ctx, "commits", topic, func(ctx context.Context, c eventlog.Claim) {
 			mu.Lock()
 			defer mu.Unlock()
 			if owned[c.Partition] {
@@ -90,7 +89,7 @@ func TestCommittedTellsHowFarAGroupHasCome(t *testing.T) {
 		t.Errorf("a group that nobody has joined has come to %v", committed)
 	}
 	life, leave := context.WithCancel(ctx)
-	must(t, g.Join(life, "comes far", topic, func(ctx context.Context, c pubsub.Claim) {
+	must(t, g.Join(life, "comes far", topic, func(ctx context.Context, c eventlog.Claim) {
 		if c.Partition == 2 {
 			if err := c.Commit(7); err != nil {
 				t.Error(err)
@@ -117,7 +116,7 @@ func TestAnOwnerThatReturnsIsGivenItsPartitionAgain(t *testing.T) {
 	defer cancel()
 	var mu sync.Mutex
 	owned := make(map[int32]int)
-	must(t, g.Join(ctx, "returns", topic, func(_ context.Context, c pubsub.Claim) {
+	must(t, g.Join(ctx, "returns", topic, func(_ context.Context, c eventlog.Claim) {
 		mu.Lock()
 		defer mu.Unlock()
 		if owned[c.Partition]++; owned[c.Partition] == 3 {
@@ -141,7 +140,7 @@ func TestMembersThatGoAtAnyMomentAreNotLeftInTheGroup(t *testing.T) {
 			ctx, leave := context.WithCancel(ctx)
 			defer leave()
 			time.AfterFunc(time.Duration(i)*10*time.Millisecond, leave)
-			if err := g.Join(ctx, "leaves", topic, func(ctx context.Context, _ pubsub.Claim) { <-ctx.Done() }); err != nil {
+			if err := g.Join(ctx, "leaves", topic, func(ctx context.Context, _ eventlog.Claim) { <-ctx.Done() }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -161,7 +160,7 @@ func TestJoinWaitsForAClusterThatIsNotThereAndEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	joined := make(chan error)
 	go func() {
-		joined <- g.Join(ctx, "group", topic, func(context.Context, pubsub.Claim) { t.Error("a partition of nothing") })
+		joined <- g.Join(ctx, "group", topic, func(context.Context, eventlog.Claim) { t.Error("a partition of nothing") })
 	}()
 	cancel()
 	if err := <-joined; err == nil {
