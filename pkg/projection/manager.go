@@ -168,7 +168,7 @@ func (m *Manager) look(ctx context.Context) error {
 	}
 	m.update(func(s *Status) { s.Generations, s.Done, s.Total = g, done, total })
 	if g.Serving != s.Serving {
-		m.cfg.Progress.notify()
+		m.cfg.Progress.Notify()
 	}
 	return nil
 }

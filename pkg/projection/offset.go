@@ -97,19 +97,23 @@ func Applied(ctx context.Context, r kv.Reader, topic string) (Vector, error) {
 	return v, nil
 }
 
-// pollApplied is how often Wait looks where nobody tells it that something was applied: in another process.
-const pollApplied = 10 * time.Millisecond
+// Wait looks again after pollApplied, and then ever less often, where nobody tells it that something was applied: it may
+// have been in another process.
+const (
+	pollApplied = 10 * time.Millisecond
+	pollAtLeast = 500 * time.Millisecond
+)
 
 // Wait returns once all positions were applied to the namespace, or when ctx ends. Positions of other topics count as
 // applied: this read model does not hold them. Progress, which may be nil, wakes it earlier.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
-	for {
+	for poll := pollApplied; ; poll = min(2*poll, pollAtLeast) {
 		woken := progress.Changed()
 		done, err := allApplied(ctx, store, ns, topic, positions)
 		if err != nil || done {
 			return err
 		}
-		timer := time.NewTimer(pollApplied)
+		timer := time.NewTimer(poll)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

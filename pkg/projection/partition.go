@@ -190,7 +190,7 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	if err := p.write(ctx, &tx.batch, last); err != nil {
 		return 0, err
 	}
-	p.cfg.Progress.notify()
+	p.cfg.Progress.Notify()
 	p.cfg.Metrics.applied(p, n, len(letters), last.Time, time.Since(began))
 	return n, nil
 }

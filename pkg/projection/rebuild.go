@@ -141,7 +141,7 @@ func (m *Manager) switchOver(ctx context.Context, g Generations, builder *Runner
 	}
 	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
 	m.update(func(s *Status) { s.Generations, s.Done, s.Total = Generations{Serving: g.Building}, 0, 0 })
-	m.cfg.Progress.notify()
+	m.cfg.Progress.Notify()
 	return nil
 }
 
