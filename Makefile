@@ -75,6 +75,23 @@ $(TOOLS_STAMP):
 chromium: ## Install Chromium for the browser tests (Debian, as root)
 	@command -v chromium >/dev/null || { echo "Installing Chromium ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
 
+# A cluster is a directory; another one is another KAFKA_DIR.
+KAFKA_DIR ?= .kafka
+BROKERS   ?= 1
+HEAP      ?= 512m
+
+.PHONY: kafka-up
+kafka-up: $(BIN)/kafka ## Start a real Kafka on this machine (BROKERS=3, HEAP=1g, SECURE=1), for skein up --kafka
+	@$(BIN)/kafka up -dir $(KAFKA_DIR) -brokers $(BROKERS) -heap $(HEAP) $(if $(SECURE),-secure)
+
+.PHONY: kafka-down
+kafka-down: $(BIN)/kafka ## Stop it; what it holds stays in .kafka/
+	@$(BIN)/kafka down -dir $(KAFKA_DIR)
+
+.PHONY: $(BIN)/kafka
+$(BIN)/kafka:
+	@$(GO) build -o $@ ./tools/cmd/kafka
+
 .PHONY: clean
 clean: ## Remove bin/ (data/ stays: it may hold your customers' history)
 	rm -rf $(BIN)
