@@ -242,7 +242,9 @@ func (c *Cluster) brokerDir(n int) string { return filepath.Join(c.cfg.Dir, strc
 func (c *Cluster) propertiesFile(n int) string {
 	return filepath.Join(c.brokerDir(n), "server.properties")
 }
-func (c *Cluster) dataDir(n int) string { return filepath.Join(c.brokerDir(n), "data") }
+
+// DataDir is where a broker keeps its partitions.
+func (c *Cluster) DataDir(n int) string { return filepath.Join(c.brokerDir(n), "data") }
 
 // LogFile is where a broker tells what it does.
 func (c *Cluster) LogFile(n int) string { return filepath.Join(c.brokerDir(n), "broker.log") }

@@ -123,7 +123,7 @@ func (c *Cluster) launch(ctx context.Context, n int) (*process, error) {
 			return nil, fmt.Errorf("kafka: broker %d cannot listen: %w: end the program that does, or remove %s for a cluster with other ports", n, err, c.cfg.Dir)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(c.dataDir(n), "meta.properties")); err != nil {
+	if _, err := os.Stat(filepath.Join(c.DataDir(n), "meta.properties")); err != nil {
 		if out, err := c.Java(ctx, "kafka.tools.StorageTool", c.formatArgs(n)...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("kafka: prepare the directory of broker %d: %w\n%s", n, err, bytes.TrimSpace(out))
 		}

@@ -28,7 +28,7 @@ func (c *Cluster) properties(n int) string {
 		"listener.security.protocol.map=INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENTS:" + clients,
 		"inter.broker.listener.name=INTERNAL",
 		"controller.listener.names=CONTROLLER",
-		"log.dirs=" + c.dataDir(n),
+		"log.dirs=" + c.DataDir(n),
 		"# Nothing that was acknowledged by most of the replicas may be lost.",
 		fmt.Sprint("default.replication.factor=", replicas),
 		fmt.Sprint("min.insync.replicas=", inSync),
@@ -46,7 +46,7 @@ func (c *Cluster) properties(n int) string {
 		"log.cleaner.dedupe.buffer.size=16777216",
 		"group.initial.rebalance.delay.ms=0",
 		"broker.heartbeat.interval.ms=500",
-		"broker.session.timeout.ms=4000", // a killed broker is let in again when the session of its former life has ended
+		"broker.session.timeout.ms=3000", // a killed broker is let in again when the session of its former life has ended
 	}
 	if c.Secure() {
 		settings = append(settings, c.secureProperties()...)

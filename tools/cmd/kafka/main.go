@@ -179,63 +179,59 @@ func (c *command) each(do func(*kafka.Cluster, context.Context, int) error) func
 	}
 }
 
-// exec runs a command with two clusters of one broker: one that stays, and one that tests may kill. Without what Kafka needs
-// it runs the command all the same, whose tests then say what they miss.
-func (c *command) exec(ctx context.Context) error {
+// exec runs a command with two clusters of one broker: one that stays, and one that tests may kill. Where there can be none it
+// runs the command all the same: its tests say what they miss, and fail where that is required.
+func (c *command) exec(ctx context.Context) (err error) {
 	args := c.flags.Args()
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
 	if len(args) == 0 {
 		return errors.New("kafka exec: which command?")
 	}
 	child := exec.CommandContext(ctx, args[0], args[1:]...)
 	child.Stdin, child.Stdout, child.Stderr, child.Env = os.Stdin, os.Stdout, os.Stderr, os.Environ()
-	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
-	if err := kafka.Check(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "The tests run without a real Kafka: %v\n", err)
-		return child.Run()
-	}
+	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	dir, err := os.MkdirTemp("", "skein-kafka-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	stays, killed, err := c.pair(ctx, dir)
+	var clusters [2]*kafka.Cluster
+	defer func() {
+		for _, cluster := range clusters {
+			if cluster != nil {
+				err = errors.Join(err, cluster.Remove(context.WithoutCancel(ctx)))
+			}
+		}
+	}()
+	for i := range clusters {
+		if clusters[i], err = c.start(ctx, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "Running without a real Kafka: %v\n", err)
+		return child.Run()
+	}
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err == nil {
-		child.Env = append(child.Env,
-			"SKEIN_TEST_KAFKA="+strings.Join(stays.Addrs(), ","),
-			"SKEIN_TEST_KAFKA_KILLED="+strings.Join(killed.Addrs(), ","),
-			fmt.Sprintf("SKEIN_TEST_KAFKA_RESTART='%s' restart -dir '%s' 1", self, killed.Dir()))
-		err = child.Run()
-	}
-	ending := context.WithoutCancel(ctx)
-	return errors.Join(err, stays.Remove(ending), killed.Remove(ending))
+	child.Env = append(child.Env,
+		"SKEIN_TEST_KAFKA="+strings.Join(clusters[0].Addrs(), ","),
+		"SKEIN_TEST_KAFKA_KILLED="+strings.Join(clusters[1].Addrs(), ","),
+		fmt.Sprintf("SKEIN_TEST_KAFKA_RESTART='%s' restart -dir '%s' 1", self, clusters[1].Dir()))
+	return child.Run()
 }
 
-// pair starts two clusters. They end with this process.
-func (c *command) pair(ctx context.Context, dir string) (one, other *kafka.Cluster, err error) {
-	start := func(name string) (*kafka.Cluster, error) {
-		cfg := c.cfg
-		cfg.Dir, cfg.Brokers, cfg.Owned = filepath.Join(dir, name), 1, true
-		cluster, err := kafka.Make(ctx, cfg)
-		if err != nil {
-			return nil, err
-		}
-		if err := cluster.Up(ctx); err != nil {
-			return nil, err
-		}
-		return cluster, nil
+// start starts a cluster of one broker, which ends with this process.
+func (c *command) start(ctx context.Context, dir string) (*kafka.Cluster, error) {
+	cfg := c.cfg
+	cfg.Dir, cfg.Brokers, cfg.Owned = dir, 1, true
+	cluster, err := kafka.Make(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
-	if one, err = start("stays"); err != nil { // which fetches what both need
-		return nil, nil, err
+	if err := cluster.Up(ctx); err != nil {
+		return nil, err
 	}
-	if other, err = start("killed"); err != nil {
-		return nil, nil, errors.Join(err, one.Remove(context.WithoutCancel(ctx)))
-	}
-	return one, other, nil
+	return cluster, nil
 }
