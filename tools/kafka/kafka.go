@@ -309,8 +309,17 @@ func (c *Cluster) Kill(ctx context.Context, n int) error {
 	return c.end(ctx, n, atOnce)
 }
 
-// Restart kills a broker, if it runs, and starts it again.
+// Restart kills a broker, if it runs, and starts it again. Restarts of one broker wait for each other, else one would kill
+// what the other starts.
 func (c *Cluster) Restart(ctx context.Context, n int) error {
+	if err := c.known(n); err != nil {
+		return err
+	}
+	turn, err := c.turn(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = turn.Close() }() // gives the turn to the next
 	if err := c.Kill(ctx, n); err != nil {
 		return err
 	}

@@ -143,11 +143,19 @@ func killedUnderLoad(t *testing.T, c *kafka.Cluster, _ kafka.Config) {
 	log := connect(t, kafkalog.Config{Brokers: c.Addrs()})
 	ensure(t, log, "load", 3)
 	l := startLoad(t, log, "load")
-	for range 2 {
-		l.goesOn(t, 2000)
-		must(t, c.Kill(t.Context(), 1))
-		must(t, c.Start(t.Context(), 1))
+	l.goesOn(t, 2000)
+	must(t, c.Kill(t.Context(), 1))
+	must(t, c.Start(t.Context(), 1))
+	l.goesOn(t, 2000)
+	var restarts sync.WaitGroup
+	for range 2 { // one after the other
+		restarts.Go(func() {
+			if err := c.Restart(t.Context(), 1); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	restarts.Wait()
 	l.goesOn(t, 2000)
 	l.end(t)
 }

@@ -38,7 +38,30 @@ func (p *process) kill() {
 
 // lock takes the lock that a broker holds while it runs. It returns nil when the broker runs.
 func (c *Cluster) lock(n int) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(c.brokerDir(n), "running"), os.O_RDWR|os.O_CREATE, 0o600)
+	return lock(filepath.Join(c.brokerDir(n), "running"))
+}
+
+// turn waits for one's turn to restart a broker, which lasts until the file is closed.
+func (c *Cluster) turn(ctx context.Context, n int) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Patience)
+	defer cancel()
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		if f, err := lock(filepath.Join(c.brokerDir(n), "restarting")); f != nil || err != nil {
+			return f, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("kafka: wait for another restart of broker %d: %w", n, ctx.Err())
+		}
+	}
+}
+
+// lock takes the lock on a file, which is made if need be. It returns nil when somebody else has it.
+func lock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
