@@ -38,6 +38,9 @@ type LogConfig struct {
 	Partitions int      `koanf:"partitions" help:"partitions of topics that are created; never changes afterwards"`
 	Addr       string   `koanf:"addr" help:"address of the embedded log, which speaks Kafka's protocol"`
 	Sync       bool     `koanf:"sync" help:"the embedded log waits for the disk on each append"`
+
+	TLS  TLSConfig  `koanf:"tls"`
+	SASL SASLConfig `koanf:"sasl"`
 }
 
 // StoreConfig says how the read models are kept.
@@ -193,9 +196,7 @@ func (c *Config) Verify(roles []string) []Problem {
 	v.tenant("tenant", c.Tenant)
 	v.check(c.Data != "", "data", "a directory is needed")
 	v.check(c.Log.Partitions >= 1 && c.Log.Partitions <= 1024, "log.partitions", "must be 1 to 1024, and never changes once topics exist")
-	for i, a := range c.Log.Kafka {
-		v.address(fmt.Sprintf("log.kafka[%d]", i), a)
-	}
+	v.kafka(&c.Log)
 	if c.embeddedLog() {
 		v.address("log.addr", c.Log.Addr)
 		v.check(!v.foreign(c.Log.Addr), "log.addr", "the embedded log has no access control: listen on a loopback address, or use a Kafka cluster (log.kafka)")

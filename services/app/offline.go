@@ -13,9 +13,17 @@ import (
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
-// OpenLog opens the log for a client command.
-func OpenLog(ctx context.Context, brokers []string) (eventlog.Log, error) {
-	return kafkalog.Open(ctx, kafkalog.Config{Brokers: brokers, ClientID: clientID})
+// OpenLog opens the log for a client command: that of a cluster, or the embedded one of a server that is running.
+func OpenLog(ctx context.Context, cfg LogConfig) (eventlog.Log, error) {
+	brokers := cfg.Kafka
+	if len(brokers) == 0 {
+		brokers = []string{cfg.Addr}
+	}
+	c, err := cfg.kafkalog(brokers)
+	if err != nil {
+		return nil, err
+	}
+	return kafkalog.Open(ctx, c)
 }
 
 // StateHash is the hash over one generation of a read model.

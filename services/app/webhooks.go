@@ -4,14 +4,13 @@ import (
 	"context"
 
 	"github.com/skein-cx/skein/pkg/deadletter"
-	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
 // openWebhooks gives new endpoints their place. It serves the service where there are none, too, so that a list is empty
 // and no error.
 func (a *App) openWebhooks(ctx context.Context) error {
-	groups, err := kafkagroup.New(kafkagroup.Config{Brokers: a.KafkaAddrs(), ClientID: clientID, Logger: a.logger})
+	groups, err := a.groups()
 	if err != nil {
 		return err
 	}
