@@ -29,6 +29,10 @@ var (
 	ErrLocked = errors.New("kv: the store is in use by another process")
 	// ErrFull is returned where the disk is full.
 	ErrFull = errors.New("kv: the disk is full")
+	// ErrUnavailable is returned where the store does not answer for now, such as while its server restarts. The same call
+	// may succeed later; on a snapshot, only after another one was taken. A batch whose Apply failed with it was written
+	// whole or not at all.
+	ErrUnavailable = errors.New("kv: the store is unavailable")
 	// ErrInvalid is returned where a namespace's name or the size of a key or batch is not allowed. It is for good.
 	ErrInvalid = errors.New("kv: invalid argument")
 )
@@ -63,6 +67,9 @@ type Reader interface {
 	// Get returns a copy of the key's value that the caller may keep: never nil where the key is found, always nil where
 	// it is not, so that it can be handed to Batch.Require as it is.
 	Get(ctx context.Context, key []byte) (value []byte, found bool, err error)
+	// GetMany returns what Get returns for each of the keys, in their order. A key may be there more than once. Engines on
+	// another machine answer all in one round trip.
+	GetMany(ctx context.Context, keys [][]byte) (values [][]byte, err error)
 	// Scan iterates over a range. The caller closes the iterator, and does so before the reader is closed. The iteration
 	// ends with an error soon after ctx has ended.
 	Scan(ctx context.Context, r Range) (Iterator, error)
@@ -99,7 +106,8 @@ type Store interface {
 	// was written whole or not at all, and only reading tells. A context is not looked at any more once writing has begun.
 	//
 	// Batches that require the same key, and Drop, are applied one after the other, the rest at the same time. So a key
-	// that is required somewhere is written only by batches that require it: other writes may slip in between.
+	// that is required somewhere is written only by batches that require it: other writes may slip in between. And batches
+	// that write the same keys require one in common where some of them delete: else one may win one key, and one another.
 	Apply(ctx context.Context, ns Namespace, b *Batch) error
 	// Drop removes a namespace with all its keys; dropping what does not exist is fine.
 	Drop(ctx context.Context, ns Namespace) error

@@ -113,6 +113,9 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 		return status.Error(codes.DeadlineExceeded, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())
+	case errors.Is(err, kv.ErrUnavailable): // whose text names machines
+		logger.WarnContext(ctx, "a call could not be served", "error", err)
+		return withDetails(codes.Unavailable, "the store is unavailable, try again", &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
 	case errors.Is(err, channel.ErrRetry), errors.Is(err, eventlog.ErrUnavailable), errors.Is(err, eventlog.ErrClosed), errors.Is(err, kv.ErrClosed):
 		return withDetails(codes.Unavailable, err.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
 	}

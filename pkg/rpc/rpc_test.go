@@ -21,6 +21,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/rpc"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
@@ -105,6 +106,7 @@ func TestEachErrorBecomesTheStatusThatSaysWhatTheCallerCanDo(t *testing.T) {
 		"too old":             {rpc.OutOfRange(errors.New("list again")), codes.OutOfRange},
 		"rate":                {fmt.Errorf("intake: %w", limited{}), codes.ResourceExhausted},
 		"log away":            {fmt.Errorf("append: %w", eventlog.ErrUnavailable), codes.Unavailable},
+		"store away":          {fmt.Errorf("list: %w: secret cause", kv.ErrUnavailable), codes.Unavailable},
 		"try again":           {fmt.Errorf("disk: %w", channel.ErrRetry), codes.Unavailable},
 		"too large":           {fmt.Errorf("append: %w", eventlog.ErrTooLarge), codes.InvalidArgument},
 		"deadline":            {fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded},
@@ -135,6 +137,10 @@ func TestWrongFieldsAndWaitsReachTheCaller(t *testing.T) {
 	err = serve(t, func(context.Context) error { return limited{} }, "secret", valid())
 	if wait, again := rpc.RetryAfter(err); !again || wait != 3*time.Second {
 		t.Errorf("wait %v, again %v", wait, again)
+	}
+	err = serve(t, func(context.Context) error { return kv.ErrUnavailable }, "secret", valid())
+	if wait, again := rpc.RetryAfter(err); !again || wait <= 0 {
+		t.Errorf("the store is away: wait %v, again %v", wait, again)
 	}
 }
 

@@ -87,6 +87,7 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 		{"services/cmd/skein", own + "pkg/eventlog/kafkalog", "", ""},
 		{"services/timeline", own + "pkg/kv/pebblekv", "choice of engines", ""},
 		{"services/timeline", own + "pkg/kv/memkv", "choice of engines", ""},
+		{"services/timeline", own + "pkg/kv/pgkv", "choice of engines", ""},
 		{"services/timeline", own + "pkg/kv", "", ""},
 		{"pkg/projection", own + "pkg/eventlog/embedded", "choice of engines", ""},
 		{"pkg/projection", own + "pkg/eventlog/memlog", "choice of engines", ""},
@@ -95,6 +96,7 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 
 		{"pkg/kv/pebblekv", own + "pkg/kv", "", ""},
 		{"pkg/kv/pebblekv", own + "pkg/kv/memkv", "engines", ""},
+		{"pkg/kv/pgkv", own + "pkg/kv/pebblekv", "engines", ""},
 		{"pkg/eventlog/embedded", own + "pkg/eventlog/kafkalog", "engines", ""},
 		{"pkg/pubsub/kafkagroup", own + "pkg/eventlog/kafkalog", "engines", ""},
 		{"pkg/eventlog/kafkalog/internal/wire", own + "pkg/eventlog/kafkalog", "", ""},
@@ -111,6 +113,9 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 
 		{"pkg/kv/pebblekv", "github.com/cockroachdb/pebble/v2/vfs", "", ""},
 		{"pkg/kv", "github.com/cockroachdb/pebble/v2", "Pebble", "Pebble"},
+		{"pkg/kv/pgkv", "github.com/jackc/pgx/v5/pgxpool", "", ""},
+		{"pkg/kv/pgkv/pgtest", "github.com/jackc/pgx/v5", "", ""},
+		{"services/app", "github.com/jackc/pgx/v5/pgconn", "PostgreSQL", "PostgreSQL"},
 		{"tools/mailload", "github.com/cockroachdb/pebble/v2/vfs", "Pebble", "Pebble"},
 		{"pkg/eventlog/kafkalog", "github.com/segmentio/kafka-go", "", ""},
 		{"pkg/pubsub/kafkagroup", "github.com/segmentio/kafka-go", "", ""},

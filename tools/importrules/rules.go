@@ -73,7 +73,7 @@ func Rules() []Rule {
 			Except: []string{"services/app/...", "services/cmd/...", "pkg/eventlog/*/...", "pkg/kv/*/...", "pkg/pubsub/*/..."},
 			MustNot: []string{
 				"pkg/eventlog/memlog/...", "pkg/eventlog/kafkalog/...", "pkg/eventlog/embedded/...",
-				"pkg/kv/memkv/...", "pkg/kv/pebblekv/...",
+				"pkg/kv/memkv/...", "pkg/kv/pebblekv/...", "pkg/kv/pgkv/...",
 				"pkg/pubsub/kafkagroup/...",
 			},
 			Because: "code is written against the contract, so that another engine is another line in services/app; tools may name an engine, since they measure it",
@@ -83,7 +83,7 @@ func Rules() []Rule {
 			Who:  []string{"pkg/eventlog/*/...", "pkg/kv/*/...", "pkg/pubsub/*/..."},
 			Apart: []string{
 				"pkg/eventlog/memlog", "pkg/eventlog/kafkalog", "pkg/eventlog/embedded",
-				"pkg/kv/memkv", "pkg/kv/pebblekv",
+				"pkg/kv/memkv", "pkg/kv/pebblekv", "pkg/kv/pgkv",
 				"pkg/pubsub/kafkagroup",
 			},
 			Because: "engines stand for one another: one that needs another can neither replace it nor be left out",
@@ -108,6 +108,13 @@ func Rules() []Rule {
 			Except:  []string{"pkg/kv/pebblekv"},
 			MustNot: []string{"github.com/cockroachdb/pebble/..."},
 			Because: "the store is reached through pkg/kv; a second user of Pebble would make its types and errors part of the contract",
+		},
+		{
+			Name: "PostgreSQL", Tests: true,
+			Who:     []string{"..."},
+			Except:  []string{"pkg/kv/pgkv/..."},
+			MustNot: []string{"github.com/jackc/pgx/...", "github.com/pressly/goose/..."},
+			Because: "the store is reached through pkg/kv; connections, transactions and what an error means are right in one place",
 		},
 		{
 			Name: "kafka-go", Tests: true,

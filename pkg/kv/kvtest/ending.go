@@ -28,6 +28,8 @@ func ending() []spec {
 			wantError(t, "namespaces", err, context.Canceled)
 			_, _, err = snap.Get(ctx, []byte("a"))
 			wantError(t, "get", err, context.Canceled)
+			_, err = snap.GetMany(ctx, [][]byte{[]byte("a")})
+			wantError(t, "get many", err, context.Canceled)
 			_, err = snap.Scan(ctx, kv.Range{})
 			wantError(t, "scan", err, context.Canceled)
 			_, err = kv.Hash(ctx, snap)
@@ -61,6 +63,36 @@ func ending() []spec {
 				}
 				closeReader(t, it)
 			}
+		}},
+		{"a call whose context ends leaves its snapshot to the others", func(t *testing.T, store kv.Store) {
+			const readers, rounds = 4, 50
+			s := spaceOf(t, store)
+			var want []pair
+			for i := range 500 {
+				want = append(want, pair{fmt.Sprintf("%03d", i), fmt.Sprint(i)})
+			}
+			s.set(want...)
+			snap := s.snapshot()
+			var reading sync.WaitGroup
+			for range readers {
+				reading.Go(func() {
+					for range rounds {
+						ctx, cancel := context.WithCancel(context.Background())
+						go cancel()
+						if _, _, err := snap.Get(ctx, []byte("001")); err != nil && !errors.Is(err, context.Canceled) {
+							t.Errorf("a call whose context ends: %v", err)
+						}
+						if _, err := kv.Hash(ctx, snap); err != nil && !errors.Is(err, context.Canceled) {
+							t.Errorf("a scan whose context ends: %v", err)
+						}
+						if value, _, err := snap.Get(context.Background(), []byte("001")); err != nil || string(value) != "1" {
+							t.Errorf("another call: %q, %v", value, err)
+						}
+					}
+				})
+			}
+			reading.Wait()
+			sees(t, snap, kv.Range{}, want...)
 		}},
 		{"after Close every call says that the store is closed", func(t *testing.T, store kv.Store) {
 			s := spaceOf(t, store)
@@ -108,6 +140,7 @@ func ending() []spec {
 				func() error { return s.try(func(b *kv.Batch) { b.Require([]byte("a"), []byte("<a>")) }) },
 				func() error { return store.Drop(context.Background(), kv.Namespace{Slice: "other"}) },
 				func() error { _, _, err := snap.Get(context.Background(), []byte("a")); return err },
+				func() error { _, err := snap.GetMany(context.Background(), [][]byte{[]byte("a")}); return err },
 				func() error { _, err := kv.Hash(context.Background(), snap); return err },
 				func() error { _, err := store.Namespaces(context.Background()); return err },
 				func() error {

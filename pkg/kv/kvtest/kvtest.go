@@ -104,11 +104,16 @@ func (s space) snapshot() kv.Snapshot {
 // holds compares all that the namespace holds now.
 func (s space) holds(want ...pair) {
 	s.t.Helper()
-	snap := s.snapshot()
+	snap, err := s.store.Snapshot(context.Background(), s.ns)
+	if err != nil {
+		s.t.Fatalf("take a snapshot: %v", err)
+	}
+	defer closeReader(s.t, snap) // now: it may hold a connection
 	sees(s.t, snap, kv.Range{}, want...)
 	for _, p := range want {
 		gets(s.t, snap, p.key, p.value)
 	}
+	getsMany(s.t, snap, want)
 }
 
 // gets expects a key to be found with a value.
@@ -124,6 +129,26 @@ func gets(t testing.TB, r kv.Reader, key, want string) {
 		t.Fatalf("%q was found with a nil value", key)
 	case string(value) != want:
 		t.Fatalf("%q holds %q; want %q", key, value, want)
+	}
+}
+
+// getsMany expects keys to be found, among others that are missing.
+func getsMany(t testing.TB, r kv.Reader, want []pair) {
+	t.Helper()
+	var keys [][]byte
+	for _, p := range want {
+		keys = append(keys, []byte(p.key), []byte(p.key+"\x00missing"))
+	}
+	values, err := r.GetMany(context.Background(), keys)
+	if err != nil || len(values) != len(keys) {
+		t.Fatalf("get %d keys at once: %d values, error %v", len(keys), len(values), err)
+	}
+	for i, p := range want {
+		value, other := values[2*i], values[2*i+1]
+		if value == nil || string(value) != p.value || other != nil {
+			t.Fatalf("get %d keys at once: %q holds %q, nil %v; want %q; %q holds %q",
+				len(keys), p.key, value, value == nil, p.value, keys[2*i+1], other)
+		}
 	}
 }
 

@@ -162,6 +162,16 @@ func (m *machine) read(t *rapid.T) {
 	if want, wanted := p.want[string(key)]; found != wanted || string(value) != want {
 		t.Fatalf("get %q: %q, %v; want %q, %v", key, value, found, want, wanted)
 	}
+	keys := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) []byte { return anyKey(t, "one of many") }), 0, 6).Draw(t, "keys")
+	values, err := p.snap.GetMany(context.Background(), keys)
+	if err != nil || len(values) != len(keys) {
+		t.Fatalf("get %q: %q, %v", keys, values, err)
+	}
+	for i, k := range keys {
+		if want, wanted := p.want[string(k)]; (values[i] != nil) != wanted || string(values[i]) != want {
+			t.Fatalf("get %q: the value of %q is %q, nil %v; want %q, %v", keys, k, values[i], values[i] == nil, want, wanted)
+		}
+	}
 	p.compare(t, kv.Range{Start: anyKey(t, "start"), End: anyKey(t, "end"), Reverse: rapid.Bool().Draw(t, "reverse")})
 }
 

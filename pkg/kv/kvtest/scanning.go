@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/skein-cx/skein/pkg/kv"
@@ -65,6 +66,24 @@ func scanning() []spec {
 					t.Fatalf("got %q; want %q", it.Key(), want)
 				}
 			}
+		}},
+		{"a scan of many keys with values of all sizes yields each once", func(t *testing.T, store kv.Store) {
+			const keys = 3000
+			s := spaceOf(t, store)
+			var want []pair
+			for i := range keys {
+				size := i % 50
+				if i%500 == 499 {
+					size = 300 << 10
+				}
+				want = append(want, pair{fmt.Sprintf("%04d", i), strings.Repeat(fmt.Sprint(i%10), size)})
+			}
+			s.set(want...)
+			snap := s.snapshot()
+			sees(t, snap, kv.Range{}, want...)
+			sees(t, snap, kv.Range{Start: []byte("0400"), End: []byte("2600")}, want[400:2600]...)
+			slices.Reverse(want)
+			sees(t, snap, kv.Range{Reverse: true}, want...)
 		}},
 		{"a scan that has ended stays ended", func(t *testing.T, store kv.Store) {
 			s := spaceOf(t, store)

@@ -168,6 +168,8 @@ func closedReader(t *testing.T, r kv.Reader) {
 	t.Helper()
 	_, _, err := r.Get(context.Background(), []byte("a"))
 	wantError(t, "get", err, kv.ErrClosed)
+	_, err = r.GetMany(context.Background(), [][]byte{[]byte("a")})
+	wantError(t, "get many", err, kv.ErrClosed)
 	_, err = r.Scan(context.Background(), kv.Range{})
 	wantError(t, "scan", err, kv.ErrClosed)
 }

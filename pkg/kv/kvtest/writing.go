@@ -2,6 +2,7 @@ package kvtest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -99,6 +100,28 @@ func writing() []spec {
 				s.setKeys(ascending[(i*5)%len(ascending)]) // 5 and 14 have no common factor: another order
 			}
 			s.holds(bracketed(ascending...)...)
+		}},
+		{"many keys are read at once, in their order", func(t *testing.T, store kv.Store) {
+			s := spaceOf(t, store)
+			many := func() string {
+				values, err := s.snapshot().GetMany(context.Background(),
+					[][]byte{[]byte("b"), nil, []byte("missing"), []byte("a"), []byte("b"), []byte("empty"), []byte("\x00\xff")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return fmt.Sprintf("%q %v", values, len(values) == 7 && values[5] != nil)
+			}
+			if got := many(); got != `["" "" "" "" "" "" ""] false` {
+				t.Errorf("of an empty namespace: %s", got)
+			}
+			s.set(pair{"a", "1"}, pair{"b", "2"}, pair{"", "3"}, pair{"empty", ""}, pair{"\x00\xff", "\x00"})
+			if got := many(); got != `["2" "3" "" "1" "2" "" "\x00"] true` {
+				t.Errorf("got %s", got)
+			}
+			none, err := s.snapshot().GetMany(context.Background(), nil)
+			if err != nil || len(none) != 0 {
+				t.Errorf("no keys: %q, %v", none, err)
+			}
 		}},
 		{"the store shares no memory with its callers", func(t *testing.T, store kv.Store) {
 			s := spaceOf(t, store)

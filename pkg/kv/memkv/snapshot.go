@@ -32,6 +32,16 @@ func (s *snapshot) Get(ctx context.Context, key []byte) (value []byte, found boo
 	return bytes.Clone(e.value), found, nil
 }
 
+func (s *snapshot) GetMany(ctx context.Context, keys [][]byte) (values [][]byte, err error) {
+	values = make([][]byte, len(keys))
+	for i, key := range keys {
+		if values[i], _, err = s.Get(ctx, key); err != nil {
+			return nil, err
+		}
+	}
+	return values, s.check(ctx)
+}
+
 func (s *snapshot) Scan(ctx context.Context, r kv.Range) (kv.Iterator, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err

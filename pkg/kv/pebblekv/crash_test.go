@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/skein-cx/skein/pkg/kv/kvtest"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 )
 
@@ -41,7 +42,7 @@ func TestKilledProcessLosesNoAcknowledgedBatchAndTearsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rounds = verifyLedger(t, store, rounds)
+		rounds = kvtest.VerifyLedger(t, store, rounds)
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestPowerLossLosesNoAcknowledgedBatchAndTearsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rounds = verifyLedger(t, store, rounds)
+		rounds = kvtest.VerifyLedger(t, store, rounds)
 
 		var mu sync.Mutex
 		acknowledged := slices.Clone(rounds)
@@ -72,7 +73,7 @@ func TestPowerLossLosesNoAcknowledgedBatchAndTearsNone(t *testing.T) {
 		for w := range writers {
 			writing.Go(func() {
 				for r := range roundsBetween {
-					if err := writeRound(store, w, rounds[w]+r+1); err != nil {
+					if err := kvtest.WriteRound(store, w, rounds[w]+r+1); err != nil {
 						t.Errorf("writer %d: %v", w, err)
 						return
 					}

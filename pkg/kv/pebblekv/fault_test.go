@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/kv/kvtest"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 )
 
@@ -65,7 +66,7 @@ func TestFullDiskEndsEveryCallAndLosesNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snap, err := store.Snapshot(context.Background(), ledgerNamespace())
+	snap, err := store.Snapshot(context.Background(), kvtest.LedgerNamespace())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestFullDiskEndsEveryCallAndLosesNothingAcknowledged(t *testing.T) {
 	for w := range writers {
 		writing.Go(func() {
 			for {
-				err := writeRound(store, w, acknowledged[w]+1)
+				err := kvtest.WriteRound(store, w, acknowledged[w]+1)
 				if err != nil {
 					if !errors.Is(err, kv.ErrFull) {
 						t.Errorf("writer %d: %v; want ErrFull", w, err)
@@ -101,10 +102,10 @@ func TestFullDiskEndsEveryCallAndLosesNothingAcknowledged(t *testing.T) {
 	}
 	ctx := context.Background()
 	_, _, getErr := snap.Get(ctx, []byte("a"))
-	_, snapErr := store.Snapshot(ctx, ledgerNamespace())
+	_, snapErr := store.Snapshot(ctx, kvtest.LedgerNamespace())
 	_, listErr := store.Namespaces(ctx)
 	for call, err := range map[string]error{
-		"get": getErr, "snapshot": snapErr, "namespaces": listErr, "drop": store.Drop(ctx, ledgerNamespace()),
+		"get": getErr, "snapshot": snapErr, "namespaces": listErr, "drop": store.Drop(ctx, kvtest.LedgerNamespace()),
 		"close an iterator": it.Close(), "close a snapshot": snap.Close(), "close": store.Close(),
 	} {
 		if !errors.Is(err, kv.ErrFull) {
@@ -125,7 +126,7 @@ func TestFullDiskEndsEveryCallAndLosesNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifyLedger(t, again, acknowledged)
+	kvtest.VerifyLedger(t, again, acknowledged)
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestDiskThatFillsUpInTheBackgroundIsFatal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeRound(store, 0, 1); err != nil {
+	if err := kvtest.WriteRound(store, 0, 1); err != nil {
 		t.Fatal(err)
 	}
 	f.begin(func(op errorfs.Op) error { // the log fits, a table does not
@@ -151,7 +152,7 @@ func TestDiskThatFillsUpInTheBackgroundIsFatal(t *testing.T) {
 	pebblekv.Flush(store)
 	acknowledged := 1
 	for err == nil {
-		if err = writeRound(store, 0, acknowledged+1); err == nil {
+		if err = kvtest.WriteRound(store, 0, acknowledged+1); err == nil {
 			acknowledged++
 		}
 	}
@@ -162,7 +163,7 @@ func TestDiskThatFillsUpInTheBackgroundIsFatal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifyLedger(t, again, []int{acknowledged})
+	kvtest.VerifyLedger(t, again, []int{acknowledged})
 	if err := again.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func TestBrokenDiskEndsTheCallsThatWait(t *testing.T) {
 			})
 			pebblekv.Flush(store)
 			for err == nil {
-				if err = writeRound(store, 0, acknowledged+1); err == nil {
+				if err = kvtest.WriteRound(store, 0, acknowledged+1); err == nil {
 					acknowledged++
 				}
 			}
@@ -205,7 +206,7 @@ func TestBrokenDiskEndsTheCallsThatWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			verifyLedger(t, again, []int{acknowledged})
+			kvtest.VerifyLedger(t, again, []int{acknowledged})
 			if err := again.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -244,14 +245,14 @@ func TestUnreadableTableIsAnErrorNotACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	for round := range 100 {
-		if err := writeRound(store, 0, round+1); err != nil {
+		if err := kvtest.WriteRound(store, 0, round+1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := pebblekv.Compact(store); err != nil {
 		t.Fatal(err)
 	}
-	snap, err := store.Snapshot(context.Background(), ledgerNamespace())
+	snap, err := store.Snapshot(context.Background(), kvtest.LedgerNamespace())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,9 +262,9 @@ func TestUnreadableTableIsAnErrorNotACrash(t *testing.T) {
 		}
 		return nil
 	})
-	_, _, getErr := snap.Get(context.Background(), fenceKey(0))
+	_, _, getErr := snap.Get(context.Background(), kvtest.LedgerFence(0))
 	_, hashErr := kv.Hash(context.Background(), snap)
-	applyErr := writeRound(store, 0, 101)
+	applyErr := kvtest.WriteRound(store, 0, 101)
 	for call, err := range map[string]error{"get": getErr, "hash": hashErr, "apply": applyErr} {
 		if err == nil || !strings.Contains(err.Error(), "pebblekv: ") {
 			t.Errorf("%s gave %v", call, err)
@@ -295,16 +296,16 @@ func TestBatchesThatRequireDifferentKeysAreWrittenSideBySide(t *testing.T) {
 	const writers = 5
 	results := make(chan error, writers+1)
 	for w := range writers {
-		go func() { results <- writeRound(store, w, 1) }()
+		go func() { results <- kvtest.WriteRound(store, w, 1) }()
 	}
 	<-syncing
-	go func() { results <- writeRound(store, 0, 1) }() // waits for the one that requires the same key
-	for w := 0; w < writers; {                         // all are in memory while the disk has not answered
-		snap, err := store.Snapshot(context.Background(), ledgerNamespace())
+	go func() { results <- kvtest.WriteRound(store, 0, 1) }() // waits for the one that requires the same key
+	for w := 0; w < writers; {                                // all are in memory while the disk has not answered
+		snap, err := store.Snapshot(context.Background(), kvtest.LedgerNamespace())
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, found, err := snap.Get(context.Background(), fenceKey(w))
+		_, found, err := snap.Get(context.Background(), kvtest.LedgerFence(w))
 		if err := errors.Join(err, snap.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +326,7 @@ func TestBatchesThatRequireDifferentKeysAreWrittenSideBySide(t *testing.T) {
 	if len(errs) != 1 || !errors.Is(errs[0], kv.ErrConflict) {
 		t.Errorf("got %v; want one conflict", errs)
 	}
-	verifyLedger(t, store, slices.Repeat([]int{1}, writers))
+	kvtest.VerifyLedger(t, store, slices.Repeat([]int{1}, writers))
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}

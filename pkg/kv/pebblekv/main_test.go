@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/skein-cx/skein/pkg/kv/kvtest"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 )
 
@@ -94,7 +95,7 @@ func writeLedger(dir string, rounds []string) error {
 		go func() {
 			for {
 				round++
-				if err := writeRound(store, w, round); err != nil {
+				if err := kvtest.WriteRound(store, w, round); err != nil {
 					failures <- fmt.Errorf("writer %d, round %d: %w", w, round, err)
 					return
 				}

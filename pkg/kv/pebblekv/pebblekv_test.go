@@ -61,16 +61,16 @@ func TestReopenedStoreHoldsWhatItHeld(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
 	rounds := []int{0, 0}
 	dropped := kv.Namespace{Slice: "dropped"}
-	before := digest(t, memkv.New(), ledgerNamespace())
+	before := digest(t, memkv.New(), kvtest.LedgerNamespace())
 	for range 4 {
 		store := open(t, dir)
-		if now := digest(t, store, ledgerNamespace()); now != before {
+		if now := digest(t, store, kvtest.LedgerNamespace()); now != before {
 			t.Fatalf("the store holds %s; held %s", now, before)
 		}
 		for range 25 {
 			for w := range rounds {
 				rounds[w]++
-				if err := writeRound(store, w, rounds[w]); err != nil {
+				if err := kvtest.WriteRound(store, w, rounds[w]); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -80,14 +80,14 @@ func TestReopenedStoreHoldsWhatItHeld(t *testing.T) {
 		if err := errors.Join(store.Apply(context.Background(), dropped, &b), store.Drop(context.Background(), dropped)); err != nil {
 			t.Fatal(err)
 		}
-		verifyLedger(t, store, rounds)
-		before = digest(t, store, ledgerNamespace())
+		kvtest.VerifyLedger(t, store, rounds)
+		before = digest(t, store, kvtest.LedgerNamespace())
 		closeStore(t, store)
 	}
 	store := open(t, dir)
 	defer closeStore(t, store)
 	list, err := store.Namespaces(context.Background())
-	if err != nil || len(list) != 1 || list[0] != ledgerNamespace() {
+	if err != nil || len(list) != 1 || list[0] != kvtest.LedgerNamespace() {
 		t.Fatalf("the store lists %v, error %v", list, err)
 	}
 }
@@ -98,11 +98,11 @@ func TestEnginesAgreeOnTheStateHash(t *testing.T) {
 	defer closeStore(t, disk)
 	defer closeStore(t, memory)
 	for round := range 50 {
-		if err := errors.Join(writeRound(disk, 0, round+1), writeRound(memory, 0, round+1)); err != nil {
+		if err := errors.Join(kvtest.WriteRound(disk, 0, round+1), kvtest.WriteRound(memory, 0, round+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if d, m := digest(t, disk, ledgerNamespace()), digest(t, memory, ledgerNamespace()); d != m || d.Keys == 0 {
+	if d, m := digest(t, disk, kvtest.LedgerNamespace()), digest(t, memory, kvtest.LedgerNamespace()); d != m || d.Keys == 0 {
 		t.Fatalf("on disk %s, in memory %s", d, m)
 	}
 }
@@ -197,7 +197,7 @@ func TestMetricsShowWhatTheStoreTakes(t *testing.T) {
 	t.Parallel()
 	store := open(t, t.TempDir())
 	for round := range 10 {
-		if err := writeRound(store, 0, round+1); err != nil {
+		if err := kvtest.WriteRound(store, 0, round+1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -223,7 +223,7 @@ func TestReportsOfPebbleAreForDebugging(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeRound(store, 0, 1); err != nil {
+	if err := kvtest.WriteRound(store, 0, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := pebblekv.Compact(store); err != nil {

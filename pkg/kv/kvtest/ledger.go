@@ -1,4 +1,4 @@
-package pebblekv_test
+package kvtest
 
 import (
 	"bytes"
@@ -18,17 +18,18 @@ const (
 	ledgerKept = 20 // rounds
 )
 
-func ledgerNamespace() kv.Namespace { return kv.Namespace{Slice: "ledger", Generation: 7} }
+// LedgerNamespace is where a ledger stands.
+func LedgerNamespace() kv.Namespace { return kv.Namespace{Slice: "ledger", Generation: 7} }
 
-// writeRound applies a writer's next batch; rounds count from 1.
-func writeRound(store kv.Store, writer, round int) error {
+// WriteRound applies a writer's next batch; rounds count from 1.
+func WriteRound(store kv.Store, writer, round int) error {
 	var b kv.Batch
 	var before []byte
 	if round > 1 {
 		before = strconv.AppendInt(nil, int64(round-1), 10)
 	}
-	b.Require(fenceKey(writer), before)
-	b.Set(fenceKey(writer), strconv.AppendInt(nil, int64(round), 10))
+	b.Require(LedgerFence(writer), before)
+	b.Set(LedgerFence(writer), strconv.AppendInt(nil, int64(round), 10))
 	for k := range ledgerKeys {
 		b.Set(roundKey(writer, round, k), roundValue(writer, round, k))
 	}
@@ -36,10 +37,11 @@ func writeRound(store kv.Store, writer, round int) error {
 		old := kv.Prefix(roundKey(writer, round-ledgerKept, -1))
 		b.DeleteRange(old.Start, old.End)
 	}
-	return store.Apply(context.Background(), ledgerNamespace(), &b)
+	return store.Apply(context.Background(), LedgerNamespace(), &b)
 }
 
-func fenceKey(writer int) []byte { return fmt.Appendf(nil, "fence/%03d", writer) }
+// LedgerFence is the key that holds a writer's last round.
+func LedgerFence(writer int) []byte { return fmt.Appendf(nil, "fence/%03d", writer) }
 
 // roundKey is the k-th key of a round, or what all of them begin with where k is -1.
 func roundKey(writer, round, k int) []byte {
@@ -54,19 +56,19 @@ func roundValue(writer, round, k int) []byte {
 	return fmt.Appendf(nil, "%0*d", 40+(round+k)%200, writer*1_000_000+round*100+k)
 }
 
-// verifyLedger reads what the store holds of the writers and returns the last round of each. A writer's round must not be
+// VerifyLedger reads what the store holds of the writers and returns the last round of each. A writer's round must not be
 // below the one in acknowledged.
-func verifyLedger(t *testing.T, store kv.Store, acknowledged []int) []int {
+func VerifyLedger(t testing.TB, store kv.Store, acknowledged []int) []int {
 	t.Helper()
 	ctx := context.Background()
-	snap, err := store.Snapshot(ctx, ledgerNamespace())
+	snap, err := store.Snapshot(ctx, LedgerNamespace())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = snap.Close() }()
 	reached := make([]int, len(acknowledged))
 	for w := range acknowledged {
-		fence, found, err := snap.Get(ctx, fenceKey(w))
+		fence, found, err := snap.Get(ctx, LedgerFence(w))
 		if err != nil {
 			t.Fatal(err)
 		}

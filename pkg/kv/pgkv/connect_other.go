@@ -1,0 +1,7 @@
+//go:build !linux
+
+package pgkv
+
+import "syscall"
+
+func userTimeout(string, string, syscall.RawConn) error { return nil }
