@@ -22,8 +22,8 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build ## Build and start everything, play a short story and show its timeline
-	@$(BIN)/skein up --demo
+run: build ## Build and start everything, and tell a short story by mail and chat
+	@bin/skein up --demo
 
 .PHONY: build
 build: ## Build bin/skein
@@ -31,11 +31,11 @@ build: ## Build bin/skein
 	@$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN)/skein ./services/cmd/skein
 
 .PHONY: test
-test: ## Run all tests (SKEIN_REQUIRE=all fails where something they need is missing)
+test: $(BIN)/kafka ## Run all tests, those of the log on a real Kafka too (SKEIN_REQUIRE=all fails where something they need is missing)
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
-	$(GO) test $(RACE) work
+	$(BIN)/kafka exec -- $(GO) test $(RACE) work
 
 .PHONY: check
 check: lint proto-check generate-check ## Lint, and prove that generated code is fresh and the protos break nobody
@@ -74,6 +74,27 @@ $(TOOLS_STAMP):
 .PHONY: chromium
 chromium: ## Install Chromium for the browser tests (Debian, as root)
 	@command -v chromium >/dev/null || { echo "Installing Chromium ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; }
+
+# A cluster is a directory; another one is another KAFKA_DIR.
+KAFKA_DIR ?= .kafka
+BROKERS   ?= 1
+HEAP      ?= 512m
+
+.PHONY: kafka-up
+kafka-up: $(BIN)/kafka ## Start a real Kafka on this machine (BROKERS=3, HEAP=1g, SECURE=1), for skein up --kafka
+	@$(BIN)/kafka up -dir $(KAFKA_DIR) -brokers $(BROKERS) -heap $(HEAP) $(if $(SECURE),-secure)
+
+.PHONY: kafka-down
+kafka-down: $(BIN)/kafka ## Stop it; what it holds stays in .kafka/
+	@$(BIN)/kafka down -dir $(KAFKA_DIR)
+
+.PHONY: $(BIN)/kafka
+$(BIN)/kafka:
+	@$(GO) build -o $@ ./tools/cmd/kafka
+
+.PHONY: java
+java: ## Install Java and Maven for the real Kafka (Debian, as root)
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Installing Java and Maven ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends openjdk-17-jre-headless maven; }
 
 .PHONY: clean
 clean: ## Remove bin/ (data/ stays: it may hold your customers' history)

@@ -64,7 +64,9 @@ type Compiler struct {
 	keyring   *Keyring
 	validator protovalidate.Validator
 	phones    phoneCache
+	body      protoreflect.OneofDescriptor // of Content
 	timed     map[protoreflect.Name]bool
+	free      map[protoreflect.FieldNumber]bool
 }
 
 // Option changes a Compiler.
@@ -75,7 +77,8 @@ func WithValidator(v protovalidate.Validator) Option { return func(c *Compiler) 
 
 // NewCompiler makes a compiler that derives ids from the keyring's current key.
 func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) {
-	c := &Compiler{keyring: k, timed: timedBodies()}
+	body := (&eventv1.Content{}).ProtoReflect().Descriptor().Oneofs().ByName("body")
+	c := &Compiler{keyring: k, body: body, timed: timedBodies(body.Fields()), free: freeBodies(body)}
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -183,6 +186,9 @@ func (c *Compiler) check(d *draft) error {
 	d.wrong.text("visit", s.GetVisit())
 	d.wrong.text("assignment", s.GetAssignment())
 
+	if c.plain(s) {
+		return nil
+	}
 	var invalid *protovalidate.ValidationError
 	switch err := c.validator.Validate(s); {
 	case errors.As(err, &invalid):
@@ -233,7 +239,7 @@ func (c *Compiler) checkBody(d *draft) {
 		return
 	}
 	content := d.s.GetContent().ProtoReflect()
-	field := content.WhichOneof(content.Descriptor().Oneofs().ByName("body"))
+	field := content.WhichOneof(c.body)
 	switch {
 	case field == nil:
 		if strings.HasPrefix(want, "message_") || d.s.GetType() == TypeNoteAdded {
@@ -265,9 +271,8 @@ func checkBlob(d *draft, field string, b *eventv1.Blob) {
 }
 
 // timedBodies are the bodies that hold a time or duration somewhere, which must be looked at.
-func timedBodies() map[protoreflect.Name]bool {
+func timedBodies(bodies protoreflect.FieldDescriptors) map[protoreflect.Name]bool {
 	timed := map[protoreflect.Name]bool{}
-	bodies := (&eventv1.Content{}).ProtoReflect().Descriptor().Oneofs().ByName("body").Fields()
 	for i := range bodies.Len() {
 		if holdsTime(bodies.Get(i).Message(), map[protoreflect.FullName]bool{}) {
 			timed[bodies.Get(i).Name()] = true
@@ -388,11 +393,11 @@ func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
 		e.CausationId = id.String()
 	}
 	content := d.content()
-	if err := d.digest(e, content); err != nil {
-		return Compiled{}, err
+	err := d.digest(e, content)
+	if err == nil && content.GetOriginal() != nil {
+		e.Content, err = deterministic.Marshal(content)
 	}
-	var err error
-	if e.Content, err = deterministic.Marshal(content); err != nil {
+	if err != nil {
 		return Compiled{}, err
 	}
 	e.ReceivedAt = timestamppb.New(receivedAt)
@@ -408,7 +413,7 @@ func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
 	return Compiled{e, content}, err
 }
 
-// digest sets the event's digest: over the time that was stated and not the time of receipt, and over what was said and
+// digest sets the event's digest and its content, but for the original. The digest is over the time that was stated and not the time of receipt, and over what was said and
 // not the way that it came. A mail that two transports bring differs in who brought it and in its Received lines.
 func (d *draft) digest(e *eventv1.Event, content *eventv1.Content) error {
 	provider, original := e.GetProvider(), content.GetOriginal()
@@ -418,12 +423,8 @@ func (d *draft) digest(e *eventv1.Event, content *eventv1.Content) error {
 	if e.Content, err = deterministic.Marshal(content); err != nil {
 		return err
 	}
-	submitted, err := deterministic.Marshal(e)
-	if err != nil {
-		return err
-	}
-	e.Digest = d.ids.Digest(submitted)
-	return nil
+	e.Digest, err = d.ids.digestOf(e)
+	return err
 }
 
 func (d *draft) actor() *eventv1.Actor {

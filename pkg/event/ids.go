@@ -8,6 +8,8 @@ import (
 	"errors"
 	"hash"
 	"sync"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // ID is a UUID of version 8 (RFC 9562, section 5.8): byte 0 is the version of the key, the rest HMAC-SHA-256 under the
@@ -136,12 +138,26 @@ const DigestSize = 16
 // Digest is a keyed hash of DigestSize bytes over data of any length.
 func (ids *IDs) Digest(data []byte) []byte {
 	m := ids.begin("digest")
+	defer ids.macs.Put(m)
+	m.input = append(m.input, data...)
+	return m.digest()
+}
+
+// digestOf is the Digest of a message's bytes.
+func (ids *IDs) digestOf(message proto.Message) ([]byte, error) {
+	m := ids.begin("digest")
+	defer ids.macs.Put(m)
+	var err error
+	if m.input, err = deterministic.MarshalAppend(m.input, message); err != nil {
+		return nil, err
+	}
+	return m.digest(), nil
+}
+
+func (m *mac) digest() []byte {
 	m.hash.Reset()
 	m.hash.Write(m.input)
-	m.hash.Write(data)
-	digest := append([]byte(nil), m.hash.Sum(m.sum[:0])[:DigestSize]...)
-	ids.macs.Put(m)
-	return digest
+	return append([]byte(nil), m.hash.Sum(m.sum[:0])[:DigestSize]...)
 }
 
 func (ids *IDs) within(label string, thread ID, native string) ID {

@@ -7,20 +7,27 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skein-cx/skein/pkg/kv"
+	"golang.org/x/sync/errgroup"
 )
 
 // DefaultRetire is how long the generation before a switch stays: as long as page tokens live.
 const DefaultRetire = 15 * time.Minute
 
-// sweepAgain is how long after a failure old generations are dropped again.
-const sweepAgain = time.Minute
+const (
+	// followEvery is how often a manager looks at what others do: which generation serves, which one is being built.
+	followEvery = 200 * time.Millisecond
+	// followAgain is how long it leaves a store alone that does not answer.
+	followAgain = 2 * time.Second
+	// sweepAgain is when it drops old generations again that could not be dropped.
+	sweepAgain = time.Minute
+)
 
-// ErrStopped means that the manager ended before the rebuild did; the next start goes on with it.
+// ErrStopped means that the manager ended before the rebuild did; the next start, or another process, goes on with it.
 var ErrStopped = errors.New("projection: stopped before the rebuild was done: the next start goes on with it")
 
-// Manager keeps one slice up to date: it runs the fold into the serving generation, builds a new generation beside it when
-// it is asked to, switches when that has caught up, and drops the old one later.
+// Manager keeps one slice up to date: it folds the partitions that it owns into the serving generation, builds a new
+// generation beside it when it is asked to, switches when that has caught up, and drops the old one later. Where several
+// processes share the store, each has a manager: they share the partitions, one builds, and all see the switch.
 type Manager struct {
 	cfg    Config // its Namespace names the slice only
 	retire time.Duration
@@ -58,15 +65,26 @@ func NewManager(ctx context.Context, cfg Config, retire time.Duration) (*Manager
 
 // Status tells where the slice stands.
 func (m *Manager) Status() Status {
+	s, _ := m.watch()
+	return s
+}
+
+// watch gives the status, and a channel that is closed when it changes.
+func (m *Manager) watch() (Status, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.status
+	return m.status, m.changed
 }
 
 func (m *Manager) update(change func(*Status)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change(&m.status)
+	m.tell()
+}
+
+// tell wakes who watches. It wants the lock.
+func (m *Manager) tell() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
@@ -105,174 +123,68 @@ func (m *Manager) Rebuild(ctx context.Context, report func(Status)) error {
 	}
 }
 
-// Run keeps the slice up to date until ctx ends and then returns nil. A rebuild that an earlier process began goes on.
+// Run keeps the slice up to date until ctx ends and then returns nil. A rebuild that was cut off goes on.
 func (m *Manager) Run(ctx context.Context) error {
 	defer func() {
 		m.mu.Lock()
+		defer m.mu.Unlock()
 		m.ended = true
-		m.mu.Unlock()
-		m.update(func(*Status) {})
+		m.tell()
 	}()
-	sweeping := time.NewTimer(m.retire)
-	defer sweeping.Stop()
-	for ctx.Err() == nil {
-		if err := m.serve(ctx, sweeping); err != nil && ctx.Err() == nil {
-			return err
-		}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, work := range []func(context.Context) error{m.follow, m.fold, m.rebuilds, m.sweeps} {
+		g.Go(func() error { return work(gctx) })
+	}
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
+		return err
 	}
 	return nil
 }
 
-// refresh takes over what the store says: a switch may have happened without its answer having come.
-func (m *Manager) refresh(ctx context.Context) (Generations, error) {
-	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-	if err == nil && g != m.Status().Generations {
-		m.update(func(s *Status) { s.Generations = g })
-	}
-	return g, err
-}
-
-// serve runs the serving generation until ctx ends or another one serves.
-func (m *Manager) serve(ctx context.Context, sweeping *time.Timer) error {
-	var g Generations
-	var serving *Runner
-	err := m.cfg.outlast(ctx, func() (err error) {
-		if g, err = m.refresh(ctx); err == nil {
-			serving, err = m.runner(ctx, g.Serving, m.cfg.DeadLetters)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer serving.Close()
-	fctx, pause := context.WithCancel(ctx)
-	folding := make(chan error, 1)
-	go func() { folding <- serving.Run(fctx) }()
-	stop := func() error { pause(); return <-folding }
-
-	var built chan error
-	bctx, abandon := context.WithCancel(ctx)
-	defer abandon()
-	build := func() {
-		built = make(chan error, 1)
-		go func() { built <- m.build(bctx) }()
-	}
-	if g.Building != 0 {
-		build()
-	}
+// follow learns what other processes have done.
+func (m *Manager) follow(ctx context.Context) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
 	for {
 		select {
-		case err := <-folding:
-			pause()
-			if built != nil {
-				abandon()
-				<-built //nolint:errcheck // why it was cut off is known
-			}
-			return err
-		case <-m.requests:
-			if built == nil {
-				build()
-			}
-		case err := <-built:
-			built = nil
-			if err != nil {
-				m.failed(ctx, err)
-				continue
-			}
-			if err := stop(); err != nil || ctx.Err() != nil {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := m.look(ctx); err != nil && ctx.Err() == nil {
+			m.cfg.Logger.WarnContext(ctx, "cannot see which generation serves, trying again", "slice", m.cfg.Namespace.Slice, "in", followAgain, "error", err)
+			if err := sleep(ctx, followAgain); err != nil {
 				return err
 			}
-			if err := m.switchOver(ctx, serving); err != nil {
-				if ctx.Err() != nil {
-					return nil // it was asked to end; the next start goes on
-				}
-				m.failed(ctx, err)
-				return nil // and serve the same generation again
-			}
-			sweeping.Reset(m.retire)
-			return nil
-		case <-sweeping.C:
-			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-			if err != nil && ctx.Err() == nil {
-				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)
-				sweeping.Reset(sweepAgain)
-			}
-			for _, ns := range dropped {
-				m.cfg.Logger.InfoContext(ctx, "dropped an old generation", "slice", ns.Slice, "generation", ns.Generation)
-			}
 		}
 	}
 }
 
-func (m *Manager) failed(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	m.cfg.Logger.ErrorContext(ctx, "a rebuild failed", "slice", m.cfg.Namespace.Slice, "error", err)
-	m.update(func(s *Status) { s.Err = err })
-}
-
-func (m *Manager) runner(ctx context.Context, generation uint32, letters DeadLetters) (*Runner, error) {
-	cfg := m.cfg
-	cfg.Namespace.Generation, cfg.DeadLetters = generation, letters
-	if generation != m.Status().Serving {
-		cfg.Progress, cfg.Metrics = nil, nil // they are about what serves
-	}
-	return NewRunner(ctx, cfg)
-}
-
-// build folds the log into the generation that is being built, until it has caught up.
-func (m *Manager) build(ctx context.Context) error {
-	var builder *Runner
-	var generation uint32
-	err := m.cfg.outlast(ctx, func() (err error) {
-		if generation, err = m.begin(ctx); err == nil {
-			builder, err = m.runner(ctx, generation, nil)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer builder.Close()
-	for {
-		n := 0
-		err := m.cfg.outlast(ctx, func() error {
-			done, total, err := m.measure(ctx, generation)
-			if err != nil {
-				return err
-			}
-			m.update(func(s *Status) { s.Building, s.Done, s.Total = generation, done, total })
-			n, err = builder.RunOnce(ctx)
-			return err
-		})
-		if err != nil || n == 0 {
-			return err
-		}
-	}
-}
-
-// begin gives the generation to build: the one that was begun already, or the next.
-func (m *Manager) begin(ctx context.Context) (uint32, error) {
+func (m *Manager) look(ctx context.Context) error {
 	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-	if err != nil || g.Building != 0 {
-		return g.Building, err
+	if err != nil {
+		return err
 	}
-	next := g.Serving + 1
-	if err := m.cfg.Store.Drop(ctx, kv.Namespace{Slice: m.cfg.Namespace.Slice, Generation: next}); err != nil {
-		return 0, fmt.Errorf("projection: clear %s/%d: %w", m.cfg.Namespace.Slice, next, err)
+	var done, total int64
+	if g.Building != 0 {
+		if done, total, err = m.measure(ctx, g.Building); err != nil {
+			return err
+		}
 	}
-	return next, begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, next)
+	s := m.Status()
+	if g.Serving < s.Serving || g == s.Generations && done == s.Done && total == s.Total {
+		return nil // this process has switched meanwhile, or nothing is new
+	}
+	m.update(func(s *Status) { s.Generations, s.Done, s.Total = g, done, total })
+	if g.Serving != s.Serving {
+		m.cfg.Progress.Notify()
+	}
+	return nil
 }
 
+// measure tells how far a generation is.
 func (m *Manager) measure(ctx context.Context, generation uint32) (done, total int64, err error) {
-	snap, err := m.cfg.Store.Snapshot(ctx, kv.Namespace{Slice: m.cfg.Namespace.Slice, Generation: generation})
-	if err != nil {
-		return 0, 0, fmt.Errorf("projection: measure a rebuild: %w", err)
-	}
-	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	applied, err := Applied(ctx, snap, m.cfg.Topic)
+	applied, err := m.applied(ctx, generation)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -291,41 +203,38 @@ func (m *Manager) measure(ctx context.Context, generation uint32) (done, total i
 	return done, total, nil
 }
 
-// switchOver makes the new generation serve. The old fold stands still. It first folds what the builder may have folded
-// already, so that no dead letter is missed; then the new generation folds the rest, with dead letters, so that no read
-// sees less than before.
-func (m *Manager) switchOver(ctx context.Context, serving *Runner) error {
-	toEnd := func(r *Runner) error {
-		return m.cfg.outlast(ctx, func() error { return r.RunToEnd(ctx) })
-	}
-	if err := toEnd(serving); err != nil {
-		return err
-	}
-	g := m.Status().Generations
-	var last *Runner
-	err := m.cfg.outlast(ctx, func() (err error) {
-		last, err = m.runner(ctx, g.Building, m.cfg.DeadLetters)
-		return err
-	})
+func (m *Manager) applied(ctx context.Context, generation uint32) (Vector, error) {
+	snap, err := m.cfg.Store.Snapshot(ctx, m.namespace(generation))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
 	}
-	defer last.Close()
-	if err := toEnd(last); err != nil {
-		return err
-	}
-	err = m.cfg.outlast(ctx, func() error {
-		// Where an answer was lost, it may have switched.
-		if now, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice); err != nil || now.Serving == g.Building {
-			return err
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	return Applied(ctx, snap, m.cfg.Topic)
+}
+
+// sweeps drops old generations once their time is over.
+func (m *Manager) sweeps(ctx context.Context) error {
+	timer := time.NewTimer(m.retire)
+	defer timer.Stop()
+	for serving := m.Status().Serving; ; {
+		status, changed := m.watch()
+		if status.Serving != serving {
+			serving = status.Serving
+			timer.Reset(m.retire)
 		}
-		return flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g)
-	})
-	if err != nil {
-		return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-timer.C:
+			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+			if err != nil && ctx.Err() == nil {
+				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)
+				timer.Reset(sweepAgain)
+			}
+			for _, ns := range dropped {
+				m.cfg.Logger.InfoContext(ctx, "dropped an old generation", "slice", ns.Slice, "generation", ns.Generation)
+			}
+		}
 	}
-	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
-	m.update(func(s *Status) { s.Generations = Generations{Serving: g.Building} })
-	m.cfg.Progress.notify()
-	return nil
 }

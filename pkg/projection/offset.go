@@ -18,22 +18,36 @@ import (
 const reserved = 0x00
 
 // offsetRow is how far a partition was applied: the offset of the record to apply next, and the checksum of the one
-// that was applied last.
+// that was applied last. A sealed one takes no further record: another generation is about to serve.
 type offsetRow struct {
-	next     int64
+	next     int64 // nothing where nothing was applied before the partition was sealed
 	checksum uint64
+	sealed   bool
 }
 
+// nothing is the next offset of a row that is there only because its partition was sealed.
+const nothing = -1
+
+const (
+	offsetRowSize = 16
+	sealMark      = 's' // behind the row
+)
+
 func (o offsetRow) encode() []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(o.next))
-	return binary.BigEndian.AppendUint64(b, o.checksum)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, offsetRowSize+1), uint64(o.next))
+	b = binary.BigEndian.AppendUint64(b, o.checksum)
+	if o.sealed {
+		b = append(b, sealMark)
+	}
+	return b
 }
 
 func decodeOffsetRow(b []byte) (offsetRow, error) {
-	if len(b) != 16 {
-		return offsetRow{}, fmt.Errorf("projection: offset row of %d bytes instead of 16: the store is damaged", len(b))
+	sealed := len(b) == offsetRowSize+1 && b[offsetRowSize] == sealMark
+	if len(b) != offsetRowSize && !sealed {
+		return offsetRow{}, fmt.Errorf("projection: offset row of %d bytes instead of %d: the store is damaged", len(b), offsetRowSize)
 	}
-	return offsetRow{next: int64(binary.BigEndian.Uint64(b)), checksum: binary.BigEndian.Uint64(b[8:])}, nil
+	return offsetRow{next: int64(binary.BigEndian.Uint64(b)), checksum: binary.BigEndian.Uint64(b[8:]), sealed: sealed}, nil
 }
 
 func offsetPrefix(topic string) []byte {
@@ -74,7 +88,9 @@ func Applied(ctx context.Context, r kv.Reader, topic string) (Vector, error) {
 		if err != nil {
 			return nil, err
 		}
-		v[int32(binary.BigEndian.Uint32(it.Key()[len(prefix):]))] = row.next
+		if row.next != nothing {
+			v[int32(binary.BigEndian.Uint32(it.Key()[len(prefix):]))] = row.next
+		}
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("projection: read the applied offsets: %w", err)
@@ -82,30 +98,24 @@ func Applied(ctx context.Context, r kv.Reader, topic string) (Vector, error) {
 	return v, nil
 }
 
-// pollApplied is how often Wait looks where nobody tells it that something was applied: in another process. While the store
-// does not answer, it looks less and less often.
+// Wait looks again after pollApplied, and then ever less often, where nobody tells it that something was applied: it may
+// have been in another process.
 const (
-	pollApplied    = 10 * time.Millisecond
-	maxPollApplied = time.Second
+	pollApplied = 10 * time.Millisecond
+	pollAtLeast = 500 * time.Millisecond
 )
 
 // Wait returns once all positions were applied to the namespace, or when ctx ends. Positions of other topics count as
-// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a store that is
-// unavailable.
+// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a
+// store that is unavailable.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
-	pause := pollApplied
-	for {
+	for poll := pollApplied; ; poll = min(2*poll, pollAtLeast) {
 		woken := progress.Changed()
 		done, err := allApplied(ctx, store, ns, topic, positions)
-		switch {
-		case errors.Is(err, kv.ErrUnavailable):
-			pause = min(2*pause, maxPollApplied)
-		case err != nil || done:
+		if done || err != nil && !errors.Is(err, kv.ErrUnavailable) {
 			return err
-		default:
-			pause = pollApplied
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(poll)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

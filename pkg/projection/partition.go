@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,10 +22,14 @@ const (
 	maxBatchBytes = 16 << 20
 )
 
+// errSealed means that the partition takes no further record in this generation: another one is about to serve.
+var errSealed = errors.New("projection: the partition is sealed in this generation")
+
 // partition folds one partition. It is used by one goroutine at a time.
 type partition struct {
-	*Runner
+	cfg    *Config
 	number int32
+	commit func(next int64) error // tells the group how far the fold is; may be nil
 
 	opened bool
 	row    []byte // the offset row as it stands in the store; nil where there is none
@@ -43,6 +49,9 @@ func (p *partition) open(ctx context.Context) error {
 	first, end, err := p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number)
 	if err != nil {
 		return err
+	}
+	if row.sealed {
+		return errSealed
 	}
 	p.next, p.row = first, nil
 	if found {
@@ -107,8 +116,12 @@ func (p *partition) close() {
 	p.opened = false
 }
 
-// step applies one batch and returns its length. Without wait it returns 0 at the end of the partition.
-func (p *partition) step(ctx context.Context, wait bool) (n int, err error) {
+// unlimited lets a step take whatever the partition holds.
+const unlimited = math.MaxInt64
+
+// step applies one batch of records before the offset limit and returns its length. Without wait it returns 0 at the end of the
+// partition, or at the limit.
+func (p *partition) step(ctx context.Context, wait bool, limit int64) (n int, err error) {
 	defer func() {
 		if err != nil {
 			if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
@@ -125,13 +138,17 @@ func (p *partition) step(ctx context.Context, wait bool) (n int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if p.next >= end {
+		if p.next >= min(end, limit) {
 			return 0, nil
 		}
 	}
 	records, err := p.reader.Read(ctx, p.cfg.MaxBatch)
 	if err != nil {
 		return 0, err
+	}
+	if records[len(records)-1].Offset >= limit {
+		defer p.close() // its reader has gone too far
+		records = slices.DeleteFunc(records, func(r eventlog.Record) bool { return r.Offset >= limit })
 	}
 	for n < len(records) {
 		folded, err := p.apply(ctx, records[n:])
@@ -174,10 +191,10 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 		}
 	}
 	last := records[n-1]
-	if err := p.commit(ctx, &tx.batch, last); err != nil {
+	if err := p.write(ctx, &tx.batch, last); err != nil {
 		return 0, err
 	}
-	p.cfg.Progress.notify()
+	p.cfg.Progress.Notify()
 	p.cfg.Metrics.applied(p, n, len(letters), last.Time, time.Since(began))
 	return n, nil
 }
@@ -224,8 +241,8 @@ func (p *partition) fold(ctx context.Context, tx *Tx, apply folding) (*DeadError
 	}
 }
 
-// commit writes the batch and the offset behind it, unless somebody else has moved the offset.
-func (p *partition) commit(ctx context.Context, b *kv.Batch, last eventlog.Record) error {
+// write writes the batch and the offset behind it, unless somebody else has moved the offset.
+func (p *partition) write(ctx context.Context, b *kv.Batch, last eventlog.Record) error {
 	key := offsetKey(p.cfg.Topic, p.number)
 	row := offsetRow{next: last.Offset + 1, checksum: checksum(last)}.encode()
 	b.Require(key, p.row)

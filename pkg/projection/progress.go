@@ -2,8 +2,8 @@ package projection
 
 import "sync"
 
-// Progress tells readers in the same process that something was applied. The zero value is ready; a nil Progress tells
-// nothing. It is safe for concurrent use.
+// Progress tells readers in the same process that something was applied, here or, as far as somebody looks, by another
+// process. The zero value is ready; a nil Progress tells nothing. It is safe for concurrent use.
 type Progress struct {
 	mu   sync.Mutex
 	wake chan struct{}
@@ -22,7 +22,8 @@ func (p *Progress) Changed() <-chan struct{} {
 	return p.wake
 }
 
-func (p *Progress) notify() {
+// Notify tells that something was applied.
+func (p *Progress) Notify() {
 	if p == nil {
 		return
 	}

@@ -25,6 +25,12 @@ type Config struct {
 	Topic     string
 	Fold      Fold
 
+	// Groups shares the partitions with other processes on the same store; nil means that this one owns all of them. A Runner
+	// owns all of them in any case.
+	Groups eventlog.Groups
+	// Group is the name of the consumer group, where there are Groups.
+	Group string
+
 	// MaxBatch is the greatest number of records in a batch; 0 means DefaultMaxBatch. The result does not depend on it.
 	MaxBatch int
 	// DeadLetters gets what cannot be folded. Nil drops it: only the serving generation publishes.
@@ -66,7 +72,7 @@ func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
 	}
 	r := &Runner{cfg: cfg.withDefaults()}
 	for i := range n {
-		r.partitions = append(r.partitions, &partition{Runner: r, number: int32(i)})
+		r.partitions = append(r.partitions, &partition{cfg: &r.cfg, number: int32(i)})
 	}
 	return r, nil
 }
@@ -76,7 +82,7 @@ func NewRunner(ctx context.Context, cfg Config) (*Runner, error) {
 func (r *Runner) RunOnce(ctx context.Context) (int, error) {
 	total := 0
 	for _, p := range r.partitions {
-		n, err := p.step(ctx, false)
+		n, err := p.step(ctx, false, unlimited)
 		total += n
 		if err != nil {
 			return total, err
@@ -115,36 +121,55 @@ func (r *Runner) Close() {
 	}
 }
 
-func (p *partition) run(ctx context.Context) error {
-	defer p.close()
-	for {
-		// A batch of which it is not known whether it was written is not written again: the next step reads the offset.
-		err := p.cfg.outlast(ctx, func() error { _, err := p.step(ctx, true); return err })
-		if err != nil {
-			return err
-		}
-	}
-}
+// errGivenUp means that the group could not be told how far the fold is: the claim may be lost.
+var errGivenUp = errors.New("projection: the claim of the partition may be lost")
 
-// outlast calls again, at growing intervals, what fails because the log or the store is unavailable, until ctx ends.
-func (c Config) outlast(ctx context.Context, call func() error) error {
+// run folds until ctx ends, which gives its error, or it cannot go on. It waits out a log or a store that is unavailable. A
+// batch of which it is not known whether it was written is not written again: the next step begins at the stored offset.
+func (p *partition) run(ctx context.Context) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	told := time.Now()
 	for {
-		err := call()
-		if err == nil || ctx.Err() != nil || !unavailable(err) {
-			return err
-		}
-		pause := wait.NextBackOff()
-		c.Logger.WarnContext(ctx, "the log or the store is unavailable, trying again", "slice", c.Namespace.Slice, "in", pause, "error", err)
-		if err := sleep(ctx, pause); err != nil {
+		_, err := p.step(ctx, true, unlimited)
+		switch {
+		case err == nil:
+			wait.Reset()
+			if p.commit != nil && time.Since(told) >= commitEvery {
+				told = time.Now()
+				if err := p.commit(p.next); err != nil {
+					p.cfg.Logger.WarnContext(ctx, "giving a partition up", "partition", p.number, "error", err)
+					return errGivenUp
+				}
+			}
+		case ctx.Err() != nil:
+			p.close()
+			return ctx.Err()
+		case unavailable(err):
+			pause := wait.NextBackOff()
+			p.cfg.Logger.WarnContext(ctx, "the log or the store is unavailable, trying again", "partition", p.number, "in", pause, "error", err)
+			if err := sleep(ctx, pause); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
 	}
 }
 
+// unavailable reports whether the same can succeed later.
 func unavailable(err error) bool {
 	return errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, kv.ErrUnavailable)
+}
+
+// runTo folds what there is, up to an offset.
+func (p *partition) runTo(ctx context.Context, limit int64) error {
+	for {
+		n, err := p.step(ctx, false, limit)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -9,11 +9,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkatest"
 )
 
 // The test binary is also what it tests with: a broker in a process of its own, which can be killed, and the command by
@@ -21,12 +21,6 @@ import (
 const (
 	brokerCommand  = "skein-test-broker"  // directory, address
 	restartCommand = "skein-test-restart" // address of the test that owns the broker
-)
-
-// A real cluster takes the place of the embedded broker where these are set.
-const (
-	clusterVariable = "SKEIN_TEST_KAFKA"         // addresses of its brokers, with commas between them
-	restartVariable = "SKEIN_TEST_KAFKA_RESTART" // shell command that kills it and returns when it serves again
 )
 
 func TestMain(m *testing.M) {
@@ -70,25 +64,20 @@ type cluster struct {
 	restart []string // command that kills it and returns when it serves again
 }
 
-// startCluster gives the real cluster, where there is one, or a broker in a process of its own.
-func startCluster(t *testing.T) cluster {
+// onEach runs a test on a broker in a process of its own and on the real cluster.
+func onEach(t *testing.T, test func(t *testing.T, c cluster)) {
 	t.Helper()
-	c := findCluster(t)
-	if raceDetector {
-		c.restart = nil // see TestReconnectOfWatermillsSuiteWithoutTheRaceDetector
-	}
-	return c
+	t.Run("embedded", func(t *testing.T) { test(t, startCluster(t)) })
+	t.Run("real", func(t *testing.T) {
+		var c cluster
+		c.brokers, c.restart = kafkatest.Killed(t)
+		test(t, c)
+	})
 }
 
-func findCluster(t *testing.T) cluster {
+// startCluster starts a broker in a process of its own.
+func startCluster(t *testing.T) cluster {
 	t.Helper()
-	if brokers := os.Getenv(clusterVariable); brokers != "" {
-		restart := os.Getenv(restartVariable)
-		if restart == "" {
-			t.Fatalf("%s names a cluster, but %s holds no command to restart it", clusterVariable, restartVariable)
-		}
-		return cluster{brokers: strings.Split(brokers, ","), restart: []string{"sh", "-c", restart}}
-	}
 	b := &brokerProcess{dir: t.TempDir(), addr: freeAddr(t)}
 	must(t, b.start())
 	t.Cleanup(func() { b.kill() })

@@ -19,7 +19,7 @@ const (
 )
 
 // own delivers a partition's records, one after the other, until ctx ends or progress cannot be noted.
-func (s *subscription) own(ctx context.Context, claim Claim) {
+func (s *subscription) own(ctx context.Context, claim eventlog.Claim) {
 	p := &partition{subscription: s, claim: claim, next: claim.Next, done: make(chan int64, 1)}
 	noting, cancel := context.WithCancel(ctx)
 	noted := make(chan bool, 1)
@@ -37,7 +37,7 @@ func (s *subscription) own(ctx context.Context, claim Claim) {
 // partition is a claimed partition.
 type partition struct {
 	*subscription
-	claim Claim
+	claim eventlog.Claim
 	next  int64      // to deliver; negative for the first one that the log holds
 	done  chan int64 // the newest offset to note
 }

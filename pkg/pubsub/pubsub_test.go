@@ -2,6 +2,7 @@ package pubsub_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -245,16 +246,21 @@ func TestCloseDoesNotWaitForAHandlerThatHangs(t *testing.T) {
 }
 
 func TestMembersOfAGroupShareMessagesAndTakeOverFromEachOther(t *testing.T) {
-	c := findCluster(t)
+	onEach(t, membersOfAGroupShareMessagesAndTakeOverFromEachOther)
+}
+
+func membersOfAGroupShareMessagesAndTakeOverFromEachOther(t *testing.T, c cluster) {
+	t.Helper()
 	log := connect(t, c)
-	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: "shared", Partitions: 4}))
+	shared := "shared." + rand.Text()
+	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: shared, Partitions: 4}))
 	const keys, each = 8, 100
 	groups := newGroups(t, c)
-	cfg := pubsub.Config{Log: log, Group: "shares", Groups: groups, Drain: patience}
+	cfg := pubsub.Config{Log: log, Group: shared, Groups: groups, Drain: patience}
 	received := make(chan *message.Message)
 	join := func() *pubsub.Subscriber {
 		s := newSubscriber(t, cfg)
-		messages, err := s.Subscribe(t.Context(), "shared")
+		messages, err := s.Subscribe(t.Context(), shared)
 		must(t, err)
 		go func() {
 			for m := range messages {
@@ -268,7 +274,7 @@ func TestMembersOfAGroupShareMessagesAndTakeOverFromEachOther(t *testing.T) {
 		for k := range keys {
 			m := message.NewMessage(fmt.Sprintf("%d/%d", k, i), nil)
 			m.Metadata.Set(pubsub.KeyMetadata, fmt.Sprint(k))
-			must(t, pub.Publish("shared", m))
+			must(t, pub.Publish(shared, m))
 		}
 	}
 	members := []*pubsub.Subscriber{join()}
@@ -301,19 +307,22 @@ func TestMembersOfAGroupShareMessagesAndTakeOverFromEachOther(t *testing.T) {
 	}
 }
 
-func TestAGroupGoesOnWhereItStopped(t *testing.T) {
-	c := findCluster(t)
+func TestAGroupGoesOnWhereItStopped(t *testing.T) { onEach(t, aGroupGoesOnWhereItStopped) }
+
+func aGroupGoesOnWhereItStopped(t *testing.T, c cluster) {
+	t.Helper()
 	log := connect(t, c)
-	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: "resumed", Partitions: 1}))
+	resumed := "resumed." + rand.Text()
+	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: resumed, Partitions: 1}))
 	pub := pubsub.NewPublisher(log)
 	for i := range 10 {
 		m := message.NewMessage(fmt.Sprint(i), nil)
 		m.Metadata.Set(pubsub.KeyMetadata, "a")
-		must(t, pub.Publish("resumed", m))
+		must(t, pub.Publish(resumed, m))
 	}
 	for i := range 10 {
-		s := newSubscriber(t, pubsub.Config{Log: log, Group: "resumes", Groups: newGroups(t, c), Drain: -1})
-		messages, err := s.Subscribe(t.Context(), "resumed")
+		s := newSubscriber(t, pubsub.Config{Log: log, Group: resumed, Groups: newGroups(t, c), Drain: -1})
+		messages, err := s.Subscribe(t.Context(), resumed)
 		must(t, err)
 		m := receive(t, messages)
 		if m.UUID != fmt.Sprint(i) {

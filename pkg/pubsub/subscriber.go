@@ -20,7 +20,7 @@ type Config struct {
 	// gets all messages, from the first one on, each time.
 	Group string
 	// Groups is how the members of Group find one another. It is needed where Group is set.
-	Groups Groups
+	Groups eventlog.Groups
 	// Offsets, where set, says where to begin and is told how far deliveries have come, with or without a group. The
 	// group's own offsets then serve lag dashboards only.
 	Offsets Offsets
@@ -178,7 +178,7 @@ func (s *subscription) run(ctx context.Context) {
 	for i := range s.partitions {
 		owners.Go(func() {
 			for ctx.Err() == nil {
-				s.own(ctx, Claim{Partition: int32(i), Next: -1})
+				s.own(ctx, eventlog.Claim{Partition: int32(i), Next: -1})
 			}
 		})
 	}

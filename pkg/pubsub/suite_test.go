@@ -16,7 +16,11 @@ import (
 
 // With a group, messages of one payload have one key, so that the suite finds their order.
 func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
-	c := startCluster(t)
+	onEach(t, subscribersInGroupsPassWatermillsSuite)
+}
+
+func subscribersInGroupsPassWatermillsSuite(t *testing.T, c cluster) {
+	t.Helper()
 	log := connect(t, c)
 	groups := newGroups(t, c)
 	construct := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
@@ -29,7 +33,7 @@ func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
 		return pub, subscriber(t, pubsub.Config{Log: log, Group: group, Groups: groups})
 	}
 	tests.TestPubSub(t,
-		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: c.restart},
+		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: restart(c)},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
 			t.Helper()
 			return construct(t, "group")
@@ -40,16 +44,29 @@ func TestSubscribersInGroupsPassWatermillsSuite(t *testing.T) {
 
 // Without a group, messages are spread over all partitions.
 func TestSubscribersWithoutGroupPassWatermillsSuite(t *testing.T) {
-	c := startCluster(t)
+	onEach(t, subscribersWithoutGroupPassWatermillsSuite)
+}
+
+func subscribersWithoutGroupPassWatermillsSuite(t *testing.T, c cluster) {
+	t.Helper()
 	log := connect(t, c)
 	tests.TestPubSub(t,
-		tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: c.restart},
+		tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: restart(c)},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
 			t.Helper()
 			return pubsub.NewPublisher(log), subscriber(t, pubsub.Config{Log: log})
 		},
 		nil,
 	)
+}
+
+// restart is the command for TestReconnect, unless that runs by itself: see
+// TestReconnectOfWatermillsSuiteWithoutTheRaceDetector.
+func restart(c cluster) []string {
+	if raceDetector {
+		return nil
+	}
+	return c.restart
 }
 
 func newGroups(t *testing.T, c cluster) *kafkagroup.Groups {

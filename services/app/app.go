@@ -28,6 +28,7 @@ import (
 	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
+	"github.com/skein-cx/skein/services/webhooks"
 )
 
 // App is one process of Skein.
@@ -55,6 +56,7 @@ type App struct {
 	mux       *http.ServeMux
 	listeners []*listener.Listener
 	chat      *chat.Channel
+	webhooks  *webhooks.Service
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

@@ -76,6 +76,14 @@ func (a *App) openChat(ctx context.Context) error {
 	return a.chat.Open(ctx, a.intake)
 }
 
+// VisitorToken signs a token for a visitor of a widget, once the process is ready.
+func (a *App) VisitorToken(widget, visitor, thread string) (string, error) {
+	if a.chat == nil {
+		return "", errors.New("this process serves no web chat")
+	}
+	return a.chat.Token(widget, visitor, thread)
+}
+
 func (a *App) runChat(ctx context.Context) error {
 	if a.chat == nil {
 		<-ctx.Done()

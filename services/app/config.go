@@ -9,25 +9,27 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/services/webhooks"
 )
 
 // Config is everything that can be set. Sources, each over the one before: Default, a YAML file, the environment
 // (SKEIN_GRPC_ADDR for grpc.addr), flags.
 type Config struct {
-	Data    string        `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
-	Tenant  string        `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
-	Log     LogConfig     `koanf:"log"`
-	Store   StoreConfig   `koanf:"store"`
-	Blobs   BlobConfig    `koanf:"blobs"`
-	GRPC    ListenConfig  `koanf:"grpc"`
-	HTTP    ListenConfig  `koanf:"http"`
-	Auth    AuthConfig    `koanf:"auth"`
-	Limits  LimitConfig   `koanf:"limits"`
-	Disk    DiskConfig    `koanf:"disk"`
-	Email   EmailConfig   `koanf:"email"`
-	Inboxes []InboxConfig `koanf:"inboxes" help:"the company's accounts"`
-	Logging LoggingConfig `koanf:"logging"`
-	Stop    time.Duration `koanf:"stop_timeout" help:"how long a shutdown may take"`
+	Data     string         `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
+	Tenant   string         `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
+	Log      LogConfig      `koanf:"log"`
+	Store    StoreConfig    `koanf:"store"`
+	Blobs    BlobConfig     `koanf:"blobs"`
+	GRPC     ListenConfig   `koanf:"grpc"`
+	HTTP     ListenConfig   `koanf:"http"`
+	Auth     AuthConfig     `koanf:"auth"`
+	Limits   LimitConfig    `koanf:"limits"`
+	Disk     DiskConfig     `koanf:"disk"`
+	Email    EmailConfig    `koanf:"email"`
+	Inboxes  []InboxConfig  `koanf:"inboxes" help:"the company's accounts"`
+	Webhooks WebhooksConfig `koanf:"webhooks"`
+	Logging  LoggingConfig  `koanf:"logging"`
+	Stop     time.Duration  `koanf:"stop_timeout" help:"how long a shutdown may take"`
 }
 
 // LogConfig says where the log is.
@@ -36,6 +38,9 @@ type LogConfig struct {
 	Partitions int      `koanf:"partitions" help:"partitions of topics that are created; never changes afterwards"`
 	Addr       string   `koanf:"addr" help:"address of the embedded log, which speaks Kafka's protocol"`
 	Sync       bool     `koanf:"sync" help:"the embedded log waits for the disk on each append"`
+
+	TLS  TLSConfig  `koanf:"tls"`
+	SASL SASLConfig `koanf:"sasl"`
 }
 
 // StoreConfig says how the read models are kept.
@@ -99,6 +104,25 @@ type InboxConfig struct {
 	Secret    string   `koanf:"secret" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
 }
 
+// WebhooksConfig says who gets events by HTTP.
+type WebhooksConfig struct {
+	AllowPrivate bool            `koanf:"allow_private" help:"plain HTTP and addresses that are not public; for tests and closed networks only"`
+	Endpoints    []WebhookConfig `koanf:"endpoints" help:"where tenants want their events"`
+}
+
+// WebhookConfig is an endpoint that gets a tenant's events.
+type WebhookConfig struct {
+	ID             string   `koanf:"id" help:"name of the endpoint; its place in the log is kept under it"`
+	Tenant         string   `koanf:"tenant" help:"tenant whose events it gets"`
+	URL            string   `koanf:"url" help:"takes the events by POST; begins with https://"`
+	Secret         string   `koanf:"secret" help:"signs each delivery: whsec_ and the base64 of 24 to 64 random bytes"`
+	Types          []string `koanf:"types" help:"events that it gets: names, groups such as message.*, or * for all"`
+	IncludeContent bool     `koanf:"include_content" help:"sends what events hold of persons, too; otherwise the envelope only"`
+	Backfill       bool     `koanf:"backfill" help:"sends imported history, too"`
+	FromStart      bool     `koanf:"from_start" help:"a new endpoint begins with all that the log holds, not with what comes"`
+	PerSecond      int      `koanf:"per_second" help:"deliveries per second at most; 100 unless set"`
+}
+
 // LoggingConfig says what the process tells.
 type LoggingConfig struct {
 	Level  string `koanf:"level" help:"debug, info, warn or error"`
@@ -151,6 +175,14 @@ func (c *Config) tokens() []auth.Token {
 	return tokens
 }
 
+func (c *WebhooksConfig) endpoints() []webhooks.Endpoint {
+	endpoints := make([]webhooks.Endpoint, 0, len(c.Endpoints))
+	for _, e := range c.Endpoints {
+		endpoints = append(endpoints, webhooks.Endpoint(e))
+	}
+	return endpoints
+}
+
 // Problem is one thing that is wrong with a configuration, and what to do.
 type Problem struct {
 	Field, Reason string
@@ -164,9 +196,7 @@ func (c *Config) Verify(roles []string) []Problem {
 	v.tenant("tenant", c.Tenant)
 	v.check(c.Data != "", "data", "a directory is needed")
 	v.check(c.Log.Partitions >= 1 && c.Log.Partitions <= 1024, "log.partitions", "must be 1 to 1024, and never changes once topics exist")
-	for i, a := range c.Log.Kafka {
-		v.address(fmt.Sprintf("log.kafka[%d]", i), a)
-	}
+	v.kafka(&c.Log)
 	if c.embeddedLog() {
 		v.address("log.addr", c.Log.Addr)
 		v.check(!v.foreign(c.Log.Addr), "log.addr", "the embedded log has no access control: listen on a loopback address, or use a Kafka cluster (log.kafka)")
@@ -194,6 +224,7 @@ func (c *Config) Verify(roles []string) []Problem {
 		v.address("email.lmtp", c.Email.LMTP)
 	}
 	v.inboxes(c.Inboxes)
+	v.webhooks(c.Webhooks)
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
 	v.check(c.Logging.Format == "text" || c.Logging.Format == "json", "logging.format", "must be text or json")
 	v.check(c.Stop > 0, "stop_timeout", "must be more than zero")
@@ -261,6 +292,17 @@ func (v *verifier) inboxes(inboxes []InboxConfig) {
 	}
 }
 
+func (v *verifier) webhooks(c WebhooksConfig) {
+	for i, e := range c.Endpoints {
+		if e.Tenant != "" { // told below
+			v.tenant(fmt.Sprintf("webhooks.endpoints[%d].tenant", i), e.Tenant)
+		}
+	}
+	for _, p := range webhooks.Verify(c.endpoints(), c.AllowPrivate) {
+		v.add(fmt.Sprintf("webhooks.endpoints[%d].%s", p.Endpoint, p.Field), p.Reason)
+	}
+}
+
 // roles refuses to spread over processes what shares an embedded engine.
 func (v *verifier) roles(roles []string) {
 	for _, r := range roles {
@@ -269,8 +311,8 @@ func (v *verifier) roles(roles []string) {
 		}
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat)) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q, %q and %q share the embedded store, which one process can open: run them in one",
-			roleProjector, roleTimeline, roleAdmin, roleChat))
+	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat) || has(roleWebhooks)) && !has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one",
+			roleProjector, roleTimeline, roleAdmin, roleChat, roleWebhooks))
 	}
 }

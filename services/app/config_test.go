@@ -3,6 +3,7 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -97,8 +98,14 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"inboxes[2].id":           func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
 		"inboxes[2].addresses[0]": func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
 		"inboxes[0].channel":      func(c *app.Config) { c.Inboxes[0].Channel = "fax" },
-		"logging.level":           func(c *app.Config) { c.Logging.Level = "loud" },
-		"stop_timeout":            func(c *app.Config) { c.Stop = 0 },
+		"webhooks.endpoints[0].url": func(c *app.Config) {
+			c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm", Tenant: "acme", URL: "https://127.0.0.1/hook"}}
+		},
+		"webhooks.endpoints[0].secret": func(c *app.Config) { c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm"}} },
+		"webhooks.endpoints[0].tenant": func(c *app.Config) { c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm", Tenant: "Acme"}} },
+		"webhooks.endpoints[1].id":     func(c *app.Config) { c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm"}, {ID: "crm"}} },
+		"logging.level":                func(c *app.Config) { c.Logging.Level = "loud" },
+		"stop_timeout":                 func(c *app.Config) { c.Stop = 0 },
 	} {
 		c := app.Default()
 		change(&c)
@@ -114,15 +121,56 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 
 func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	c := app.Default()
-	for _, apart := range []string{"timeline", "projector", "admin", "chat"} {
+	for _, apart := range []string{"timeline", "projector", "admin", "chat", "webhooks"} {
 		if problems := c.Verify([]string{apart}); len(problems) != 1 || !strings.Contains(problems[0].Reason, "one process") {
 			t.Errorf("%s alone: %v", apart, problems)
 		}
 	}
-	for _, together := range [][]string{{"timeline", "projector"}, {"timeline", "projector", "admin"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
+	for _, together := range [][]string{{"timeline", "projector"}, {"timeline", "projector", "admin"}, {"timeline", "projector", "webhooks"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
 		if problems := c.Verify(together); len(problems) != 0 {
 			t.Errorf("%v: %v", together, problems)
 		}
+	}
+}
+
+func TestWebhooksAreReadFromTheFileAndTheirSecretsAreShownNowhere(t *testing.T) {
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // of the tests alone
+	file := `webhooks:
+  endpoints:
+    - {id: crm, tenant: acme, url: "https://crm.example/hook?key=hunter2", secret: ` + secret + `, types: [message.*, call.answered],
+       include_content: true, backfill: true, from_start: true, per_second: 7}
+`
+	c, err := app.Load(write(t, file), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := app.WebhookConfig{
+		ID: "crm", Tenant: "acme", URL: "https://crm.example/hook?key=hunter2", Secret: secret, Types: []string{"message.*", "call.answered"},
+		IncludeContent: true, Backfill: true, FromStart: true, PerSecond: 7,
+	}
+	if c.Webhooks.AllowPrivate || len(c.Webhooks.Endpoints) != 1 || !reflect.DeepEqual(c.Webhooks.Endpoints[0], want) {
+		t.Errorf("read %+v", c.Webhooks)
+	}
+	if problems := c.Verify(app.RoleNames()); len(problems) != 0 {
+		t.Errorf("problems: %v", problems)
+	}
+	shown := ""
+	for _, s := range c.Settings() {
+		shown += s.Key + ": " + s.Value + "\n"
+	}
+	if !strings.Contains(shown, "webhooks.endpoints: acme/crm\n") || !strings.Contains(shown, "webhooks.allow_private: false\n") ||
+		strings.Contains(shown, secret) || strings.Contains(shown, "hunter2") {
+		t.Errorf("shown are\n%s", shown)
+	}
+	c.Webhooks.Endpoints[0].Secret, c.Webhooks.Endpoints[0].URL = "hunter2", "https://user:hunter2@crm.example/"
+	for _, p := range c.Verify(app.RoleNames()) {
+		if strings.Contains(p.String(), "hunter2") {
+			t.Errorf("it says %s", p)
+		}
+	}
+	t.Setenv("SKEIN_WEBHOOKS_ALLOW_PRIVATE", "true")
+	if c, err = app.Load("", nil); err != nil || !c.Webhooks.AllowPrivate {
+		t.Errorf("from the environment: %v, %v", c.Webhooks, err)
 	}
 }
 

@@ -3,16 +3,27 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
+	"github.com/skein-cx/skein/services/timeline"
+	"github.com/skein-cx/skein/services/webhooks"
 )
 
-// OpenLog opens the log for a client command.
-func OpenLog(ctx context.Context, brokers []string) (eventlog.Log, error) {
-	return kafkalog.Open(ctx, kafkalog.Config{Brokers: brokers, ClientID: clientID})
+// OpenLog opens the log for a client command: that of a cluster, or the embedded one of a server that is running.
+func OpenLog(ctx context.Context, cfg LogConfig) (eventlog.Log, error) {
+	brokers := cfg.Kafka
+	if len(brokers) == 0 {
+		brokers = []string{cfg.Addr}
+	}
+	c, err := cfg.kafkalog(brokers)
+	if err != nil {
+		return nil, err
+	}
+	return kafkalog.Open(ctx, c)
 }
 
 // StateHash is the hash over one generation of a read model.
@@ -21,11 +32,17 @@ type StateHash struct {
 	kv.Digest
 }
 
-// StateHashes reads the store of a server that is not running.
+// readModels are the slices that are folded from the log.
+func readModels() []string { return []string{timeline.Slice} }
+
+// StateHashes hashes the read models of a server that is not running.
 func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 	var hashes []StateHash
 	err := offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
+			if !slices.Contains(readModels(), ns.Slice) {
+				continue
+			}
 			snap, err := store.Snapshot(ctx, ns)
 			if err != nil {
 				return err
@@ -44,10 +61,14 @@ func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 	return hashes, err
 }
 
-// DropStore drops every read model of a server that is not running.
+// DropStore drops every read model of a server that is not running, and what is noted about them. It keeps what the log
+// cannot tell again: the places of the webhooks.
 func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err error) {
 	err = offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
+			if ns == webhooks.Namespace {
+				continue
+			}
 			if err := store.Drop(ctx, ns); err != nil {
 				return err
 			}

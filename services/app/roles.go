@@ -11,6 +11,7 @@ const (
 	roleChat      = "chat"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
+	roleWebhooks  = "webhooks"
 	roleAdmin     = "admin"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleAdmin}
+	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -53,6 +54,8 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
 		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
+		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
+		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
 		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},

@@ -30,6 +30,18 @@ func (c *Config) Settings() []Setting {
 					names = append(names, in.Tenant+"/"+in.ID+" ("+in.Channel+")")
 				}
 				settings = append(settings, Setting{key, strings.Join(names, ", "), field.Tag.Get("help")})
+			case field.Type == reflect.TypeFor[[]WebhookConfig]():
+				var names []string
+				for _, e := range c.Webhooks.Endpoints { // a URL may hold a secret, too
+					names = append(names, e.Tenant+"/"+e.ID)
+				}
+				settings = append(settings, Setting{key, strings.Join(names, ", "), field.Tag.Get("help")})
+			case field.Tag.Get("secret") != "":
+				value := "not set"
+				if v.Field(i).Len() > 0 {
+					value = "set, not shown"
+				}
+				settings = append(settings, Setting{key, value, field.Tag.Get("help")})
 			default:
 				settings = append(settings, Setting{key, fmt.Sprintf("%v", v.Field(i).Interface()), field.Tag.Get("help")})
 			}

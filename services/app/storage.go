@@ -62,8 +62,12 @@ func (a *App) startBroker(ctx context.Context) error {
 func (a *App) stopBroker(context.Context) error { return a.broker.Close() }
 
 func (a *App) openLog(ctx context.Context) error {
-	var err error
-	if a.log, err = kafkalog.Open(ctx, kafkalog.Config{Brokers: a.KafkaAddrs(), ClientID: clientID, Logger: a.logger}); err != nil {
+	cfg, err := a.cfg.Log.kafkalog(a.KafkaAddrs())
+	if err != nil {
+		return err
+	}
+	cfg.Logger = a.logger
+	if a.log, err = kafkalog.Open(ctx, cfg); err != nil {
 		return err
 	}
 	return a.log.EnsureTopics(ctx, Topics(a.cfg.Log.Partitions)...)

@@ -89,8 +89,8 @@ func (s *Service) redrive(ctx context.Context, at eventlog.Position, force bool)
 	case letter.GetReason() == eventv1.DeadReason_DEAD_REASON_CONFLICT && !force:
 		return nil, ErrConflict
 	}
-	handle := func(m *message.Message) (_ []*message.Message, err error) {
-		as, err = s.takeIn(m.Context(), letter) //nolint:contextcheck // the message's, which is ctx
+	handle := func(m *message.Message) (_ []*message.Message, err error) { //nolint:contextcheck // the message's, which is ctx
+		as, err = s.takeIn(m.Context(), letter)
 		if err != nil && !errors.Is(err, channel.ErrRetry) {
 			err = backoff.Permanent(err)
 		}

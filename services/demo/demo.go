@@ -1,111 +1,74 @@
-// Package demo is the story that "skein up --demo" plays through the real channels. Its mails are the same at every
-// play, so that playing it again adds nothing.
+// Package demo is the story that "skein up --demo" plays: two customers write mails and chat on the site, and an agent and
+// a bot answer. It is a client like any other, and goes through the real channels: mail.go sends mails by SMTP, chat.go
+// says what visitors say over a WebSocket, and answer.go publishes over gRPC what the company answers.
+//
+// Ids, times and texts are the same at every play, so that playing it again adds nothing.
 package demo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"strings"
 	"time"
 
-	"github.com/emersion/go-message"
-	"github.com/emersion/go-message/mail"
-	"github.com/emersion/go-smtp"
+	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 )
 
-// Inbox is the company's address in the story.
-const Inbox = "support@skein.example"
+const (
+	// Inbox is the company's mail address in the story.
+	Inbox = "support@skein.example"
+	// Widget is the web chat on the company's site.
+	Widget = "web"
+)
 
-// Mail is one mail of the story.
-type Mail struct {
-	// From is the sender.
-	From string
-	// Raw is the mail as it goes over the wire.
-	Raw []byte
+// Addresses are those of the story's customers, for a timeline: each writes mails and visits the site.
+func Addresses() []string {
+	return []string{anna, "visitor:" + annaVisit.Visitor, lina, "visitor:" + linaVisit.Visitor}
 }
 
-// Addresses are the customers of the story.
-func Addresses() []string { return []string{anna, lina} }
+// Scene is one event of the story: a Mail or a Line of a chat.
+type Scene struct {
+	// ID is the event's native id: the Message-ID of the mail, or the id of the message in the chat.
+	ID string
+	// At is when it happened.
+	At   time.Time
+	Mail *Mail
+	Line *Line
+}
 
-// Story composes the mails.
-func Story() ([]Mail, error) {
-	var mails []Mail
-	for _, s := range scenes() {
-		raw, err := s.compose()
-		if err != nil {
-			return nil, fmt.Errorf("demo: compose %s: %w", s.id, err)
-		}
-		mails = append(mails, Mail{From: s.from.Address, Raw: raw})
+// Player plays scenes against a server. Close it in the end.
+type Player struct {
+	// SMTP is the address to which mails go.
+	SMTP string
+	// Chat is the widget's address, such as http://127.0.0.1:7080/chat/v1/web/.
+	Chat string
+	// Token signs a token for a visitor of the widget, as the site would do for who has signed in.
+	Token func(visitor, thread string) (string, error)
+	// Ingest takes what the company answers.
+	Ingest ingestv1.IngestServiceClient
+
+	sockets map[Visit]*socket
+}
+
+// Play lets a scene happen. When it returns, the log has the event and, in a chat, the visitor's page has shown it.
+func (p *Player) Play(ctx context.Context, s Scene) error {
+	var err error
+	switch {
+	case s.Mail != nil:
+		err = p.send(ctx, s)
+	case s.Line.By == nil:
+		err = p.say(ctx, s)
+	default:
+		err = p.answer(ctx, s)
 	}
-	return mails, nil
-}
-
-// Send delivers the mail to the inbox by SMTP.
-func (m Mail) Send(ctx context.Context, addr string) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	c := smtp.NewClient(conn)
-	defer func() { _ = c.Close() }() // the server has answered
-	if err := c.SendMail(m.From, []string{Inbox}, bytes.NewReader(m.Raw)); err != nil {
-		return fmt.Errorf("demo: send a mail to %s: %w", addr, err)
+		return fmt.Errorf("demo: play %s: %w", s.ID, err)
 	}
 	return nil
 }
 
-// compose gives the same bytes at every call: a boundary that changed would make another mail.
-func (s scene) compose() ([]byte, error) {
-	var h mail.Header
-	h.SetDate(s.at)
-	h.SetAddressList("From", []*mail.Address{s.from})
-	h.SetAddressList("To", []*mail.Address{s.to})
-	h.SetSubject(s.subject)
-	h.SetMessageID(s.id)
-	if len(s.after) > 0 {
-		h.SetMsgIDList("In-Reply-To", s.after[len(s.after)-1:])
-		h.SetMsgIDList("References", s.after)
+// Close lets the visitors leave.
+func (p *Player) Close() {
+	for _, s := range p.sockets {
+		s.close()
 	}
-	h.SetContentType("multipart/mixed", map[string]string{"boundary": strings.ReplaceAll(s.id, "@", ".")})
-	var b bytes.Buffer
-	w, err := message.CreateWriter(&b, h.Header)
-	if err != nil {
-		return nil, err
-	}
-	var text message.Header
-	text.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	text.Set("Content-Transfer-Encoding", "quoted-printable")
-	if err := writePart(w, text, []byte(s.text)); err != nil {
-		return nil, err
-	}
-	if s.fileName != "" {
-		var file message.Header
-		file.SetContentType(s.fileType, nil)
-		file.SetContentDisposition("attachment", map[string]string{"filename": s.fileName})
-		file.Set("Content-Transfer-Encoding", "base64")
-		if err := writePart(w, file, s.file); err != nil {
-			return nil, err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-func writePart(w *message.Writer, h message.Header, data []byte) error {
-	part, err := w.CreatePart(h)
-	if err != nil {
-		return err
-	}
-	if _, err := part.Write(data); err != nil {
-		return err
-	}
-	return part.Close()
-}
-
-func at(day, hour, minute int) time.Time {
-	return time.Date(2026, time.March, day, hour, minute, 0, 0, time.UTC)
 }

@@ -47,6 +47,7 @@ type Hub struct {
 	stopped   bool
 	serving   kv.Namespace
 	followed  projection.Vector // everything before was handed out
+	seen      projection.Vector // when somebody was told last that something is new
 	endpoints map[event.ID]map[*watcher]struct{}
 	threads   map[event.ID]map[*watcher]struct{}
 	watchers  map[*watcher]struct{}
@@ -119,6 +120,10 @@ func (h *Hub) follow(ctx context.Context) error {
 		return err
 	}
 	h.mu.Lock()
+	if !maps.Equal(applied, h.seen) { // perhaps by another process: who waits for it is told
+		h.seen = maps.Clone(applied)
+		h.progress.Notify()
+	}
 	if ns != h.serving || h.followed == nil || len(h.watchers) == 0 || behind(applied, h.followed) {
 		// Nobody waits for what was before; those who wait for another generation have to list again.
 		h.expel()

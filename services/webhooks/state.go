@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,8 +22,15 @@ type Status struct {
 	Off *Off
 	// Failing are the events that hold up their partitions.
 	Failing []Failure
-	// Next is where each partition goes on.
-	Next []eventlog.Position
+	// Places is where each partition goes on.
+	Places []Place
+}
+
+// Place is where a partition goes on.
+type Place struct {
+	Next eventlog.Position
+	// Lag is how many events the partition holds from there on, those among them that the endpoint does not want.
+	Lag int64
 }
 
 // Off says why an endpoint gets nothing.
@@ -86,20 +94,40 @@ func (s *state) off(ctx context.Context) (*Off, error) {
 	return off, json.Unmarshal(value, off)
 }
 
-func (s *state) switchOff(ctx context.Context, off Off) error {
+// switchOff keeps the first reason: it tells nothing new where the endpoint is off already.
+func (s *state) switchOff(ctx context.Context, off Off) (changed bool, err error) {
 	value, err := json.Marshal(off)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.set(ctx, s.offKey(), value)
+	var b kv.Batch
+	b.Require(s.offKey(), nil)
+	b.Set(s.offKey(), value)
+	return s.changed(ctx, &b)
 }
 
+// switchOn forgets the failures, too. It leaves an endpoint that is on as it is.
 func (s *state) switchOn(ctx context.Context) error {
+	value, found, err := s.get(ctx, s.offKey())
+	if err != nil || !found {
+		return err
+	}
 	var b kv.Batch
+	b.Require(s.offKey(), value)
 	b.Delete(s.offKey())
 	failing := kv.Prefix([]byte(s.prefix("failing")))
 	b.DeleteRange(failing.Start, failing.End)
-	return s.store.Apply(ctx, Namespace, &b)
+	_, err = s.changed(ctx, &b)
+	return err
+}
+
+// changed applies a batch, and says whether what it requires was there.
+func (s *state) changed(ctx context.Context, b *kv.Batch) (bool, error) {
+	err := s.store.Apply(ctx, Namespace, b)
+	if errors.Is(err, kv.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // failed notes an attempt. What is noted of an earlier event, or stopped more than gap ago, is over.
@@ -158,10 +186,8 @@ func (s *state) place(ctx context.Context, topic string, partition int32, next i
 	var b kv.Batch
 	b.Require(key, nil)
 	b.Set(key, encodeNext(next))
-	if err := s.store.Apply(ctx, Namespace, &b); !errors.Is(err, kv.ErrConflict) {
-		return err
-	}
-	return nil
+	_, err := s.changed(ctx, &b)
+	return err
 }
 
 func encodeNext(next int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(next)) }
@@ -173,10 +199,26 @@ func decodeNext(value []byte) (int64, error) {
 	return int64(binary.BigEndian.Uint64(value)), nil
 }
 
-func (s *state) status(ctx context.Context) (Status, error) {
+// status tells of these topics; more may be kept, of what the endpoint wanted once.
+func (s *state) status(ctx context.Context, topics []string) (Status, error) {
 	var status Status
 	var err error
 	if status.Off, err = s.off(ctx); err != nil {
+		return Status{}, err
+	}
+	next := make(map[eventlog.Position]int64)
+	err = s.each(ctx, "next", func(p eventlog.Position, value []byte) error {
+		if !slices.Contains(topics, p.Topic) {
+			return nil
+		}
+		place := p
+		var err error
+		place.Offset, err = decodeNext(value)
+		next[p] = place.Offset
+		status.Places = append(status.Places, Place{Next: place})
+		return err
+	})
+	if err != nil {
 		return Status{}, err
 	}
 	err = s.each(ctx, "failing", func(p eventlog.Position, value []byte) error {
@@ -184,19 +226,13 @@ func (s *state) status(ctx context.Context) (Status, error) {
 		if err := json.Unmarshal(value, &f); err != nil {
 			return err
 		}
+		if at, ok := next[p]; !ok || f.Offset < at { // it is over: the endpoint got the event after all, or does not want it any more
+			return nil
+		}
 		f.Position = p
 		f.Position.Offset = f.Offset
 		status.Failing = append(status.Failing, f)
 		return nil
-	})
-	if err != nil {
-		return Status{}, err
-	}
-	err = s.each(ctx, "next", func(p eventlog.Position, value []byte) error {
-		var err error
-		p.Offset, err = decodeNext(value)
-		status.Next = append(status.Next, p)
-		return err
 	})
 	return status, err
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
-	"github.com/skein-cx/skein/pkg/pubsub"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -23,6 +22,13 @@ var Namespace = kv.Namespace{Slice: "webhooks"} //nolint:gochecknoglobals // a c
 
 // ErrUnknownEndpoint means that no endpoint of this name is configured.
 var ErrUnknownEndpoint = errors.New("webhooks: unknown endpoint")
+
+// Groups shares partitions among processes, and keeps how far they have come.
+type Groups interface {
+	eventlog.Groups
+	// Committed tells how far a group has come in each of its topic's partitions, where it has.
+	Committed(ctx context.Context, group, topic string, partitions int) (map[int32]int64, error)
+}
 
 // DeadLetters keeps what can never be sent.
 type DeadLetters interface {
@@ -33,7 +39,7 @@ type DeadLetters interface {
 // Config is what a Service works with. Log, Groups, Store and DeadLetters must be set.
 type Config struct {
 	Log         eventlog.Log
-	Groups      pubsub.Groups
+	Groups      Groups
 	Store       kv.Store
 	DeadLetters DeadLetters
 	Endpoints   []Endpoint
@@ -89,7 +95,8 @@ type Service struct {
 }
 
 // New checks the endpoints and gives those that are new their place in the log: behind what it holds now, or before all of
-// it where they ask for that. What is appended after New has returned is delivered. Run delivers.
+// it where they ask for that. One of which only the store knows nothing any more goes on where its group has committed.
+// What is appended after New has returned is delivered. Run delivers.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
 	if problems := Verify(cfg.Endpoints, cfg.AllowPrivate); len(problems) > 0 {
@@ -129,14 +136,22 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) Status(ctx context.Context) ([]Status, error) {
 	list := make([]Status, 0, len(s.cfg.Endpoints))
 	for _, e := range s.cfg.Endpoints {
-		status, err := s.endpoints[e.ID].state.status(ctx)
+		status, err := s.endpoints[e.ID].status(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("webhooks: status of %q: %w", e.ID, err)
+			return nil, err
 		}
-		status.ID, status.Tenant, status.URL = e.ID, e.Tenant, e.URL
 		list = append(list, status)
 	}
 	return list, nil
+}
+
+// StatusOf tells how an endpoint is.
+func (s *Service) StatusOf(ctx context.Context, id string) (Status, error) {
+	w, ok := s.endpoints[id]
+	if !ok {
+		return Status{}, fmt.Errorf("%w %q", ErrUnknownEndpoint, id)
+	}
+	return w.status(ctx)
 }
 
 // SwitchOn lets an endpoint go on where it stopped, and gives it a whole GiveUp again. One that is on is left as it is.
@@ -152,7 +167,7 @@ func (s *Service) SwitchOn(ctx context.Context, id string) error {
 	return nil
 }
 
-// SwitchOff stops deliveries to an endpoint, which keeps its place.
+// SwitchOff stops deliveries to an endpoint, which keeps its place. One that is off keeps its reason, too.
 func (s *Service) SwitchOff(ctx context.Context, id, reason string) error {
 	w, ok := s.endpoints[id]
 	if !ok {

@@ -486,6 +486,84 @@ skein_webhooks_attempts_total{endpoint="endpoint",outcome="gone"} 0
 `), "skein_webhooks_attempts_total"))
 }
 
+func TestAnEndpointWhoseStoreIsLostGoesOnWhereItsGroupHasCommitted(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	r := h.receiver(t, nil)
+	h.run(t, endpoint(r, nil))
+	h.conversation(t, 8, 5)
+	c := newConversation(8)
+	for c.events < 8*5 {
+		c.note(t, r.next(t))
+	}
+	h.stop(t)
+	h.cfg.Store = memkv.New()
+	missed := message(1, "while it was away")
+	missed.CorrelationId = "1/5"
+	h.append(t, missed)
+	h.run(t, endpoint(r, func(e *webhooks.Endpoint) { e.FromStart = true }))
+	for c.events < 8*5+1 {
+		got := r.next(t)
+		c.note(t, got)
+		if got.event != missed.GetId() {
+			t.Errorf("%s arrived again", got.event)
+		}
+	}
+}
+
+func TestSwitchingOffAndOnAgainChangesNothingMore(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	r := h.receiver(t, func(w http.ResponseWriter, _ delivery) bool {
+		w.WriteHeader(http.StatusInternalServerError)
+		return false
+	})
+	s := h.run(t, endpoint(r, nil))
+	h.append(t, message(1, ""))
+	since := h.waitForFailure(t, s, 2).Since
+	must(t, s.SwitchOn(t.Context(), "endpoint"))
+	if got := h.status(t, s); len(got.Failing) != 1 || !got.Failing[0].Since.Equal(since) {
+		t.Errorf("switching on an endpoint that is on made its failures %+v", got.Failing)
+	}
+	must(t, s.SwitchOff(t.Context(), "endpoint", "first"))
+	must(t, s.SwitchOff(t.Context(), "endpoint", "second"))
+	if off := h.status(t, s).Off; off == nil || off.Reason != "first" {
+		t.Errorf("it is off because of %+v", off)
+	}
+	h.clock.advance(time.Second)
+	must(t, s.SwitchOn(t.Context(), "endpoint"))
+	if got := h.waitForFailure(t, s, 1); got.Since.Equal(since) {
+		t.Error("the failures before it was off still count")
+	}
+}
+
+func TestTheStatusTellsOfWhatTheEndpointWantsNow(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	r := h.receiver(t, func(w http.ResponseWriter, _ delivery) bool {
+		w.WriteHeader(http.StatusInternalServerError)
+		return false
+	})
+	s := h.run(t, endpoint(r, func(e *webhooks.Endpoint) { e.Types = []string{"*"} }))
+	h.append(t, message(1, ""))
+	h.waitForFailure(t, s, 1)
+	total := func(s webhooks.Status) (lag int64) {
+		for _, p := range s.Places {
+			lag += p.Lag
+		}
+		return lag
+	}
+	if got := h.status(t, s); len(got.Places) != 4*partitions || total(got) != 1 {
+		t.Errorf("the places are %+v", got.Places)
+	}
+	h.stop(t)
+	s = h.run(t, endpoint(r, func(e *webhooks.Endpoint) { e.Types = []string{"call.*"} }))
+	got := h.waitForStatus(t, s, func(s webhooks.Status) bool { return total(s) == 0 })
+	if len(got.Failing) > 0 || len(got.Places) != partitions {
+		t.Errorf("it tells of %+v and %+v", got.Failing, got.Places)
+	}
+}
+
 // harness is a broker and what a service works with.
 type harness struct {
 	cfg      webhooks.Config

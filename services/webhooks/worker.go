@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/cenkalti/backoff/v5"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/time/rate"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -28,6 +29,7 @@ type worker struct {
 	state  *state
 	signer *standardwebhooks.Webhook
 	client *http.Client
+	pace   *rate.Limiter
 	logger *slog.Logger
 	on     chan struct{} // holds a token when the endpoint may have been switched on
 
@@ -46,9 +48,13 @@ func newWorker(cfg *Config, e Endpoint) (*worker, error) {
 	cfg.Metrics.endpoint(e.ID)
 	return &worker{
 		Endpoint: e, cfg: cfg, state: &state{store: cfg.Store, endpoint: e.ID}, signer: s, client: newClient(cfg),
+		pace:   rate.NewLimiter(rate.Limit(e.PerSecond), 1),
 		logger: cfg.Logger.With("endpoint", e.ID, "tenant", e.Tenant), on: make(chan struct{}, 1), stop: func() {},
 	}, nil
 }
+
+// group is the name of the consumer group of all processes that deliver to the endpoint.
+func (w *worker) group() string { return "skein.webhooks." + w.ID }
 
 // place gives the endpoint its place in each partition where it has none yet.
 func (w *worker) place(ctx context.Context) error {
@@ -57,18 +63,31 @@ func (w *worker) place(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var missing []int32
 		for p := range int32(n) {
-			if _, found, err := w.state.Load(ctx, topic, p); found || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
+			_, found, err := w.state.Load(ctx, topic, p)
+			if err != nil {
+				return err
 			}
+			if !found {
+				missing = append(missing, p)
+			}
+		}
+		if len(missing) == 0 {
+			continue
+		}
+		committed, err := w.cfg.Groups.Committed(ctx, w.group(), topic, n)
+		if err != nil {
+			return err
+		}
+		for _, p := range missing {
 			first, next, err := w.cfg.Log.Bounds(ctx, topic, p)
 			if err != nil {
 				return err
 			}
-			if w.FromStart {
+			if at, ok := committed[p]; ok && at >= first && at <= next {
+				next = at
+			} else if w.FromStart {
 				next = first
 			}
 			if err := w.state.place(ctx, topic, p, next); err != nil {
@@ -77,6 +96,23 @@ func (w *worker) place(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// status tells how the endpoint is.
+func (w *worker) status(ctx context.Context) (Status, error) {
+	status, err := w.state.status(ctx, w.topics())
+	if err != nil {
+		return Status{}, fmt.Errorf("webhooks: status of %q: %w", w.ID, err)
+	}
+	status.ID, status.Tenant, status.URL = w.ID, w.Tenant, w.URL
+	for i, place := range status.Places {
+		_, end, err := w.cfg.Log.Bounds(ctx, place.Next.Topic, place.Next.Partition)
+		if err != nil {
+			return Status{}, fmt.Errorf("webhooks: status of %q: %w", w.ID, err)
+		}
+		status.Places[i].Lag = max(end-place.Next.Offset, 0)
+	}
+	return status, nil
 }
 
 // run delivers until ctx ends, while the endpoint is on.
@@ -133,10 +169,13 @@ func (w *worker) wake() {
 
 // switchOff stops deliveries here and, at their next attempt, in other processes.
 func (w *worker) switchOff(ctx context.Context, reason string) error {
-	if err := w.state.switchOff(ctx, Off{At: w.cfg.Now().UTC(), Reason: reason}); err != nil {
+	changed, err := w.state.switchOff(ctx, Off{At: w.cfg.Now().UTC(), Reason: reason})
+	if err != nil {
 		return err
 	}
-	w.logger.ErrorContext(ctx, "a webhook was switched off; it keeps its place until it is switched on again", "url", w.URL, "reason", reason)
+	if changed {
+		w.logger.ErrorContext(ctx, "a webhook was switched off; it keeps its place until it is switched on again", "reason", reason)
+	}
 	w.cfg.Metrics.off(w.ID, true)
 	w.halt()
 	return nil
@@ -157,7 +196,7 @@ func (w *worker) deliverAll(ctx context.Context) error {
 		return err
 	}
 	subscriber, err := pubsub.NewSubscriber(pubsub.Config{
-		Log: w.cfg.Log, Group: "skein.webhooks." + w.ID, Groups: w.cfg.Groups, Offsets: w.state, Want: w.wanted, Logger: w.logger,
+		Log: w.cfg.Log, Group: w.group(), Groups: w.cfg.Groups, Offsets: w.state, Want: w.wanted, Logger: w.logger,
 	})
 	if err != nil {
 		return err
@@ -173,7 +212,7 @@ func (w *worker) deliverAll(ctx context.Context) error {
 		middleware.Retry{
 			MaxRetries: math.MaxInt32, InitialInterval: w.cfg.FirstRetry, MaxInterval: w.cfg.LastRetry, Multiplier: 2, RandomizationFactor: 0.2,
 		}.Middleware,
-		middleware.NewThrottle(int64(w.PerSecond), time.Second).Middleware,
+		w.throttle,
 		w.account,
 	)
 	for _, topic := range w.topics() {
@@ -200,6 +239,16 @@ func (w *worker) deliver(m *message.Message) error {
 		return &unsendableError{err}
 	}
 	return w.post(m.Context(), e.GetId()+"_"+w.ID, body)
+}
+
+// throttle is a middleware that keeps to the endpoint's rate. Watermill's own waits even where the message's time has ended.
+func (w *worker) throttle(next message.HandlerFunc) message.HandlerFunc {
+	return func(m *message.Message) ([]*message.Message, error) {
+		if err := w.pace.Wait(m.Context()); err != nil {
+			return nil, permanent(err)
+		}
+		return next(m)
+	}
 }
 
 var errOff = errors.New("the endpoint is switched off")

@@ -3,12 +3,14 @@ package browser_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -16,6 +18,9 @@ import (
 
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
+
+// contextLost is the code of the browser's answer where the page that was asked is gone.
+const contextLost = -32000
 
 // patience is how long the page may take for anything.
 const patience = time.Minute
@@ -120,7 +125,14 @@ func (b tab) wait(what, expression string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0)))
+	poll := func() error {
+		_, err := chromedp.Run(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0)))
+		return err
+	}
+	err := poll()
+	for lost := (*cdproto.Error)(nil); errors.As(err, &lost) && lost.Code == contextLost && ctx.Err() == nil; {
+		err = poll() // a page that was opened just now took the place of the one before
+	}
 	if err != nil {
 		b.screenshot("failed")
 		b.t.Fatalf("waited for %s: %v; the page shows %q", what, err, evaluate[string](b, "document.body.innerText"))

@@ -16,12 +16,12 @@ import (
 // them in again. Everything else goes on meanwhile.
 func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 	s := newSite(t)
-	srv := s.up()
-	if out := s.run("dead", "list", "--server", s.grpc); !strings.Contains(out, "No dead letters.") {
+	srv := s.Up()
+	if out := s.Run("dead", "list", "--server", s.GRPC); !strings.Contains(out, "No dead letters.") {
 		t.Errorf("an empty list says:\n%s", out)
 	}
 
-	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: []string{s.kafka}})
+	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: []string{s.Kafka}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +39,10 @@ func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.run("publish", file, "--server", s.grpc)
+		s.Run("publish", file, "--server", s.GRPC)
 	}
 	dead := func(args ...string) string {
-		return s.run(append(append([]string{"dead"}, args...), "--server", s.grpc)...)
+		return s.Run(append(append([]string{"dead"}, args...), "--server", s.GRPC)...)
 	}
 	list := func(args ...string) (letters [][]string) {
 		for line := range strings.Lines(dead(append([]string{"list"}, args...)...)) {
@@ -52,7 +52,7 @@ func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 		}
 		return letters
 	}
-	srv.waitFor("holding both letters", func() bool { return len(list()) == 2 })
+	srv.WaitFor("holding both letters", func() bool { return len(list()) == 2 })
 
 	broken := list("--reason", "undecodable")[0][0]
 	if out := dead("show", broken); !strings.Contains(out, "00000000  1b 5b 33 31 6d 6e 6f 20") || strings.Contains(out, "\x1b") {
@@ -67,14 +67,14 @@ func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 	}
 
 	// Both are still what they were: the garbage becomes a new letter, the conflict is not even tried.
-	refusing := s.start("dead", "redrive", "--all", "--server", s.grpc)
-	if err := refusing.end(); err == nil {
+	refusing := s.Start("dead", "redrive", "--all", "--server", s.GRPC)
+	if err := refusing.End(); err == nil {
 		t.Error("a redrive in vain succeeds")
 	}
-	if out := refusing.out.String(); !strings.Contains(out, conflict+"  not redriven: its event has the id of an earlier event") || !strings.Contains(out, "1 of 2 letters redriven.") {
+	if out := refusing.Out(); !strings.Contains(out, conflict+"  not redriven: its event has the id of an earlier event") || !strings.Contains(out, "1 of 2 letters redriven.") {
 		t.Errorf("redrive says:\n%s", out)
 	}
-	srv.waitFor("holding the new letter", func() bool { return len(list("--all")) == 3 })
+	srv.WaitFor("holding the new letter", func() bool { return len(list("--all")) == 3 })
 	if out := dead("show", broken); !strings.Contains(out, "the software is not mended yet") {
 		t.Errorf("a letter redriven in vain is shown as:\n%s", out)
 	}
@@ -85,7 +85,7 @@ func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 		t.Errorf("redrive --force says:\n%s", out)
 	}
 
-	timeline := s.run("timeline", "anna@example.com", "--json", "--server", s.grpc)
+	timeline := s.Run("timeline", "anna@example.com", "--json", "--server", s.GRPC)
 	if strings.Count(timeline, "\n") != 1 || !strings.Contains(timeline, `"first"`) {
 		t.Errorf("the timeline holds:\n%s", timeline)
 	}
@@ -93,9 +93,9 @@ func TestAnOperatorLooksAtDeadLettersAndRedrivesThem(t *testing.T) {
 		"show 0/999": "no such letter", "show gibberish": "is no dead letter", "redrive": "name letters", "redrive 1/1 --all": "name letters",
 		"list --reason odd": "there are: undecodable, invalid, conflict, rejected",
 	} {
-		p := s.start(append(append([]string{"dead"}, strings.Fields(args)...), "--server", s.grpc)...)
-		if err := p.end(); err == nil || !strings.Contains(p.out.String(), want) {
-			t.Errorf("dead %s says:\n%s", args, p.out)
+		p := s.Start(append(append([]string{"dead"}, strings.Fields(args)...), "--server", s.GRPC)...)
+		if err := p.End(); err == nil || !strings.Contains(p.Out(), want) {
+			t.Errorf("dead %s says:\n%s", args, p.Out())
 		}
 	}
 }

@@ -126,13 +126,13 @@ func watchAll(ctx context.Context, addr string, n int) error {
 
 func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 	s := newSite(t)
-	srv := s.up()
+	srv := s.Up()
 	const n = 4000
 	watched := make(chan error, 3)
 	for range cap(watched) {
-		go func() { watched <- watchAll(t.Context(), s.grpc, n) }()
+		go func() { watched <- watchAll(t.Context(), s.GRPC, n) }()
 	}
-	conn, err := rpc.Dial(s.grpc, "", nil)
+	conn, err := rpc.Dial(s.GRPC, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,15 +158,15 @@ func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 		}
 	}
 	publish(0, n/4)
-	if out := s.run("rebuild", "timeline", "--server", s.grpc); !strings.Contains(out, "Generation 2 of timeline serves.") {
+	if out := s.Run("rebuild", "timeline", "--server", s.GRPC); !strings.Contains(out, "Generation 2 of timeline serves.") {
 		t.Errorf("rebuild says:\n%s", out)
 	}
 	publish(n/4, n/2)
-	srv.kill()
-	srv = s.up()
+	srv.Kill()
+	srv = s.Up()
 	publish(n/2, 3*n/4)
 	building := make(chan string, 1)
-	go func() { building <- s.run("rebuild", "timeline", "--server", s.grpc) }()
+	go func() { building <- s.Run("rebuild", "timeline", "--server", s.GRPC) }()
 	publish(3*n/4, n)
 	if out := <-building; !strings.Contains(out, "Generation 3") {
 		t.Errorf("rebuild says:\n%s", out)
@@ -176,15 +176,15 @@ func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if out := s.run("lag", "--server", s.grpc); !strings.Contains(out, "timeline  3") {
+	if out := s.Run("lag", "--server", s.GRPC); !strings.Contains(out, "timeline  3") {
 		t.Errorf("lag says:\n%s", out)
 	}
-	if err := srv.stop(); err != nil {
-		t.Errorf("%v\n%s", err, srv.out)
+	if err := srv.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, srv.Out())
 	}
 	// All generations were folded from one log: those that are left hash alike.
 	hashes := map[string]bool{}
-	for line := range strings.Lines(s.run("store", "hash", "--data", s.dir)) {
+	for line := range strings.Lines(s.Run("store", "hash", "--data", s.Dir)) {
 		if name, hash, ok := strings.Cut(line, "\t"); ok && strings.HasPrefix(name, "timeline/3") {
 			hashes[hash] = true
 		}
@@ -196,7 +196,7 @@ func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 
 func TestTheTimelineCommandFollowsThroughARestart(t *testing.T) {
 	s := newSite(t)
-	first := s.up()
+	first := s.Up()
 	file := filepath.Join(t.TempDir(), "events.jsonl")
 	say := func(id, text string) {
 		t.Helper()
@@ -205,27 +205,27 @@ func TestTheTimelineCommandFollowsThroughARestart(t *testing.T) {
 		if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.run("publish", file, "--server", s.grpc)
+		s.Run("publish", file, "--server", s.GRPC)
 	}
 	say("1", "before")
-	follower := s.start("timeline", "anna@example.com", "--follow", "--server", s.grpc)
+	follower := s.Start("timeline", "anna@example.com", "--follow", "--server", s.GRPC)
 	shows := func(text string) {
 		t.Helper()
-		follower.waitFor("showing "+text, func() bool { return strings.Contains(follower.out.String(), text) })
+		follower.WaitFor("showing "+text, func() bool { return strings.Contains(follower.Out(), text) })
 	}
 	shows("before")
 	say("2", "while it follows")
 	shows("while it follows")
-	if err := first.stop(); err != nil {
-		t.Errorf("%v\n%s", err, first.out)
+	if err := first.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, first.Out())
 	}
-	s.up()
+	s.Up()
 	say("3", "after a restart")
 	shows("after a restart")
-	if n := strings.Count(follower.out.String(), "while it follows"); n != 1 {
+	if n := strings.Count(follower.Out(), "while it follows"); n != 1 {
 		t.Errorf("shown %d times", n)
 	}
-	if err := follower.stop(); err != nil {
+	if err := follower.Stop(); err != nil {
 		t.Errorf("Ctrl-C: %v", err)
 	}
 }
@@ -239,9 +239,9 @@ func TestOperatingNeedsTheAdminRight(t *testing.T) {
   {name: operator, tenant: acme, sha256: `+sha256Of("operator")+`, admin: true}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.up("-c", config)
+	s.Up("-c", config)
 	for token, want := range map[string]codes.Code{"": codes.Unauthenticated, "desk": codes.PermissionDenied, "operator": codes.OK} {
-		conn, err := rpc.Dial(s.grpc, token, nil)
+		conn, err := rpc.Dial(s.GRPC, token, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

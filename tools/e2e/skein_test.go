@@ -9,32 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skein-cx/skein/tools/e2e/skeintest"
 	"github.com/skein-cx/skein/tools/mailload"
 )
 
-func TestTheDemoDrawsItsTimelineAndTheNextStartGoesOn(t *testing.T) {
-	s := newSite(t)
-	for _, start := range []string{"first", "second"} {
-		srv := s.start(append(s.args("up"), "--demo")...)
-		srv.waitFor("done with its story on the "+start+" start", func() bool { return strings.Contains(srv.out.String(), "Ctrl-C stops;") })
-		for _, want := range []string{"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)"} {
-			if !strings.Contains(srv.out.String(), want) {
-				t.Errorf("%s start: %q is missing in\n%s", start, want, srv.out)
-			}
-		}
-		timeline := s.run("timeline", "anna.weber@example.com", "li.na@example.cn", "--json", "--server", s.grpc)
-		if n := strings.Count(timeline, "\n"); n != 6 {
-			t.Errorf("%s start: %d entries instead of 6:\n%s", start, n, timeline)
-		}
-		if err := srv.stop(); err != nil {
-			t.Errorf("%s start: %v\n%s", start, err, srv.out)
-		}
-	}
-}
-
 func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 	s := newSite(t)
-	server := s.up()
+	server := s.Up()
 	file := filepath.Join(t.TempDir(), "events.jsonl")
 	line := `{"type":"message.received","channel":"CHANNEL_WEB_CHAT","direction":"DIRECTION_INBOUND","provider":"demo","inbox":"web","thread":"t","nativeId":"m1",` +
 		`"parties":[{"address":{"kind":"ENDPOINT_KIND_EMAIL","value":"Anna@Example.COM"},"side":"SIDE_CUSTOMER"}],"content":{"messageReceived":{"text":"Is it back in stock?"}}}`
@@ -42,33 +23,33 @@ func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 	if err := os.WriteFile(file, []byte(line+"\nnot JSON\n"+wrong+"\n"+line+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	srv := s.start("publish", file, "--server", s.grpc)
-	if err := srv.end(); err == nil {
+	srv := s.Start("publish", file, "--server", s.GRPC)
+	if err := srv.End(); err == nil {
 		t.Error("publish says that all was well")
 	}
 	for _, want := range []string{"line 2:", "line 3:", "submissions[0].type", "submissions[0].parties[0].address", "2 published, 2 wrong"} {
-		if !strings.Contains(srv.out.String(), want) {
-			t.Errorf("%q is missing in\n%s", want, srv.out)
+		if !strings.Contains(srv.Out(), want) {
+			t.Errorf("%q is missing in\n%s", want, srv.Out())
 		}
 	}
-	server.waitFor("filing it", func() bool {
-		return strings.Contains(s.run("timeline", "anna@example.com", "--server", s.grpc), "Is it back in stock?")
+	server.WaitFor("filing it", func() bool {
+		return strings.Contains(s.Run("timeline", "anna@example.com", "--server", s.GRPC), "Is it back in stock?")
 	})
-	if tail := s.run("tail", "--from-beginning", "--end", "--kafka", s.kafka); strings.Count(tail, "message.received") != 2 {
+	if tail := s.Run("tail", "--from-beginning", "--end", "--kafka", s.Kafka); strings.Count(tail, "message.received") != 2 {
 		t.Errorf("tail:\n%s", tail)
 	}
 }
 
 func TestMistakesAtStartGetAnAnswerThatSaysWhatToDo(t *testing.T) {
 	s := newSite(t)
-	s.up()
+	s.Up()
 	other := newSite(t)
 	sameDir := *other
-	sameDir.dir = s.dir
+	sameDir.Dir = s.Dir
 	samePort := *other
-	samePort.grpc = s.grpc
+	samePort.GRPC = s.GRPC
 	sameSMTP := *newSite(t)
-	sameSMTP.smtp = s.smtp
+	sameSMTP.SMTP = s.SMTP
 	config := filepath.Join(t.TempDir(), "skein.yaml")
 	if err := os.WriteFile(config, []byte("grpc:\n  adr: x\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -77,28 +58,28 @@ func TestMistakesAtStartGetAnAnswerThatSaysWhatToDo(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"a second process on the same data": {sameDir.args("up"), []string{"in use by another process", s.dir}},
-		"a used gRPC port":                  {samePort.args("up"), []string{s.grpc, "in use", "grpc.addr"}},
-		"a used SMTP port":                  {sameSMTP.args("up"), []string{s.smtp, "in use"}},
-		"a setting that does not exist":     {append(other.args("up"), "-c", config), []string{"adr"}},
-		"an address for all, no tokens":     {append(other.args("up"), "--grpc", "0.0.0.0:7070"), []string{"grpc.addr", "auth.tokens"}},
-		"a role that does not exist":        {other.args("run", "ingress"), []string{`no role "ingress"`, "projector"}},
-		"one of two that share a store":     {other.args("config", "verify", "timeline"), []string{"timeline", "projector", "one process"}},
-		"no server to ask":                  {[]string{"timeline", "a@b.c", "--server", other.grpc}, []string{"skein up"}},
-		"no log to follow":                  {[]string{"tail", "--kafka", other.kafka}, []string{"skein up"}},
+		"a second process on the same data": {sameDir.Args("up"), []string{"in use by another process", s.Dir}},
+		"a used gRPC port":                  {samePort.Args("up"), []string{s.GRPC, "in use", "grpc.addr"}},
+		"a used SMTP port":                  {sameSMTP.Args("up"), []string{s.SMTP, "in use"}},
+		"a setting that does not exist":     {append(other.Args("up"), "-c", config), []string{"adr"}},
+		"an address for all, no tokens":     {append(other.Args("up"), "--grpc", "0.0.0.0:7070"), []string{"grpc.addr", "auth.tokens"}},
+		"a role that does not exist":        {other.Args("run", "ingress"), []string{`no role "ingress"`, "projector"}},
+		"one of two that share a store":     {other.Args("config", "verify", "timeline"), []string{"timeline", "projector", "one process"}},
+		"no server to ask":                  {[]string{"timeline", "a@b.c", "--server", other.GRPC}, []string{"skein up"}},
+		"no log to follow":                  {[]string{"tail", "--kafka", other.Kafka}, []string{"skein up"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := other
 			if name == "a used SMTP port" {
 				at = &sameSMTP
 			}
-			srv := at.start(c.args...)
-			if err := srv.end(); err == nil {
-				t.Fatalf("no error:\n%s", srv.out)
+			srv := at.Start(c.args...)
+			if err := srv.End(); err == nil {
+				t.Fatalf("no error:\n%s", srv.Out())
 			}
 			for _, want := range c.want {
-				if !strings.Contains(srv.out.String(), want) {
-					t.Errorf("%q is missing in:\n%s", want, srv.out)
+				if !strings.Contains(srv.Out(), want) {
+					t.Errorf("%q is missing in:\n%s", want, srv.Out())
 				}
 			}
 		})
@@ -113,22 +94,23 @@ const (
 
 func TestRealMailsKilledTenTimesSentAgainAndFoldedAgain(t *testing.T) {
 	archive := filepath.Join("..", "..", "..", "shared", "data", "spamassassin-public-corpus", "spamassassin-public-corpus.tar.xz")
-	require(t, "data", archive)
+	_, err := os.Stat(archive)
+	skeintest.Require(t, "data", err == nil, "it is not there: "+archive)
 	mails, err := mailload.Read(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := newSite(t)
-	srv := s.up()
+	srv := s.Up()
 	send := func() *mailload.Sender {
-		return &mailload.Sender{Addr: s.smtp, To: "support@skein.example", Connections: 4, Patience: 60e9}
+		return &mailload.Sender{Addr: s.SMTP, To: "support@skein.example", Connections: 4, Patience: 60e9}
 	}
 	verify := func() (mailload.Report, []byte) {
 		var dump bytes.Buffer
-		v := mailload.Verifier{GRPC: s.grpc, Kafka: []string{s.kafka}, Dump: &dump}
+		v := mailload.Verifier{GRPC: s.GRPC, Kafka: []string{s.Kafka}, Dump: &dump}
 		report, err := v.Verify(t.Context())
 		if err != nil {
-			t.Fatalf("%v\n%s", err, srv.out)
+			t.Fatalf("%v\n%s", err, srv.Out())
 		}
 		for _, w := range report.Wrong {
 			t.Error(w)
@@ -148,9 +130,9 @@ func TestRealMailsKilledTenTimesSentAgainAndFoldedAgain(t *testing.T) {
 	}()
 	const kills = 10
 	for i := 1; i <= kills; i++ {
-		srv.waitFor("at the next kill", func() bool { return sender.Accepted() >= i*len(mails)/(kills+1) })
-		srv.kill()
-		srv = s.up()
+		srv.WaitFor("at the next kill", func() bool { return sender.Accepted() >= i*len(mails)/(kills+1) })
+		srv.Kill()
+		srv = s.Up()
 	}
 	if err := <-sent; err != nil {
 		t.Fatal(err)
@@ -169,23 +151,23 @@ func TestRealMailsKilledTenTimesSentAgainAndFoldedAgain(t *testing.T) {
 		t.Errorf("%d records after sending again, %d before", again.Records, first.Records)
 	}
 
-	if err := srv.stop(); err != nil {
-		t.Fatalf("%v\n%s", err, srv.out)
+	if err := srv.Stop(); err != nil {
+		t.Fatalf("%v\n%s", err, srv.Out())
 	}
-	hash := s.run("store", "hash", "--data", s.dir)
-	s.run("store", "drop", "--data", s.dir)
-	if left := s.run("store", "hash", "--data", s.dir); left != "" {
+	hash := s.Run("store", "hash", "--data", s.Dir)
+	s.Run("store", "drop", "--data", s.Dir)
+	if left := s.Run("store", "hash", "--data", s.Dir); left != "" {
 		t.Fatalf("after the drop there is still %s", left)
 	}
-	srv = s.up()
+	srv = s.Up()
 	_, folded := verify()
 	if !bytes.Equal(timelines, folded) {
 		t.Error("folding the log again changed a timeline")
 	}
-	if err := srv.stop(); err != nil {
-		t.Fatalf("%v\n%s", err, srv.out)
+	if err := srv.Stop(); err != nil {
+		t.Fatalf("%v\n%s", err, srv.Out())
 	}
-	if refolded := s.run("store", "hash", "--data", s.dir); refolded != hash || !regexp.MustCompile(`timeline/1\tsha256:`).MatchString(hash) {
+	if refolded := s.Run("store", "hash", "--data", s.Dir); refolded != hash || !regexp.MustCompile(`timeline/1\tsha256:`).MatchString(hash) {
 		t.Errorf("state hash before\n%s\nand after\n%s", hash, refolded)
 	}
 	t.Logf("state hash, before and after:\n%s", hash)

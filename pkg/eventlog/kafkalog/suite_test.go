@@ -7,6 +7,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkatest"
 	"github.com/skein-cx/skein/pkg/eventlog/logtest"
 )
 
@@ -15,6 +16,14 @@ func TestKafkalogOverTheEmbeddedBrokerPassesTheSuite(t *testing.T) {
 	logtest.Run(t, func(t *testing.T) eventlog.Log {
 		t.Helper()
 		return opened(t, kafkalog.Config{Brokers: []string{broker.Addr()}, MaxMessageBytes: logtest.MaxMessageBytes})
+	})
+}
+
+func TestKafkalogOverARealClusterPassesTheSuite(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	logtest.Run(t, func(t *testing.T) eventlog.Log {
+		t.Helper()
+		return opened(t, kafkalog.Config{Brokers: brokers, MaxMessageBytes: logtest.MaxMessageBytes})
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 
-	"github.com/skein-cx/skein/pkg/pubsub"
+	"github.com/skein-cx/skein/pkg/eventlog"
 )
 
 const (
@@ -61,7 +61,7 @@ type Groups struct {
 	mechanism sasl.Mechanism
 }
 
-var _ pubsub.Groups = (*Groups)(nil)
+var _ eventlog.Groups = (*Groups)(nil)
 
 // New prepares membership in a cluster's groups. It does not connect.
 func New(cfg Config) (*Groups, error) {
@@ -111,8 +111,8 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 	return m, nil
 }
 
-// Join implements pubsub.Groups. The topic must exist, else the group stays without partitions.
-func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, pubsub.Claim)) error {
+// Join implements eventlog.Groups. The topic must exist, else the group stays without partitions.
+func (g *Groups) Join(ctx context.Context, group, topic string, own func(context.Context, eventlog.Claim)) error {
 	life, kill := context.WithCancel(context.Background())
 	defer kill()
 	m := &member{Groups: g, group: group, topic: topic, clientID: g.cfg.ClientID + "-" + rand.Text(), life: life, kill: kill}
@@ -129,6 +129,9 @@ func (g *Groups) Join(ctx context.Context, group, topic string, own func(context
 				return fmt.Errorf("kafkagroup: leave %q: %w", group, err)
 			}
 			return nil
+		case errors.Is(err, kafka.RebalanceInProgress): // another member has just come or gone
+			log.DebugContext(ctx, "the group is sharing out its partitions, joining again")
+			continue
 		case err != nil:
 			log.WarnContext(ctx, "the group cannot be joined, trying again", "error", err)
 			continue
@@ -141,8 +144,62 @@ func (g *Groups) Join(ctx context.Context, group, topic string, own func(context
 	}
 }
 
-func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) pubsub.Claim {
-	return pubsub.Claim{
+// Committed tells how far a group has come in each of a topic's partitions; those are missing in which it has committed
+// nothing. It waits for a coordinator until ctx ends.
+func (g *Groups) Committed(ctx context.Context, group, topic string, partitions int) (map[int32]int64, error) {
+	transport := &kafka.Transport{
+		ClientID: g.cfg.ClientID, TLS: g.cfg.TLS, SASL: g.mechanism, DialTimeout: dialTimeout, MetadataTopics: []string{topic}, Context: ctx,
+	}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(g.cfg.Brokers...), Transport: transport}
+	req := &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: nil}}
+	for p := range partitions {
+		req.Topics[topic] = append(req.Topics[topic], p)
+	}
+	for {
+		committed, err := fetch(ctx, client, req, topic)
+		if err == nil {
+			return committed, nil
+		}
+		if failure, ok := errors.AsType[kafka.Error](err); ok && failure.Temporary() {
+			g.cfg.Logger.WarnContext(ctx, "the group's offsets cannot be read, trying again", "group", group, "topic", topic, "error", err)
+			timer := time.NewTimer(joinPause)
+			select {
+			case <-timer.C:
+				continue
+			case <-ctx.Done():
+				timer.Stop()
+			}
+		}
+		return nil, fmt.Errorf("kafkagroup: how far %q has come: %w", group, err)
+	}
+}
+
+func fetch(ctx context.Context, client *kafka.Client, req *kafka.OffsetFetchRequest, topic string) (map[int32]int64, error) {
+	resp, err := client.OffsetFetch(ctx, req)
+	if err == nil {
+		err = resp.Error
+	}
+	committed := make(map[int32]int64)
+	if errors.Is(err, kafka.GroupIdNotFound) {
+		return committed, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range resp.Topics[topic] {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		if p.CommittedOffset >= 0 {
+			committed[int32(p.Partition)] = p.CommittedOffset
+		}
+	}
+	return committed, nil
+}
+
+func claim(generation *kafka.Generation, topic string, a kafka.PartitionAssignment) eventlog.Claim {
+	return eventlog.Claim{
 		Partition: int32(a.ID),
 		Next:      a.Offset, // a negative one stands for the first record
 		Commit: func(next int64) error {

@@ -2,8 +2,8 @@ package kafkagroup_test
 
 import (
 	"context"
-	"os"
-	"strings"
+	"crypto/rand"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +13,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
-	"github.com/skein-cx/skein/pkg/pubsub"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkatest"
 	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 )
 
@@ -22,22 +22,30 @@ const patience = time.Minute
 
 const topic = "kafkagroup"
 
-// brokers are those of the cluster that SKEIN_TEST_KAFKA names, with commas between them, or an embedded one. They have the
-// topic, with four partitions.
-func brokers(t *testing.T) []string {
+// onEach runs a test on an embedded broker and on the real cluster, both with the topic, which has four partitions.
+func onEach(t *testing.T, test func(t *testing.T, addrs []string)) {
 	t.Helper()
-	addrs := strings.Split(os.Getenv("SKEIN_TEST_KAFKA"), ",")
-	if addrs[0] == "" {
+	t.Run("embedded", func(t *testing.T) {
 		broker, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 		must(t, err)
 		t.Cleanup(func() { must(t, broker.Close()) })
-		addrs = []string{broker.Addr()}
-	}
+		addrs := []string{broker.Addr()}
+		ensureTopic(t, addrs)
+		test(t, addrs)
+	})
+	t.Run("real", func(t *testing.T) {
+		addrs := kafkatest.Brokers(t)
+		ensureTopic(t, addrs)
+		test(t, addrs)
+	})
+}
+
+func ensureTopic(t *testing.T, addrs []string) {
+	t.Helper()
 	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: addrs})
 	must(t, err)
 	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: topic, Partitions: 4}))
 	must(t, log.Close())
-	return addrs
 }
 
 func groups(t *testing.T, addrs []string) *kafkagroup.Groups {
@@ -48,12 +56,17 @@ func groups(t *testing.T, addrs []string) *kafkagroup.Groups {
 }
 
 func TestEachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T) {
-	g := groups(t, brokers(t))
+	onEach(t, eachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted)
+}
+
+func eachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T, addrs []string) {
+	t.Helper()
+	g, group := groups(t, addrs), rand.Text()
 	for round := range int64(3) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var mu sync.Mutex
 		owned := make(map[int32]bool)
-		err := g.Join(ctx, "commits", topic, func(ctx context.Context, c pubsub.Claim) {
+		err := g.Join(ctx, group, topic, func(ctx context.Context, c eventlog.Claim) {
 			mu.Lock()
 			defer mu.Unlock()
 			if owned[c.Partition] {
@@ -79,13 +92,52 @@ func TestEachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T) {
 	}
 }
 
+func TestCommittedTellsHowFarAGroupHasCome(t *testing.T) { onEach(t, committedTellsHowFarAGroupHasCome) }
+
+func committedTellsHowFarAGroupHasCome(t *testing.T, addrs []string) {
+	t.Helper()
+	g, group := groups(t, addrs), rand.Text()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	committed, err := g.Committed(ctx, group, topic, 4)
+	must(t, err)
+	if len(committed) != 0 {
+		t.Errorf("a group that nobody has joined has come to %v", committed)
+	}
+	life, leave := context.WithCancel(ctx)
+	must(t, g.Join(life, group, topic, func(ctx context.Context, c eventlog.Claim) {
+		if c.Partition == 2 {
+			if err := c.Commit(7); err != nil {
+				t.Error(err)
+			}
+			leave()
+		}
+		<-ctx.Done()
+	}))
+	committed, err = g.Committed(ctx, group, topic, 4)
+	must(t, err)
+	if len(committed) != 1 || committed[2] != 7 {
+		t.Errorf("it has come to %v", committed)
+	}
+	gone, cancelled := context.WithCancel(ctx)
+	cancelled()
+	if _, err := g.Committed(gone, group, topic, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
+
 func TestAnOwnerThatReturnsIsGivenItsPartitionAgain(t *testing.T) {
-	g := groups(t, brokers(t))
+	onEach(t, anOwnerThatReturnsIsGivenItsPartitionAgain)
+}
+
+func anOwnerThatReturnsIsGivenItsPartitionAgain(t *testing.T, addrs []string) {
+	t.Helper()
+	g, group := groups(t, addrs), rand.Text()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var mu sync.Mutex
 	owned := make(map[int32]int)
-	must(t, g.Join(ctx, "returns", topic, func(_ context.Context, c pubsub.Claim) {
+	must(t, g.Join(ctx, group, topic, func(_ context.Context, c eventlog.Claim) {
 		mu.Lock()
 		defer mu.Unlock()
 		if owned[c.Partition]++; owned[c.Partition] == 3 {
@@ -99,8 +151,12 @@ func TestAnOwnerThatReturnsIsGivenItsPartitionAgain(t *testing.T) {
 
 // Were one forgotten, the next member would wait for it until its session times out.
 func TestMembersThatGoAtAnyMomentAreNotLeftInTheGroup(t *testing.T) {
-	addrs := brokers(t)
-	g := groups(t, addrs)
+	onEach(t, membersThatGoAtAnyMomentAreNotLeftInTheGroup)
+}
+
+func membersThatGoAtAnyMomentAreNotLeftInTheGroup(t *testing.T, addrs []string) {
+	t.Helper()
+	g, group := groups(t, addrs), rand.Text()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var members sync.WaitGroup
@@ -109,14 +165,14 @@ func TestMembersThatGoAtAnyMomentAreNotLeftInTheGroup(t *testing.T) {
 			ctx, leave := context.WithCancel(ctx)
 			defer leave()
 			time.AfterFunc(time.Duration(i)*10*time.Millisecond, leave)
-			if err := g.Join(ctx, "leaves", topic, func(ctx context.Context, _ pubsub.Claim) { <-ctx.Done() }); err != nil {
+			if err := g.Join(ctx, group, topic, func(ctx context.Context, _ eventlog.Claim) { <-ctx.Done() }); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	members.Wait()
 	client := &kafka.Client{Addr: kafka.TCP(addrs...), Transport: &kafka.Transport{Context: ctx}}
-	found, err := client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{"leaves"}})
+	found, err := client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
 	must(t, err)
 	if n := len(found.Groups[0].Members); n > 0 {
 		t.Errorf("%d of 40 members are still there", n)
@@ -129,7 +185,7 @@ func TestJoinWaitsForAClusterThatIsNotThereAndEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	joined := make(chan error)
 	go func() {
-		joined <- g.Join(ctx, "group", topic, func(context.Context, pubsub.Claim) { t.Error("a partition of nothing") })
+		joined <- g.Join(ctx, "group", topic, func(context.Context, eventlog.Claim) { t.Error("a partition of nothing") })
 	}()
 	cancel()
 	if err := <-joined; err == nil {

@@ -19,13 +19,18 @@ import (
 
 // adminCall makes a command's work out of a call of the admin service.
 func adminCall(to *client, work func(cmd *cobra.Command, service adminv1.AdminServiceClient, args []string) error) func(*cobra.Command, []string) error {
+	return call(to, adminv1.NewAdminServiceClient, work)
+}
+
+// call makes a command's work out of a call of a service.
+func call[S any](to *client, service func(grpc.ClientConnInterface) S, work func(cmd *cobra.Command, service S, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		conn, err := to.dial()
 		if err != nil {
 			return err
 		}
 		defer closeConn(conn)
-		return to.explain(work(cmd, adminv1.NewAdminServiceClient(conn), args))
+		return to.explain(work(cmd, service(conn), args))
 	}
 }
 

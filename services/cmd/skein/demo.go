@@ -2,79 +2,228 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+	"google.golang.org/grpc"
+
 	"github.com/skein-cx/skein/pkg/rpc"
+	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/app"
 	"github.com/skein-cx/skein/services/demo"
 )
 
-// storyTimeout is how long the story may take to appear in the timeline.
-const storyTimeout = time.Minute
+const (
+	// storyTimeout is how long the story may take.
+	storyTimeout = time.Minute
+	// pace is the time between two scenes, where a person looks on.
+	pace = 400 * time.Millisecond
+)
 
-// playDemo sends the story's mails through the SMTP listener, waits until the timeline has them all, and draws it.
+// errDemoTokens says why the demo cannot be played, before anything is started.
+var errDemoTokens = errors.New("--demo asks the server without a token, and auth.tokens lets nobody in without one: " +
+	"start without --demo, or with a configuration without tokens")
+
+// playDemo plays the story through the real channels and shows how the timeline grows. A story that is there already is
+// only shown.
 func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, storyTimeout)
 	defer cancel()
-	mails, err := demo.Story()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "\nSending a story of %d mails to %s ...\n", len(mails), cfg.Email.SMTP)
-	for _, m := range mails {
-		if err := m.Send(ctx, cfg.Email.SMTP); err != nil {
-			return err
-		}
-	}
 	conn, err := rpc.Dial(a.GRPCAddr(), "", nil)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	addresses := demo.Addresses()
-	var entries []*timelinev1.Entry
-	for len(entries) < len(mails) {
-		req, err := listRequest(addresses, nil, "")
-		if err != nil {
-			return err
-		}
-		entries = entries[:0]
-		if _, _, err := eachEntry(ctx, conn, req, 0, func(e *timelinev1.Entry) error {
-			entries = append(entries, e)
-			return nil
-		}); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("after %s the timeline has %d of %d mails", storyTimeout, len(entries), len(mails))
-		case <-time.After(20 * time.Millisecond):
-		}
+	chat := "http://" + a.HTTPAddr() + "/chat/v1/" + demo.Widget + "/"
+	t := &theatre{
+		out: out, conn: conn, drawing: newDrawing(out, terminalWidth(), useColor()), scenes: demo.Story(), filed: map[string]bool{},
+		player: &demo.Player{
+			SMTP: cfg.Email.SMTP, Chat: chat, Ingest: ingestv1.NewIngestServiceClient(conn),
+			Token: func(visitor, thread string) (string, error) { return a.VisitorToken(demo.Widget, visitor, thread) },
+		},
 	}
-	fmt.Fprintf(out, "\nThe timeline of %s:\n", strings.Join(addresses, " and "))
-	d := newDrawing(out, terminalWidth(), useColor())
-	for _, e := range entries {
-		if err := d.entry(e); err != nil {
-			return err
-		}
+	fmt.Fprintln(out)
+	if !cfg.TakesMail(demo.Inbox) {
+		t.leaveOut("The mails are left out: email.smtp is empty, or no inbox of tenant "+cfg.Tenant+" has the address "+demo.Inbox+".",
+			func(s demo.Scene) bool { return s.Mail != nil })
 	}
-	fmt.Fprintf(out, "\nTry next, in another terminal:\n")
-	skein := os.Args[0]
-	for _, try := range [][2]string{
-		{skein + " timeline " + addresses[0] + " --json", "the same as JSON, one entry a line"},
-		{skein + " tail --from-beginning", "the log, event by event"},
-		{skein + " publish --help", "how to hand in an event of your own"},
-		{"curl -s http://" + a.HTTPAddr() + "/metrics", "what Prometheus sees"},
-		{"http://" + a.HTTPAddr() + "/chat/v1/web/", "in a browser: chat as a visitor"},
-	} {
-		fmt.Fprintf(out, "  %-58s %s\n", try[0], try[1])
+	if !cfg.HasWidget(demo.Widget) {
+		t.leaveOut("The chats are left out: no inbox of tenant "+cfg.Tenant+" is a web_chat with the id "+demo.Widget+".",
+			func(s demo.Scene) bool { return s.Line != nil })
 	}
-	fmt.Fprintf(out, "Or write a mail to %s through SMTP at %s and look again.\nCtrl-C stops; the data stay in %s.\n",
-		demo.Inbox, cfg.Email.SMTP, cfg.Data)
+	if err := t.show(ctx); err != nil {
+		return err
+	}
+	tryNext(out, a, cfg, chat)
 	return nil
+}
+
+// theatre plays scenes and shows them as the timeline gets them.
+type theatre struct {
+	out     io.Writer
+	conn    grpc.ClientConnInterface
+	drawing *drawing
+	player  *demo.Player
+	scenes  []demo.Scene
+	filed   map[string]bool // native ids that the timeline holds
+}
+
+func (t *theatre) leaveOut(why string, which func(demo.Scene) bool) {
+	fmt.Fprintln(t.out, why)
+	t.scenes = slices.DeleteFunc(t.scenes, which)
+}
+
+// missing are the scenes that the timeline does not hold.
+func (t *theatre) missing() (ids []string) {
+	for _, s := range t.scenes {
+		if !t.filed[s.ID] {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// show draws what the timeline holds, and then the story as it is filed.
+func (t *theatre) show(ctx context.Context) error {
+	addresses := demo.Addresses()
+	req, err := listRequest(addresses, nil, "")
+	if err != nil {
+		return err
+	}
+	var entries []*timelinev1.Entry
+	_, cursor, err := eachEntry(ctx, t.conn, req, 0, func(e *timelinev1.Entry) error {
+		entries = append(entries, e)
+		t.filed[e.GetContent().GetNativeId()] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	missing := t.missing()
+	switch {
+	case len(t.scenes) == 0:
+		fmt.Fprintln(t.out, "So there is nothing to play.")
+	case len(missing) == 0:
+		fmt.Fprintln(t.out, "The story is there already: playing it again would add nothing.")
+	case len(missing) < len(t.scenes):
+		fmt.Fprintf(t.out, "Of the story, %d of %d events are there already: it is played again, which adds only what is missing.\n", len(t.scenes)-len(missing), len(t.scenes))
+	default:
+		fmt.Fprintf(t.out, "A story of %d events, which are shown one after the other, as the timeline gets them.\n", len(t.scenes))
+	}
+	if len(entries)+len(missing) > 0 {
+		fmt.Fprintf(t.out, "The timeline of %s:\n", strings.Join(addresses, ", "))
+	}
+	for _, e := range entries {
+		if err := t.drawing.entry(e); err != nil {
+			return err
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	err = t.play(ctx, req, cursor)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("after %s the timeline lacks %s", storyTimeout, strings.Join(t.missing(), ", "))
+	}
+	return err
+}
+
+// play plays the whole story while it follows the timeline. Each scene waits until the one before was shown, so that the
+// story is told in its order, whichever partition is faster.
+func (t *theatre) play(ctx context.Context, req *timelinev1.ListRequest, cursor string) error {
+	following, end := context.WithCancel(ctx)
+	defer end()
+	g, playing := errgroup.WithContext(following)
+	shown := make(chan string)
+	g.Go(func() error {
+		return followEntries(playing, t.conn, req, cursor, func(e *timelinev1.Entry) error {
+			if err := t.drawing.entry(e); err != nil {
+				return err
+			}
+			select {
+			case shown <- e.GetContent().GetNativeId():
+			case <-playing.Done():
+			}
+			return nil
+		})
+	})
+	g.Go(func() error {
+		defer end()
+		defer t.player.Close()
+		for _, s := range t.scenes {
+			if err := t.player.Play(playing, s); err != nil {
+				return err
+			}
+			if err := t.await(playing, s.ID, shown); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// await waits until a scene was shown. Where a person looks on, there is time to read it.
+func (t *theatre) await(ctx context.Context, id string, shown <-chan string) error {
+	if t.filed[id] {
+		return nil // the list showed it
+	}
+	for !t.filed[id] {
+		select {
+		case other := <-shown:
+			t.filed[other] = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return nil
+	}
+	select {
+	case <-time.After(pace):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tryNext tells a newcomer how to go on.
+func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
+	skein, server, kafka := os.Args[0], "", ""
+	if standard := app.Default(); a.GRPCAddr() != standard.GRPC.Addr {
+		server = " --server " + a.GRPCAddr()
+	}
+	if addrs := strings.Join(a.KafkaAddrs(), ","); addrs != app.Default().Log.Addr {
+		kafka = " --kafka " + addrs
+	}
+	anna := strings.Join(demo.Addresses()[:2], " ")
+	tries := [][2]string{
+		{"Anna's timeline, by mail and in the chat, and what comes:", skein + " timeline " + anna + " --follow" + server},
+	}
+	if cfg.HasWidget(demo.Widget) {
+		tries = append(tries, [2]string{"Chat as a visitor, in a browser:", chat})
+	}
+	tries = append(tries, [][2]string{
+		{"The same timeline as JSON, one entry a line:", skein + " timeline " + anna + " --json" + server},
+		{"The log, event by event:", skein + " tail --from-beginning" + kafka},
+		{"How to hand in an event of your own:", skein + " publish --help"},
+		{"What could not be understood, if anything:", skein + " dead list" + server},
+		{"What Prometheus sees:", "curl -s http://" + a.HTTPAddr() + "/metrics"},
+	}...)
+	fmt.Fprintf(out, "\nTry next, in another terminal:\n")
+	for _, try := range tries {
+		fmt.Fprintf(out, "  %s\n    %s\n", try[0], try[1])
+	}
+	if cfg.TakesMail(demo.Inbox) {
+		fmt.Fprintf(out, "Or write a mail to %s through SMTP at %s.\n", demo.Inbox, cfg.Email.SMTP)
+	}
+	fmt.Fprintf(out, "Ctrl-C stops; the data stay in %s.\n", cfg.Data)
 }

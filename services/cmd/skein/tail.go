@@ -21,7 +21,6 @@ import (
 
 func tailCommand() *cobra.Command {
 	var (
-		brokers   []string
 		topic     string
 		beginning bool
 		end       bool
@@ -31,11 +30,16 @@ func tailCommand() *cobra.Command {
 		Use:   "tail",
 		Short: "Follow the log",
 		Long: `Follow the log, straight from Kafka: one line an event, with its position. Only envelopes are shown, which hold
-nothing personal. Ends with Ctrl-C, or at the end of the log with --end.`,
+nothing personal. Ends with Ctrl-C, or at the end of the log with --end. Where the log is and how to reach it say the
+configuration and its environment, as for a server; by default it is the embedded log of this machine.`,
 		Example: "  skein tail\n  skein tail --from-beginning --end --json | jq .type",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := app.OpenLog(cmd.Context(), brokers)
+			cfg, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			log, err := app.OpenLog(cmd.Context(), cfg.Log)
 			if err != nil {
 				return fmt.Errorf("%w\nis a server running there? start one with: skein up", err)
 			}
@@ -45,7 +49,9 @@ nothing personal. Ends with Ctrl-C, or at the end of the log with --end.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&brokers, "kafka", []string{app.Default().Log.Addr}, "addresses of Kafka brokers, the embedded log among them")
+	f.StringP("config", "c", "", "configuration file (YAML), which says how to reach Kafka")
+	f.StringSlice("kafka", nil, "addresses of Kafka brokers, the embedded log among them")
+	cobra.CheckErr(app.BindFlag(f, "kafka", "log.kafka"))
 	f.StringVar(&topic, "topic", event.TopicInteractions, "topic")
 	f.BoolVar(&beginning, "from-beginning", false, "begin with the first event instead of the next one")
 	f.BoolVar(&end, "end", false, "stop at the end of the log")

@@ -28,7 +28,7 @@ Data stay in --data and go on with the next start. Ctrl-C shuts down cleanly.`,
 		},
 	}
 	cobra.CheckErr(serverFlags(cmd.Flags()))
-	cmd.Flags().BoolVar(&withDemo, "demo", false, "play a short story through the mail channel and draw its timeline")
+	cmd.Flags().BoolVar(&withDemo, "demo", false, "play a short story by mail and in the web chat, and draw its timeline as it grows")
 	return cmd
 }
 
@@ -54,6 +54,9 @@ func serve(cmd *cobra.Command, roles []string, withDemo bool) error {
 	cfg, err := load(cmd)
 	if err != nil {
 		return err
+	}
+	if withDemo && len(cfg.Auth.Tokens) > 0 {
+		return errDemoTokens
 	}
 	logger, err := app.NewLogger(cfg.Logging, os.Stderr)
 	if err != nil {

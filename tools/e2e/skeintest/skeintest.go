@@ -61,15 +61,22 @@ func NewSite(t *testing.T, binary string) *Site {
 	}
 }
 
-// FreeAddr is a port that nobody listens on, below those that outgoing connections take.
+// FreeAddr is a port that nobody listens on, below those that outgoing connections take. A UDP socket of the same number
+// keeps it for the test: no other one gets it meanwhile, whatever process it runs in.
 func FreeAddr(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		kept, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", addr)
+		if err != nil {
+			continue
+		}
 		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr); err == nil {
 			_ = l.Close()
+			t.Cleanup(func() { _ = kept.Close() })
 			return addr
 		}
+		_ = kept.Close()
 	}
 	t.Fatal("no free port")
 	return ""

@@ -41,6 +41,7 @@ type site struct {
 	host     *channeltest.Host
 	follower *channeltest.Follower
 	registry *prometheus.Registry
+	channel  *chat.Channel
 	stop     func() error // and wait
 }
 
@@ -98,7 +99,7 @@ func startOn(t *testing.T, host *channeltest.Host, follower *channeltest.Followe
 		}
 		server.Close()
 	})
-	return &site{t, server.URL + "/chat/v1/shop/", server.URL, host, follower, registry, stop}
+	return &site{t, server.URL + "/chat/v1/shop/", server.URL, host, follower, registry, c, stop}
 }
 
 // refused is the counter of a reason.
@@ -510,6 +511,22 @@ func TestASiteMaySignTokensWhichNameItsCustomer(t *testing.T) {
 	if len(parties) != 2 || parties[1].GetAddress().GetKind() != eventv1.EndpointKind_ENDPOINT_KIND_IDENTIFIER ||
 		parties[1].GetAddress().GetNamespace() != "login" || parties[1].GetAddress().GetValue() != "4711" || parties[1].GetSide() != eventv1.Side_SIDE_CUSTOMER {
 		t.Errorf("parties %v", parties)
+	}
+}
+
+func TestThisProcessMaySignATokenForAVisitorThatItNames(t *testing.T) {
+	s := start(t)
+	token, err := s.channel.Token("shop", "anna", "kettle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.session(token); got.Visitor != "anna" || got.Thread != "kettle" {
+		t.Errorf("the session is %+v", got)
+	}
+	for _, wrong := range [][3]string{{"shoe", "anna", "kettle"}, {"shop", "", "kettle"}, {"shop", "anna", "ket tle"}} {
+		if _, err := s.channel.Token(wrong[0], wrong[1], wrong[2]); err == nil {
+			t.Errorf("%q: no error", wrong)
+		}
 	}
 }
 

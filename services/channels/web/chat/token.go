@@ -117,6 +117,20 @@ func (c *Channel) parse(t string, key []byte) (claims Claims, err error) {
 	return claims, err
 }
 
+// Token signs a token with which a visitor writes and reads in a thread of a widget, for callers in this process: the same
+// ids go on with the same conversation.
+func (c *Channel) Token(widget, visitor, thread string) (string, error) {
+	w, ok := c.widgets[widget]
+	switch {
+	case !ok:
+		return "", fmt.Errorf("web/chat: there is no widget %q", widget)
+	case !isID(visitor) || !isID(thread):
+		return "", fmt.Errorf("web/chat: visitor %q in thread %q: 1 to 64 letters, digits, \"_\" and \"-\" are needed", visitor, thread)
+	}
+	t, _, err := c.issue(w, visitor, thread)
+	return t, err
+}
+
 // issue signs a token for a visitor.
 func (c *Channel) issue(w *widget, visitor, thread string) (string, Claims, error) {
 	now := c.cfg.Now().Truncate(time.Second)

@@ -1,0 +1,191 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// resumeEvery is how often a manager looks for a rebuild that nobody goes on with, and resumeAfter when it tries again
+	// what has failed here.
+	resumeEvery = time.Second
+	resumeAfter = time.Minute
+	// unsealWithin is how long a rebuild that failed tries to let the old generation go on.
+	unsealWithin = 5 * time.Second
+)
+
+// rebuilds builds new generations: those that this process is asked for, and those that another one, or an earlier one,
+// has left behind.
+func (m *Manager) rebuilds(ctx context.Context) error {
+	l := newLease(m.cfg.Store, m.cfg.Namespace.Slice, m.cfg.Now)
+	tick := time.NewTicker(resumeEvery)
+	defer tick.Stop()
+	asked, resume := false, time.Time{}
+	var cutOff uint32 // what served when a rebuild that was asked for lost its store; 0 for none
+	for {
+		g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+		if err == nil && cutOff != 0 {
+			asked, cutOff = asked || g.Serving == cutOff, 0
+		}
+		if err == nil && (asked || g.Building != 0 && time.Now().After(resume)) {
+			var mine bool
+			if mine, err = m.leased(ctx, l); mine {
+				asked = false
+				err = l.hold(ctx, m.rebuild)
+				if dropErr := l.drop(context.WithoutCancel(ctx)); dropErr != nil && ctx.Err() == nil {
+					m.cfg.Logger.WarnContext(ctx, "the lease of a rebuild was not given back: it ends by itself", "error", dropErr)
+				}
+			} else if err == nil && g.Building != 0 {
+				asked = false // another process is at it
+			}
+			switch {
+			case err == nil || ctx.Err() != nil || errors.Is(err, errLeaseLost):
+			case unavailable(err): // how far it came, the next look tells
+				cutOff = g.Serving
+				m.cfg.Logger.WarnContext(ctx, "a rebuild waits for the log or the store", "slice", m.cfg.Namespace.Slice, "error", err)
+			default:
+				resume = time.Now().Add(resumeAfter)
+				m.cfg.Logger.ErrorContext(ctx, "a rebuild failed, trying again later", "slice", m.cfg.Namespace.Slice, "in", resumeAfter, "error", err)
+				m.update(func(s *Status) { s.Err = err })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.requests:
+			asked = true
+		case <-tick.C:
+		}
+	}
+}
+
+// leased tells whether this process may build. Where it owns the store, nobody else can.
+func (m *Manager) leased(ctx context.Context, l *lease) (bool, error) {
+	if m.cfg.Groups == nil { // what a process before this one has left does not count
+		l.owner = "owner-of-the-store"
+	}
+	return l.take(ctx)
+}
+
+// rebuild builds a generation, or goes on with one, and makes it the one that serves.
+func (m *Manager) rebuild(ctx context.Context) error {
+	g, err := m.begin(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := m.cfg
+	cfg.Namespace = m.namespace(g.Building)
+	cfg.DeadLetters, cfg.Progress, cfg.Metrics = nil, nil, nil // they are about what serves
+	builder, err := NewRunner(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer builder.Close()
+	if err := builder.catchUp(ctx); err != nil {
+		return err
+	}
+	return m.switchOver(ctx, g, builder)
+}
+
+// begin finds the generation to build, or begins a new one.
+func (m *Manager) begin(ctx context.Context) (Generations, error) {
+	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+	if err != nil || g.Building != 0 {
+		return g, err
+	}
+	g.Building = g.Serving + 1
+	if err := m.cfg.Store.Drop(ctx, m.namespace(g.Building)); err != nil {
+		return g, fmt.Errorf("projection: clear %s: %w", m.namespace(g.Building), err)
+	}
+	if err := begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g.Building); err != nil {
+		return g, err
+	}
+	return g, m.look(ctx)
+}
+
+// catchUp folds all partitions at the same time until each has seen its end.
+func (r *Runner) catchUp(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range r.partitions {
+		g.Go(func() error { return p.runTo(ctx, unlimited) })
+	}
+	return g.Wait()
+}
+
+// switchOver makes a generation that has caught up serve. The old one must first have folded what the builder has, so that each
+// dead letter was published by the generation that served. Then the old one is sealed, partition by partition, the builder
+// folds up to the seals, and the pointer moves: no read sees less than before.
+func (m *Manager) switchOver(ctx context.Context, g Generations, builder *Runner) (err error) {
+	built, err := m.applied(ctx, g.Building)
+	if err != nil {
+		return err
+	}
+	for p, next := range built {
+		if err := m.awaitServing(ctx, g.Serving, p, next); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.unsealAll(ctx, g.Serving, builder))
+		}
+	}()
+	ends := make([]int64, len(builder.partitions))
+	for i, p := range builder.partitions {
+		if ends[i], err = seal(ctx, m.cfg.Store, m.namespace(g.Serving), m.cfg.Topic, p.number); err != nil {
+			return err
+		}
+	}
+	for i, p := range builder.partitions {
+		if err := p.runTo(ctx, ends[i]); err != nil {
+			return err
+		}
+	}
+	if err := flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g); err != nil {
+		return err
+	}
+	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
+	m.update(func(s *Status) { s.Generations, s.Done, s.Total = Generations{Serving: g.Building}, 0, 0 })
+	m.cfg.Progress.Notify()
+	return nil
+}
+
+// awaitServing waits until the serving generation has folded a partition up to an offset, or was sealed before that by a
+// rebuild that was cut off.
+func (m *Manager) awaitServing(ctx context.Context, serving uint32, partition int32, next int64) error {
+	for {
+		_, row, err := readRow(ctx, m.cfg.Store, m.namespace(serving), offsetKey(m.cfg.Topic, partition))
+		if err != nil {
+			return fmt.Errorf("projection: how far is generation %d: %w", serving, err)
+		}
+		if row.next >= next {
+			return nil
+		}
+		if row.sealed {
+			if err := unseal(ctx, m.cfg.Store, m.namespace(serving), m.cfg.Topic, partition); err != nil {
+				return err
+			}
+		}
+		if err := sleep(ctx, pollApplied); err != nil {
+			return err
+		}
+	}
+}
+
+// unsealAll lets the old generation go on after a switch that failed, even where ctx has ended.
+func (m *Manager) unsealAll(ctx context.Context, serving uint32, builder *Runner) error {
+	if status, err := generations(context.WithoutCancel(ctx), m.cfg.Store, m.cfg.Namespace.Slice); err == nil && status.Serving != serving {
+		return nil // it does not serve any more
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsealWithin)
+	defer cancel()
+	var errs []error
+	for _, p := range builder.partitions {
+		errs = append(errs, unseal(ctx, m.cfg.Store, m.namespace(serving), m.cfg.Topic, p.number))
+	}
+	return errors.Join(errs...)
+}

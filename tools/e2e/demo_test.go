@@ -1,0 +1,196 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/tools/e2e/skeintest"
+)
+
+// customers are the addresses of the story's customers.
+func customers() []string {
+	return []string{"anna.weber@example.com", "visitor:anna-weber", "li.na@example.cn", "visitor:li-na"}
+}
+
+// What the story consists of, by native id, in order of time.
+func mails() []string {
+	return []string{
+		"kettle-1@mail.example.com", "parcel-1@mail.example.cn", "kettle-2@skein.example", "parcel-2@skein.example",
+		"parcel-3@mail.example.cn", "kettle-3@mail.example.com",
+	}
+}
+
+func chats() []string {
+	return []string{"invoice-1", "invoice-2", "invoice-3", "invoice-4", "descaling-1", "descaling-2", "descaling-3"}
+}
+
+func everything() []string { return append(mails(), chats()...) }
+
+// playDemo starts a server that plays the story, and waits until it has.
+func playDemo(s *skeintest.Site, extra ...string) *skeintest.Process {
+	s.T.Helper()
+	srv := s.Start(append(s.Args("up", "--demo"), extra...)...)
+	srv.WaitFor("done with its story", func() bool { return strings.Contains(srv.Out(), "Ctrl-C stops;") })
+	return srv
+}
+
+// quit stops a server, which must end well.
+func quit(t *testing.T, srv *skeintest.Process) {
+	t.Helper()
+	if err := srv.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, srv.Out())
+	}
+}
+
+// story is what the timeline holds of the story, by native id.
+func story(s *skeintest.Site) (ids []string) {
+	s.T.Helper()
+	for line := range strings.Lines(s.Run(append([]string{"timeline", "--json", "--server", s.GRPC}, customers()...)...)) {
+		var e struct{ Content struct{ NativeID string } }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			s.T.Fatalf("%v in %s", err, line)
+		}
+		ids = append(ids, e.Content.NativeID)
+	}
+	return ids
+}
+
+// records are the event ids in the log, each as often as it stands there.
+func records(s *skeintest.Site) (ids []string) {
+	s.T.Helper()
+	for line := range strings.Lines(s.Run("tail", "--from-beginning", "--end", "--json", "--kafka", s.Kafka)) {
+		var e struct{ ID string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			s.T.Fatalf("%v in %s", err, line)
+		}
+		ids = append(ids, e.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func TestTheDemoTellsOfBothCustomersByMailAndChatAndTheNextStartAddsNothing(t *testing.T) {
+	s := newSite(t)
+	want := everything()
+	told := []string{
+		"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)",
+		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头",
+		"timeline anna.weber@example.com visitor:anna-weber --follow", "http://" + s.HTTP + "/chat/v1/web/",
+	}
+	var first []string
+	for _, start := range []struct{ name, says string }{
+		{"first", "A story of 13 events"}, {"second", "The story is there already"}, {"third", "The story is there already"},
+	} {
+		srv := playDemo(s)
+		for _, text := range append(told, start.says) {
+			if !strings.Contains(srv.Out(), text) {
+				t.Errorf("%s start: %q is missing in\n%s", start.name, text, srv.Out())
+			}
+		}
+		if got := story(s); !slices.Equal(got, want) {
+			t.Errorf("%s start: the timeline holds %q", start.name, got)
+		}
+		got := records(s)
+		if first == nil {
+			first = got
+		}
+		if len(got) != len(want) || !slices.Equal(got, first) {
+			t.Errorf("%s start: the log holds %d records instead of %d", start.name, len(got), len(want))
+		}
+		quit(t, srv)
+	}
+}
+
+func TestADemoThatIsPlayedAgainAddsOnlyWhatIsMissing(t *testing.T) {
+	noChat := filepath.Join(t.TempDir(), "skein.yaml")
+	if err := os.WriteFile(noChat, []byte("inboxes: [{id: support, tenant: default, channel: email, addresses: [support@skein.example]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		first   []string // arguments
+		leftOut string
+		played  []string
+	}{
+		"the mails are left out": {[]string{"--smtp", ""}, "The mails are left out: email.smtp", chats()},
+		"the chats are left out": {[]string{"-c", noChat}, "The chats are left out: no inbox", mails()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			srv := playDemo(s, c.first...)
+			if !strings.Contains(srv.Out(), c.leftOut) {
+				t.Errorf("%q is missing in\n%s", c.leftOut, srv.Out())
+			}
+			if got := story(s); !slices.Equal(got, c.played) {
+				t.Errorf("at first the timeline holds %q", got)
+			}
+			quit(t, srv)
+			quit(t, playDemo(s)) // the rest, and once more what is there
+			srv = s.Up()
+			if got := story(s); !slices.Equal(got, everything()) {
+				t.Errorf("then the timeline holds %q", got)
+			}
+			all := records(s)
+			if distinct := slices.Compact(slices.Clone(all)); len(distinct) != len(everything()) || len(all) != len(everything())+len(c.played) {
+				t.Errorf("the log holds %d events in %d records", len(distinct), len(all))
+			}
+			if dead := s.Run("tail", "--topic", event.TopicDead, "--from-beginning", "--end", "--kafka", s.Kafka); dead != "" {
+				t.Errorf("dead letters: %s", dead)
+			}
+			quit(t, srv)
+		})
+	}
+}
+
+func TestCtrlCInTheMiddleOfTheDemoEndsItWellAndTheNextStartTellsTheRest(t *testing.T) {
+	s := newSite(t)
+	srv := s.Start(s.Args("up", "--demo")...)
+	srv.WaitFor("telling its story", func() bool { return strings.Contains(srv.Out(), "Kettle leaks at the handle") })
+	quit(t, srv)
+	if strings.Contains(srv.Out(), "skein:") {
+		t.Errorf("an error is told:\n%s", srv.Out())
+	}
+	srv = playDemo(s)
+	if got := story(s); !slices.Equal(got, everything()) {
+		t.Errorf("the timeline holds %q in\n%s", got, srv.Out())
+	}
+	quit(t, srv)
+}
+
+func TestATimelineThatIsFollowedShowsTheStoryGrow(t *testing.T) {
+	s := newSite(t)
+	srv := s.Up()
+	follower := s.Start(append([]string{"timeline", "--follow", "--server", s.GRPC}, customers()...)...)
+	follower.WaitFor("waiting", func() bool { return strings.Contains(follower.Out(), "Nothing is known") })
+	quit(t, srv)
+	srv = playDemo(s)
+	for _, text := range []string{"Kettle leaks at the handle", "(quotes earlier text)", "Tom to anna-weber", "小林 to li-na", "the kettle shines again"} {
+		follower.WaitFor("showing "+text, func() bool { return strings.Contains(follower.Out(), text) })
+	}
+	follower.WaitFor("showing each once", func() bool {
+		return strings.Count(follower.Out(), "→")+strings.Count(follower.Out(), "←") == len(everything())
+	})
+	if err := follower.Stop(); err != nil {
+		t.Errorf("Ctrl-C: %v", err)
+	}
+	quit(t, srv)
+}
+
+func TestTheDemoSaysAtOnceThatItNeedsAServerWithoutTokens(t *testing.T) {
+	s := newSite(t)
+	config := filepath.Join(t.TempDir(), "skein.yaml")
+	if err := os.WriteFile(config, []byte("auth: {tokens: [{name: desk, tenant: default, sha256: "+sha256Of("desk")+"}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := s.Start(s.Args("up", "--demo", "-c", config)...)
+	if err := srv.End(); err == nil || !strings.Contains(srv.Out(), "auth.tokens") {
+		t.Errorf("%v\n%s", err, srv.Out())
+	}
+	if _, err := os.Stat(s.Dir); err == nil {
+		t.Error("something was started before")
+	}
+}
