@@ -175,13 +175,9 @@ func (m *Manager) look(ctx context.Context) error {
 
 // measure tells how far a generation is.
 func (m *Manager) measure(ctx context.Context, generation uint32) (done, total int64, err error) {
-	applied, err := m.applied(ctx, generation)
+	applied, partitions, err := m.applied(ctx, generation)
 	if err != nil {
 		return 0, 0, err
-	}
-	partitions, err := m.cfg.Log.Partitions(ctx, m.cfg.Topic)
-	if err != nil {
-		return 0, 0, fmt.Errorf("projection: measure a rebuild: %w", err)
 	}
 	for p := range int32(partitions) {
 		first, next, err := m.cfg.Log.Bounds(ctx, m.cfg.Topic, p)
@@ -194,13 +190,17 @@ func (m *Manager) measure(ctx context.Context, generation uint32) (done, total i
 	return done, total, nil
 }
 
-func (m *Manager) applied(ctx context.Context, generation uint32) (Vector, error) {
+func (m *Manager) applied(ctx context.Context, generation uint32) (v Vector, partitions int, err error) {
+	if partitions, err = m.cfg.Log.Partitions(ctx, m.cfg.Topic); err != nil {
+		return nil, 0, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
+	}
 	snap, err := m.cfg.Store.Snapshot(ctx, m.namespace(generation))
 	if err != nil {
-		return nil, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
+		return nil, 0, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
 	}
 	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	return Applied(ctx, snap, m.cfg.Topic)
+	v, err = Applied(ctx, snap, m.cfg.Topic, partitions)
+	return v, partitions, err
 }
 
 // sweeps drops old generations once their time is over.

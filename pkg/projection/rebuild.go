@@ -111,7 +111,7 @@ func (r *Runner) catchUp(ctx context.Context) error {
 // dead letter was published by the generation that served. Then the old one is sealed, partition by partition, the builder
 // folds up to the seals, and the pointer moves: no read sees less than before.
 func (m *Manager) switchOver(ctx context.Context, g Generations, builder *Runner) (err error) {
-	built, err := m.applied(ctx, g.Building)
+	built, _, err := m.applied(ctx, g.Building)
 	if err != nil {
 		return err
 	}
