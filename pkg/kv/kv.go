@@ -75,6 +75,13 @@ type Reader interface {
 	Scan(ctx context.Context, r Range) (Iterator, error)
 }
 
+// Distant reports whether every call of a reader is a round trip to another process, so that GetMany saves more than it
+// costs. Such readers say so by a method Distant() bool; a reader of this process's memory or disk need not have it.
+func Distant(r Reader) bool {
+	d, ok := r.(interface{ Distant() bool })
+	return ok && d.Distant()
+}
+
 // Iterator walks over a range. It starts before the first key. Not for concurrent use.
 type Iterator interface {
 	// Next moves on and reports whether there is a key. It returns false at the end and on an error.

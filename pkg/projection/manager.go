@@ -16,6 +16,9 @@ const DefaultRetire = 15 * time.Minute
 // followEvery is how often a manager looks at what others do: which generation serves, which one is being built.
 const followEvery = 200 * time.Millisecond
 
+// sweepAgain is how long after a failure old generations are dropped again.
+const sweepAgain = time.Minute
+
 // ErrStopped means that the manager ended before the rebuild did; the next start, or another process, goes on with it.
 var ErrStopped = errors.New("projection: stopped before the rebuild was done: the next start goes on with it")
 
@@ -139,15 +142,17 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) follow(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	for {
+	for told := false; ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
+		err := m.look(ctx)
+		if err != nil && ctx.Err() == nil && !told {
 			m.cfg.Logger.WarnContext(ctx, "cannot see which generation serves, trying again", "slice", m.cfg.Namespace.Slice, "error", err)
 		}
+		told = err != nil
 	}
 }
 
@@ -220,7 +225,8 @@ func (m *Manager) sweeps(ctx context.Context) error {
 		case <-timer.C:
 			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
 			if err != nil && ctx.Err() == nil {
-				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation", "error", err)
+				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)
+				timer.Reset(sweepAgain)
 			}
 			for _, ns := range dropped {
 				m.cfg.Logger.InfoContext(ctx, "dropped an old generation", "slice", ns.Slice, "generation", ns.Generation)

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,12 +117,13 @@ const (
 )
 
 // Wait returns once all positions were applied to the namespace, or when ctx ends. Positions of other topics count as
-// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier.
+// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a store that is
+// unavailable.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
 	for poll := pollApplied; ; poll = min(2*poll, pollAtLeast) {
 		woken := progress.Changed()
 		done, err := allApplied(ctx, store, ns, topic, positions)
-		if err != nil || done {
+		if done || err != nil && !errors.Is(err, kv.ErrUnavailable) {
 			return err
 		}
 		timer := time.NewTimer(poll)

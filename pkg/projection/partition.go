@@ -169,10 +169,14 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	}
 	defer snap.Close()
 	tx := newTx(snap)
+	folds, err := p.prepare(ctx, tx, records)
+	if err != nil {
+		return 0, err
+	}
 	var letters []*eventv1.DeadLetter
 	n := 0
-	for n < len(records) && tx.batch.Size() < maxBatchBytes {
-		dead, err := p.fold(ctx, tx, records[n])
+	for n < len(folds) && tx.batch.Size() < maxBatchBytes {
+		dead, err := p.fold(ctx, tx, folds[n])
 		if err != nil {
 			return 0, fmt.Errorf("record %s: %w", records[n].Position, err)
 		}
@@ -195,10 +199,37 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	return n, nil
 }
 
+// folding is what is left to do of a record.
+type folding func(ctx context.Context, tx *Tx) error
+
+// prepare makes the records ready to be folded, as many of the first as may fit into a batch.
+func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Record) ([]folding, error) {
+	ahead, ok := p.cfg.Fold.(Prefetcher)
+	ok = ok && kv.Distant(tx.base)
+	folds := make([]folding, 0, len(records))
+	var reads [][]byte
+	size := 0
+	for _, r := range records {
+		if size += len(r.Value); size >= maxBatchBytes && len(folds) > 0 {
+			break
+		}
+		if !ok {
+			folds = append(folds, func(ctx context.Context, tx *Tx) error { return p.cfg.Fold.Apply(ctx, tx, r) })
+			continue
+		}
+		keys, apply := ahead.Prefetch(r)
+		folds, reads = append(folds, apply), append(reads, keys...)
+	}
+	if len(reads) == 0 {
+		return folds, nil
+	}
+	return folds, tx.prefetch(ctx, reads)
+}
+
 // fold folds one record. What it says of a record that is dead must come before it writes, or a part of it would stay.
-func (p *partition) fold(ctx context.Context, tx *Tx, r eventlog.Record) (*DeadError, error) {
+func (p *partition) fold(ctx context.Context, tx *Tx, apply folding) (*DeadError, error) {
 	written := tx.batch.Len()
-	err := p.cfg.Fold.Apply(ctx, tx, r)
+	err := apply(ctx, tx)
 	var dead *DeadError
 	switch {
 	case tx.err != nil:

@@ -30,6 +30,15 @@ type Fold interface {
 	Apply(ctx context.Context, tx *Tx, r eventlog.Record) error
 }
 
+// Prefetcher is a Fold that tells beforehand what it is going to read. Where a store is a round trip away, the keys of a whole
+// batch are then read at once. What comes of a record is the same without.
+type Prefetcher interface {
+	Fold
+	// Prefetch understands a record and returns the keys that folding it reads, as far as the record alone tells them, and
+	// the rest of Apply, which then finds them in tx. So a record is decoded once.
+	Prefetch(r eventlog.Record) (reads [][]byte, apply func(ctx context.Context, tx *Tx) error)
+}
+
 // DeadError says that a record cannot be folded, now or later.
 type DeadError struct {
 	Reason eventv1.DeadReason

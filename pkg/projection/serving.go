@@ -37,18 +37,18 @@ func generations(ctx context.Context, store kv.Store, slice string) (Generations
 	}
 	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
 	g := Generations{Serving: firstGeneration}
-	for _, pointer := range []struct {
-		key  []byte
-		into *uint32
-	}{{servingKey(slice), &g.Serving}, {buildingKey(slice), &g.Building}} {
-		raw, found, err := snap.Get(ctx, pointer.key)
-		switch {
-		case err != nil:
-			return Generations{}, fmt.Errorf("projection: find the generations of %s: %w", slice, err)
-		case found && len(raw) != 4:
-			return Generations{}, fmt.Errorf("projection: the pointer %s has %d bytes instead of 4: the store is damaged", pointer.key, len(raw))
-		case found:
-			*pointer.into = binary.BigEndian.Uint32(raw)
+	keys := [][]byte{servingKey(slice), buildingKey(slice)}
+	values, err := snap.GetMany(ctx, keys)
+	if err != nil {
+		return Generations{}, fmt.Errorf("projection: find the generations of %s: %w", slice, err)
+	}
+	for i, into := range []*uint32{&g.Serving, &g.Building} {
+		switch raw := values[i]; {
+		case raw == nil:
+		case len(raw) != 4:
+			return Generations{}, fmt.Errorf("projection: the pointer %s has %d bytes instead of 4: the store is damaged", keys[i], len(raw))
+		default:
+			*into = binary.BigEndian.Uint32(raw)
 		}
 	}
 	return g, nil

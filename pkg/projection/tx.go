@@ -16,6 +16,7 @@ type Tx struct {
 	base    kv.Snapshot
 	batch   kv.Batch
 	pending map[string][]byte // nil: deleted
+	ahead   map[string][]byte // keys of the base that were read together; nil: missing
 	err     error
 }
 
@@ -28,7 +29,32 @@ func (tx *Tx) Get(ctx context.Context, key []byte) (value []byte, found bool, er
 	if v, ok := tx.pending[string(key)]; ok {
 		return v, v != nil, nil
 	}
+	if v, ok := tx.ahead[string(key)]; ok {
+		return v, v != nil, nil
+	}
 	return tx.base.Get(ctx, key)
+}
+
+// prefetch reads keys for the calls of Get to come. A key may be there more than once.
+func (tx *Tx) prefetch(ctx context.Context, keys [][]byte) error {
+	tx.ahead = make(map[string][]byte, len(keys))
+	distinct := keys[:0]
+	for _, k := range keys {
+		if _, twice := tx.ahead[string(k)]; !twice {
+			tx.ahead[string(k)] = nil
+			distinct = append(distinct, k)
+		}
+	}
+	values, err := tx.base.GetMany(ctx, distinct)
+	if err != nil {
+		return err
+	}
+	for i, v := range values {
+		if v != nil {
+			tx.ahead[string(distinct[i])] = v
+		}
+	}
+	return nil
 }
 
 // Set writes a key. Key and value are kept, not copied.

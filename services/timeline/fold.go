@@ -42,6 +42,20 @@ func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) 
 	if err != nil {
 		return err
 	}
+	return in.apply(ctx, tx)
+}
+
+// Prefetch tells which keys are read for each record, whatever they hold: those that may decide what comes of it.
+func (f *Fold) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.Context, *projection.Tx) error) {
+	in, err := f.read(r)
+	if err != nil {
+		return nil, func(context.Context, *projection.Tx) error { return err }
+	}
+	tenant := in.event.GetTenant()
+	return [][]byte{seenKey(tenant, in.thread, in.id), openerKey(tenant, in.thread)}, in.apply
+}
+
+func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 	fresh, err := in.first(ctx, tx)
 	if err != nil {
 		return err
@@ -51,7 +65,7 @@ func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) 
 			return err
 		}
 	}
-	if r.Offset%trimEvery == 0 && r.Offset > changeWindow {
+	if r := in.record; r.Offset%trimEvery == 0 && r.Offset > changeWindow {
 		tx.Trim(changeKey(r.Partition, 0, 0), changeKey(r.Partition, r.Offset-changeWindow, 0))
 	}
 	return nil

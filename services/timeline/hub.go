@@ -23,6 +23,8 @@ const (
 	maxWatchers = 20_000
 	// pollChanges is how often the hub looks where nobody tells it that something was applied: in another process.
 	pollChanges = 20 * time.Millisecond
+	// afterFailure is how long it leaves a store alone that it could not read.
+	afterFailure = 500 * time.Millisecond
 )
 
 var (
@@ -78,13 +80,15 @@ type watcher struct {
 
 // Run follows until ctx ends. What keeps it from reading it tries again.
 func (h *Hub) Run(ctx context.Context) error {
-	tick := time.NewTicker(pollChanges)
+	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for {
-		changed := h.progress.Changed()
+		pause, changed := pollChanges, h.progress.Changed()
 		if err := h.Follow(ctx); err != nil && ctx.Err() == nil {
-			h.logger.ErrorContext(ctx, "cannot follow the timeline, trying again", "error", err)
+			pause, changed = afterFailure, nil
+			h.logger.ErrorContext(ctx, "cannot follow the timeline, trying again", "in", pause, "error", err)
 		}
+		tick.Reset(pause)
 		select {
 		case <-ctx.Done():
 			h.stop()

@@ -156,7 +156,7 @@ func TestProcessesThatDropAndWriteAtOnceNeverFail(t *testing.T) {
 	var working sync.WaitGroup
 	for range 3 {
 		store := open(t, server.Need(t).DSN(), schema)
-		defer store.Close()
+		t.Cleanup(func() { _ = store.Close() })
 		for worker := range 3 {
 			working.Go(func() {
 				for round := range 60 {

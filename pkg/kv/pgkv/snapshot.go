@@ -196,6 +196,9 @@ func (s *snapshot) GetMany(ctx context.Context, keys [][]byte) (values [][]byte,
 	return values, nil
 }
 
+// Distant tells that each call is a round trip, as kv.Distant asks.
+func (s *snapshot) Distant() bool { return s.table != nil }
+
 // Close implements kv.Snapshot.
 func (s *snapshot) Close() error {
 	if !s.store.calls.enter() {
