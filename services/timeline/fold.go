@@ -55,6 +55,16 @@ func (f *Fold) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.C
 	return [][]byte{seenKey(tenant, in.thread, in.id), openerKey(tenant, in.thread)}, in.apply
 }
 
+// incoming is one record, understood.
+type incoming struct {
+	record    eventlog.Record
+	event     *eventv1.Event
+	id        event.ID
+	thread    event.ID
+	moment    moment
+	endpoints []event.ID // of the customers that it names
+}
+
 func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 	fresh, err := in.first(ctx, tx)
 	if err != nil {
@@ -69,16 +79,6 @@ func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 		tx.Trim(changeKey(r.Partition, 0, 0), changeKey(r.Partition, r.Offset-changeWindow, 0))
 	}
 	return nil
-}
-
-// incoming is one record, understood.
-type incoming struct {
-	record    eventlog.Record
-	event     *eventv1.Event
-	id        event.ID
-	thread    event.ID
-	moment    moment
-	endpoints []event.ID // of the customers that it names
 }
 
 func (f *Fold) read(r eventlog.Record) (*incoming, error) {
