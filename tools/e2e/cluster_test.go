@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skein-cx/skein/tools/e2e/skeintest"
+	"github.com/skein-cx/skein/tools/eventload"
+	"github.com/skein-cx/skein/tools/kafka"
+)
+
+// cluster starts brokers that end with the test.
+func cluster(t *testing.T, brokers int) *kafka.Cluster {
+	t.Helper()
+	err := kafka.Check(t.Context())
+	skeintest.Require(t, "kafka", err == nil, "Java and Maven are needed: "+errorText(err))
+	c, err := kafka.Make(t.Context(), kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Brokers: brokers, Frugal: true, Owned: true, Progress: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Down(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// streamed sends a load while something happens, and verifies at last, on each of the servers, that every event stands once.
+func streamed(t *testing.T, sender *eventload.Sender, servers []string, meanwhile func(acknowledged func(n int))) eventload.Sent {
+	t.Helper()
+	sender.Servers = servers
+	sent, done := eventload.Sent{}, make(chan error, 1)
+	go func() {
+		var err error
+		sent, err = sender.Send(t.Context())
+		done <- err
+	}()
+	var early error
+	ended := false
+	meanwhile(func(n int) {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for !ended && sender.Acknowledged() < n {
+			select {
+			case <-tick.C:
+			case early = <-done:
+				ended = true
+			case <-t.Context().Done():
+				t.Fatal(t.Context().Err())
+			}
+		}
+	})
+	if !ended {
+		early = <-done
+	}
+	if early != nil {
+		t.Fatal(early)
+	}
+	t.Log(sent)
+	for _, server := range servers {
+		report, err := eventload.Verify(t.Context(), sender.Load, server, "", sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %v", server, report)
+		if !report.Good() || report.Events != sender.Events {
+			t.Errorf("%s: %v", server, report.Wrong)
+		}
+	}
+	return sent
+}
+
+// The long run: SKEIN_EVENTS=300000 go test ./tools/e2e -run ABrokerOfThree -v
+func TestAcknowledgedEventsStandOnceThoughABrokerOfThreeIsKilledAndReplaced(t *testing.T) {
+	events := setting(t, "SKEIN_EVENTS", 40_000)
+	c := cluster(t, 3)
+	s := newSite(t)
+	server := s.Up("--kafka", strings.Join(c.Addrs(), ","))
+	sender := &eventload.Sender{Load: eventload.Load{Name: "broker", Events: events, Customers: 300}, Rate: 5000, RepeatOneIn: 100}
+	streamed(t, sender, []string{s.GRPC}, func(acknowledged func(int)) {
+		for n := range 2 {
+			acknowledged((n + 1) * events / 4)
+			if err := c.Kill(t.Context(), n+1); err != nil {
+				t.Error(err)
+			}
+			acknowledged((n+1)*events/4 + events/8)
+			if err := c.Start(t.Context(), n+1); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Out())
+	}
+}
+
+func TestAcknowledgedEventsStandOnceThoughTheOnlyBrokerIsKilled(t *testing.T) {
+	events := setting(t, "SKEIN_EVENTS", 30_000)
+	c := cluster(t, 1)
+	s := newSite(t)
+	server := s.Up("--kafka", strings.Join(c.Addrs(), ","))
+	sender := &eventload.Sender{Load: eventload.Load{Name: "broker", Events: events, Customers: 300}, Rate: 5000}
+	streamed(t, sender, []string{s.GRPC}, func(acknowledged func(int)) {
+		acknowledged(events / 3)
+		if err := c.Restart(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Out())
+	}
+}
