@@ -228,6 +228,21 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
+// Advertise has each broker tell clients another address than its own, such as that of a proxy before it, from its next start
+// on.
+func (c *Cluster) Advertise(addrs ...string) error {
+	if len(addrs) != c.Brokers() {
+		return fmt.Errorf("kafka: %d addresses for %d brokers", len(addrs), c.Brokers())
+	}
+	for i, a := range addrs {
+		text := strings.Replace(c.properties(i+1), "advertised.listeners=CLIENTS://"+c.Addrs()[i], "advertised.listeners=CLIENTS://"+a, 1)
+		if err := os.WriteFile(c.propertiesFile(i+1), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("kafka: advertise %s: %w", a, err)
+		}
+	}
+	return nil
+}
+
 // Secure says whether clients must use TLS and authenticate.
 func (c *Cluster) Secure() bool { return c.state.Username != "" }
 
