@@ -32,7 +32,7 @@ func (w *Watcher) Watch(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		var stale errStale
+		var stale staleError
 		switch _, again := rpc.RetryAfter(err); {
 		case ctx.Err() != nil:
 			return fmt.Errorf("eventload: %d events of customer %d were seen: %w", len(w.seen), w.Customer, ctx.Err())
@@ -48,9 +48,9 @@ func (w *Watcher) Watch(ctx context.Context) error {
 	}
 }
 
-type errStale struct{}
+type staleError struct{}
 
-func (errStale) Error() string { return "the cursor is of another generation" }
+func (staleError) Error() string { return "the cursor is of another generation" }
 
 // forget begins anew.
 func (w *Watcher) forget() {
@@ -95,7 +95,7 @@ func (w *Watcher) connect(ctx context.Context, server string) error {
 			return err
 		}
 		if m.GetReset_() != nil {
-			return errStale{}
+			return staleError{}
 		}
 		w.cursor = m.GetCursor()
 		if e := m.GetEntry(); e != nil {
