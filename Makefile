@@ -96,6 +96,20 @@ $(BIN)/kafka:
 java: ## Install Java and Maven for the real Kafka (Debian, as root)
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Installing Java and Maven ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends openjdk-17-jre-headless maven; }
 
+.PHONY: postgres
+postgres: ## Install PostgreSQL for the store's tests and make postgres-up (Debian, as root)
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { echo "Installing PostgreSQL ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; }
+
+POSTGRES_DIR ?= .postgres
+
+.PHONY: postgres-up
+postgres-up: ## Start a PostgreSQL of its own on this machine, for skein up --store
+	@tools/postgres.sh up $(POSTGRES_DIR)
+
+.PHONY: postgres-down
+postgres-down: ## Stop it; what it holds stays in .postgres/
+	@tools/postgres.sh down $(POSTGRES_DIR)
+
 .PHONY: clean
 clean: ## Remove bin/ (data/ stays: it may hold your customers' history)
 	rm -rf $(BIN)

@@ -21,7 +21,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/intake"
-	"github.com/skein-cx/skein/pkg/kv/pebblekv"
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
@@ -43,7 +43,7 @@ type App struct {
 	room      *room
 	broker    *embedded.Broker
 	log       *kafkalog.Log
-	store     *pebblekv.Store
+	store     kv.Store
 	blobs     *blob.Store
 	intake    *intake.Intake
 	progress  projection.Progress

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/kv/pgkv"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -45,6 +46,7 @@ type LogConfig struct {
 
 // StoreConfig says how the read models are kept.
 type StoreConfig struct {
+	DSN        string `koanf:"dsn" help:"PostgreSQL database for the store, for several processes: postgres://user:password@host/database; embedded unless set"`
 	Dir        string `koanf:"dir" help:"directory of the embedded store; DATA/store unless set"`
 	CacheBytes int64  `koanf:"cache_bytes" help:"memory for the store's block cache"`
 }
@@ -201,6 +203,11 @@ func (c *Config) Verify(roles []string) []Problem {
 		v.address("log.addr", c.Log.Addr)
 		v.check(!v.foreign(c.Log.Addr), "log.addr", "the embedded log has no access control: listen on a loopback address, or use a Kafka cluster (log.kafka)")
 	}
+	if c.sharedStore() {
+		if err := pgkv.Check(c.Store.DSN); err != nil {
+			v.add("store.dsn", err.Error())
+		}
+	}
 	v.check(c.Store.CacheBytes >= 1<<20, "store.cache_bytes", "must be 1 MiB at least")
 	v.address("grpc.addr", c.GRPC.Addr)
 	v.address("http.addr", c.HTTP.Addr)
@@ -228,7 +235,7 @@ func (c *Config) Verify(roles []string) []Problem {
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
 	v.check(c.Logging.Format == "text" || c.Logging.Format == "json", "logging.format", "must be text or json")
 	v.check(c.Stop > 0, "stop_timeout", "must be more than zero")
-	v.roles(roles)
+	v.roles(roles, c.sharedStore())
 	return v.problems
 }
 
@@ -304,15 +311,18 @@ func (v *verifier) webhooks(c WebhooksConfig) {
 }
 
 // roles refuses to spread over processes what shares an embedded engine.
-func (v *verifier) roles(roles []string) {
+func (v *verifier) roles(roles []string, sharedStore bool) {
 	for _, r := range roles {
 		if !slices.Contains(RoleNames(), r) {
 			v.add("roles", fmt.Sprintf("there is no role %q; there are: %s", r, strings.Join(RoleNames(), ", ")))
 		}
 	}
+	if sharedStore {
+		return
+	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
 	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat) || has(roleWebhooks)) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one",
+		v.add("roles", fmt.Sprintf("%q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
 			roleProjector, roleTimeline, roleAdmin, roleChat, roleWebhooks))
 	}
 }

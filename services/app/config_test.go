@@ -87,6 +87,7 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"log.partitions":          func(c *app.Config) { c.Log.Partitions = 0 },
 		"log.kafka[1]":            func(c *app.Config) { c.Log.Kafka = []string{"a:1", "b"} },
 		"log.addr":                func(c *app.Config) { c.Log.Addr = "0.0.0.0:7092" },
+		"store.dsn":               func(c *app.Config) { c.Store.DSN = "postgres://skein:secret@db:port/skein" },
 		"store.cache_bytes":       func(c *app.Config) { c.Store.CacheBytes = 1 },
 		"grpc.addr":               func(c *app.Config) { c.GRPC.Addr = ":7070" },
 		"http.addr":               func(c *app.Config) { c.HTTP.Addr = "7080" },
@@ -171,6 +172,30 @@ func TestWebhooksAreReadFromTheFileAndTheirSecretsAreShownNowhere(t *testing.T) 
 	t.Setenv("SKEIN_WEBHOOKS_ALLOW_PRIVATE", "true")
 	if c, err = app.Load("", nil); err != nil || !c.Webhooks.AllowPrivate {
 		t.Errorf("from the environment: %v, %v", c.Webhooks, err)
+	}
+}
+
+func TestRolesThatShareADatabaseRunApart(t *testing.T) {
+	c := app.Default()
+	c.Store.DSN = "postgres://skein:secret@db.example:6432/customers?sslmode=require"
+	for _, role := range app.RoleNames() {
+		if problems := c.Verify([]string{role}); len(problems) != 0 {
+			t.Errorf("%s alone: %v", role, problems)
+		}
+	}
+	for _, s := range c.Settings() {
+		if strings.Contains(s.Value, "secret") {
+			t.Errorf("%s shows the password: %s", s.Key, s.Value)
+		}
+		if s.Key == "store.dsn" && s.Value != "postgres://db.example:6432/customers" {
+			t.Errorf("the database is shown as %s", s.Value)
+		}
+	}
+	c.Store.DSN = "host=db password='secret"
+	for _, p := range c.Verify(app.RoleNames()) {
+		if strings.Contains(p.Reason, "secret") {
+			t.Errorf("%s shows the password", p)
+		}
 	}
 }
 

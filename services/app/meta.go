@@ -16,16 +16,29 @@ var ErrForeignKeyring = errors.New("the store was built under another keyring: p
 
 // checkKeyring writes the keyring's fingerprint into a new store and compares it with an old one's.
 func checkKeyring(ctx context.Context, store kv.Store, fingerprint string) error {
+	for {
+		err := noteKeyring(ctx, store, fingerprint)
+		switch {
+		case errors.Is(err, kv.ErrConflict): // another process was faster
+		case err == nil || errors.Is(err, ErrForeignKeyring):
+			return err
+		default:
+			return fmt.Errorf("check the keyring: %w", err)
+		}
+	}
+}
+
+func noteKeyring(ctx context.Context, store kv.Store, fingerprint string) error {
 	key := []byte("keyring")
 	snap, err := store.Snapshot(ctx, meta)
 	if err != nil {
-		return fmt.Errorf("check the keyring: %w", err)
+		return err
 	}
 	defer snap.Close()
 	have, found, err := snap.Get(ctx, key)
 	switch {
 	case err != nil:
-		return fmt.Errorf("check the keyring: %w", err)
+		return err
 	case found && string(have) != fingerprint:
 		return ErrForeignKeyring
 	case found:
@@ -34,8 +47,5 @@ func checkKeyring(ctx context.Context, store kv.Store, fingerprint string) error
 	b := &kv.Batch{}
 	b.Require(key, nil)
 	b.Set(key, []byte(fingerprint))
-	if err := store.Apply(ctx, meta, b); err != nil {
-		return fmt.Errorf("note the keyring: %w", err)
-	}
-	return nil
+	return store.Apply(ctx, meta, b)
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
-	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
 )
@@ -80,7 +79,7 @@ func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err err
 }
 
 func offline(ctx context.Context, cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) {
-	store, err := pebblekv.Open(cfg.storeDir(), pebblekv.Options{CacheBytes: cfg.Store.CacheBytes})
+	store, _, err := openEngine(ctx, cfg, nil, nil)
 	if err != nil {
 		return err
 	}

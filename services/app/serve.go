@@ -93,11 +93,15 @@ func (a *App) openProjector(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.projector, err = projection.NewManager(ctx, projection.Config{
+	cfg := projection.Config{
 		Log: a.log, Store: a.store, Namespace: kv.Namespace{Slice: timeline.Slice}, Topic: event.TopicInteractions,
 		Fold: timeline.NewFold(partitions), DeadLetters: deadletter.NewPublisher(a.log),
 		Progress: &a.progress, Metrics: projection.NewMetrics(a.registry), Logger: a.logger,
-	}, 0)
+	}
+	if err := a.shareProjection(&cfg); err != nil {
+		return err
+	}
+	a.projector, err = projection.NewManager(ctx, cfg, 0)
 	return err
 }
 

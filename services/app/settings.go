@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/skein-cx/skein/pkg/kv/pgkv"
 )
 
 // Setting is one key of the configuration as a person sees it.
@@ -36,6 +38,8 @@ func (c *Config) Settings() []Setting {
 					names = append(names, e.Tenant+"/"+e.ID)
 				}
 				settings = append(settings, Setting{key, strings.Join(names, ", "), field.Tag.Get("help")})
+			case key == "store.dsn" && c.sharedStore():
+				settings = append(settings, Setting{key, pgkv.Describe(c.Store.DSN), field.Tag.Get("help")})
 			case field.Tag.Get("secret") != "":
 				value := "not set"
 				if v.Field(i).Len() > 0 {

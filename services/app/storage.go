@@ -15,7 +15,6 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/intake"
-	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 )
 
 // deadRetention is how long dead letters wait for somebody to look at them.
@@ -74,23 +73,6 @@ func (a *App) openLog(ctx context.Context) error {
 }
 
 func (a *App) closeLog(context.Context) error { return a.log.Close() }
-
-func (a *App) openStore(ctx context.Context) error {
-	store, err := pebblekv.Open(a.cfg.storeDir(), pebblekv.Options{
-		CacheBytes: a.cfg.Store.CacheBytes, Logger: a.logger,
-		OnFatal: func(err error) {
-			a.fail(fmt.Errorf("the store in %s cannot be written: free disk space or repair the disk, then start again: %w", a.cfg.storeDir(), err))
-		},
-	})
-	if err != nil {
-		return err
-	}
-	a.store = store
-	a.registry.MustRegister(storeCollector{store})
-	return checkKeyring(ctx, store, a.keyring.Fingerprint())
-}
-
-func (a *App) closeStore(context.Context) error { return a.store.Close() }
 
 func (a *App) openBlobs(ctx context.Context) error {
 	bucket := a.cfg.Blobs.URL

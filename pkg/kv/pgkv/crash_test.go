@@ -210,3 +210,51 @@ func scanAll(store kv.Store) error {
 	}
 	return err
 }
+
+// A server that holds a call up does not hold its caller for ever, and who waits for another call is told at once.
+func TestAServerThatStallsHoldsNobodyForLong(t *testing.T) {
+	t.Parallel()
+	dsn, schema := server.Need(t).DSN(), newSchema()
+	store := open(t, dsn, schema)
+	defer store.Close()
+	ns := kv.Namespace{Slice: "timeline"}
+	set(t, store, ns, "a", "1")
+	beside := connect(t, dsn)
+	run := func(sql string) {
+		t.Helper()
+		if _, err := beside.Exec(context.Background(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("BEGIN")
+	run("LOCK TABLE " + schema + ".keys_1 IN ACCESS EXCLUSIVE MODE")
+	call := func(do func(ctx context.Context) error) chan error {
+		result := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+		go func() {
+			defer cancel()
+			result <- do(ctx)
+		}()
+		return result
+	}
+	applied := call(func(ctx context.Context) error {
+		b := &kv.Batch{}
+		b.Set([]byte("a"), []byte("2"))
+		return store.Apply(ctx, ns, b)
+	})
+	pinned := call(func(ctx context.Context) error {
+		_, err := store.Snapshot(ctx, ns)
+		return err
+	})
+	if err := <-applied; !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("what came of the batch is not known, and it says %v", err)
+	}
+	if err := <-pinned; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the snapshot: %v", err)
+	}
+	run("ROLLBACK")
+	set(t, store, ns, "b", "3")
+	if got := get(t, store, ns, "b"); got != "3" {
+		t.Errorf("afterwards: %q", got)
+	}
+}

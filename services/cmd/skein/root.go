@@ -37,6 +37,7 @@ func serverFlags(flags *pflag.FlagSet) error {
 	flags.StringP("config", "c", "", "configuration file (YAML)")
 	flags.String("data", d.Data, "directory of everything that is kept")
 	flags.StringSlice("kafka", nil, "addresses of Kafka brokers instead of the embedded log")
+	flags.String("store", "", "PostgreSQL database instead of the embedded store (SKEIN_STORE_DSN keeps its password from others on this machine)")
 	flags.String("grpc", d.GRPC.Addr, "address of the gRPC server")
 	flags.String("http", d.HTTP.Addr, "address of the HTTP server")
 	flags.String("smtp", d.Email.SMTP, "address of the SMTP listener; empty for none")
@@ -44,7 +45,7 @@ func serverFlags(flags *pflag.FlagSet) error {
 	flags.String("log-level", d.Logging.Level, "debug, info, warn or error")
 	flags.String("log-format", d.Logging.Format, "text or json")
 	for flag, key := range map[string]string{
-		"data": "data", "kafka": "log.kafka", "grpc": "grpc.addr", "http": "http.addr",
+		"data": "data", "kafka": "log.kafka", "store": "store.dsn", "grpc": "grpc.addr", "http": "http.addr",
 		"smtp": "email.smtp", "lmtp": "email.lmtp", "log-level": "logging.level", "log-format": "logging.format",
 	} {
 		if err := app.BindFlag(flags, flag, key); err != nil {

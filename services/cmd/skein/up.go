@@ -18,7 +18,7 @@ func upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Start everything in this process, with embedded engines",
 		Long: `Start every role in this process. The log and the store are embedded, for development and for small single-machine
-use; --kafka uses a Kafka cluster as the log.
+use; --kafka uses a Kafka cluster as the log, --store a PostgreSQL database as the store.
 
 Data stay in --data and go on with the next start. Ctrl-C shuts down cleanly.`,
 		Example: "  skein up\n  skein up --demo\n  skein up --kafka broker-1:9092,broker-2:9092",

@@ -90,7 +90,13 @@ func (s *Site) Args(command ...string) []string {
 // Up starts a server with all roles and waits until it is ready.
 func (s *Site) Up(extra ...string) *Process {
 	s.T.Helper()
-	p := s.Start(append(s.Args("up"), extra...)...)
+	return s.Serve([]string{"up"}, extra...)
+}
+
+// Serve starts a server by a command and waits until it is ready.
+func (s *Site) Serve(command []string, extra ...string) *Process {
+	s.T.Helper()
+	p := s.Start(append(s.Args(command...), extra...)...)
 	p.WaitFor("ready", func() bool {
 		request, err := http.NewRequestWithContext(s.T.Context(), http.MethodGet, "http://"+s.HTTP+"/readyz", http.NoBody)
 		if err != nil {
