@@ -13,14 +13,11 @@ import (
 // DefaultRetire is how long the generation before a switch stays: as long as page tokens live.
 const DefaultRetire = 15 * time.Minute
 
-const (
-	// followEvery is how often a manager looks at what others do: which generation serves, which one is being built.
-	followEvery = 200 * time.Millisecond
-	// followAgain is how long it leaves a store alone that does not answer.
-	followAgain = 2 * time.Second
-	// sweepAgain is when it drops old generations again that could not be dropped.
-	sweepAgain = time.Minute
-)
+// followEvery is how often a manager looks at what others do: which generation serves, which one is being built.
+const followEvery = 200 * time.Millisecond
+
+// sweepAgain is how long after a failure old generations are dropped again.
+const sweepAgain = time.Minute
 
 // ErrStopped means that the manager ended before the rebuild did; the next start, or another process, goes on with it.
 var ErrStopped = errors.New("projection: stopped before the rebuild was done: the next start goes on with it")
@@ -145,18 +142,17 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) follow(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	for {
+	for told := false; ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
-			m.cfg.Logger.WarnContext(ctx, "cannot see which generation serves, trying again", "slice", m.cfg.Namespace.Slice, "in", followAgain, "error", err)
-			if err := sleep(ctx, followAgain); err != nil {
-				return err
-			}
+		err := m.look(ctx)
+		if err != nil && ctx.Err() == nil && !told {
+			m.cfg.Logger.WarnContext(ctx, "cannot see which generation serves, trying again", "slice", m.cfg.Namespace.Slice, "error", err)
 		}
+		told = err != nil
 	}
 }
 
@@ -184,13 +180,9 @@ func (m *Manager) look(ctx context.Context) error {
 
 // measure tells how far a generation is.
 func (m *Manager) measure(ctx context.Context, generation uint32) (done, total int64, err error) {
-	applied, err := m.applied(ctx, generation)
+	applied, partitions, err := m.applied(ctx, generation)
 	if err != nil {
 		return 0, 0, err
-	}
-	partitions, err := m.cfg.Log.Partitions(ctx, m.cfg.Topic)
-	if err != nil {
-		return 0, 0, fmt.Errorf("projection: measure a rebuild: %w", err)
 	}
 	for p := range int32(partitions) {
 		first, next, err := m.cfg.Log.Bounds(ctx, m.cfg.Topic, p)
@@ -203,13 +195,17 @@ func (m *Manager) measure(ctx context.Context, generation uint32) (done, total i
 	return done, total, nil
 }
 
-func (m *Manager) applied(ctx context.Context, generation uint32) (Vector, error) {
+func (m *Manager) applied(ctx context.Context, generation uint32) (v Vector, partitions int, err error) {
+	if partitions, err = m.cfg.Log.Partitions(ctx, m.cfg.Topic); err != nil {
+		return nil, 0, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
+	}
 	snap, err := m.cfg.Store.Snapshot(ctx, m.namespace(generation))
 	if err != nil {
-		return nil, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
+		return nil, 0, fmt.Errorf("projection: how far is generation %d: %w", generation, err)
 	}
 	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	return Applied(ctx, snap, m.cfg.Topic)
+	v, err = Applied(ctx, snap, m.cfg.Topic, partitions)
+	return v, partitions, err
 }
 
 // sweeps drops old generations once their time is over.

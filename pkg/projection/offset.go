@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -50,12 +52,9 @@ func decodeOffsetRow(b []byte) (offsetRow, error) {
 	return offsetRow{next: int64(binary.BigEndian.Uint64(b)), checksum: binary.BigEndian.Uint64(b[8:]), sealed: sealed}, nil
 }
 
-func offsetPrefix(topic string) []byte {
-	return append(append([]byte{reserved}, topic...), 0)
-}
-
 func offsetKey(topic string, partition int32) []byte {
-	return binary.BigEndian.AppendUint32(offsetPrefix(topic), uint32(partition))
+	b := append(append(make([]byte, 0, len(topic)+6), reserved), topic...)
+	return binary.BigEndian.AppendUint32(append(b, 0), uint32(partition))
 }
 
 // checksum tells one record from another that stands at the same offset of another log.
@@ -74,26 +73,38 @@ type Vector map[int32]int64
 // Includes reports whether the record at a partition's offset was applied.
 func (v Vector) Includes(partition int32, offset int64) bool { return offset < v[partition] }
 
-// Applied reads from one moment of a namespace how far a topic was applied.
-func Applied(ctx context.Context, r kv.Reader, topic string) (Vector, error) {
-	prefix := offsetPrefix(topic)
-	it, err := r.Scan(ctx, kv.Prefix(prefix))
+// Applied reads from one moment of a namespace how far the partitions of a topic were applied.
+func Applied(ctx context.Context, r kv.Reader, topic string, partitions int) (Vector, error) {
+	all := make([]int32, partitions)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	return appliedOf(ctx, r, topic, all)
+}
+
+// appliedOf asks for each row by its key: rows are written over and over, and a scan would go through every version that
+// the engine has not cleared away.
+func appliedOf(ctx context.Context, r kv.Reader, topic string, partitions []int32) (Vector, error) {
+	keys := make([][]byte, len(partitions))
+	for i, p := range partitions {
+		keys[i] = offsetKey(topic, p)
+	}
+	rows, err := r.GetMany(ctx, keys)
 	if err != nil {
 		return nil, fmt.Errorf("projection: read the applied offsets: %w", err)
 	}
-	defer it.Close()
-	v := Vector{}
-	for it.Next() {
-		row, err := decodeOffsetRow(it.Value())
+	v := make(Vector, len(partitions))
+	for i, raw := range rows {
+		if raw == nil {
+			continue
+		}
+		row, err := decodeOffsetRow(raw)
 		if err != nil {
 			return nil, err
 		}
 		if row.next != nothing {
-			v[int32(binary.BigEndian.Uint32(it.Key()[len(prefix):]))] = row.next
+			v[partitions[i]] = row.next
 		}
-	}
-	if err := it.Err(); err != nil {
-		return nil, fmt.Errorf("projection: read the applied offsets: %w", err)
 	}
 	return v, nil
 }
@@ -106,8 +117,8 @@ const (
 )
 
 // Wait returns once all positions were applied to the namespace, or when ctx ends. Positions of other topics count as
-// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a
-// store that is unavailable.
+// applied: this read model does not hold them. Progress, which may be nil, wakes it earlier. It waits out a store that is
+// unavailable.
 func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position, progress *Progress) error {
 	for poll := pollApplied; ; poll = min(2*poll, pollAtLeast) {
 		woken := progress.Changed()
@@ -128,17 +139,23 @@ func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, po
 }
 
 func allApplied(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position) (bool, error) {
+	awaited := make(Vector)
+	for _, p := range positions {
+		if p.Topic == topic {
+			awaited[p.Partition] = max(awaited[p.Partition], p.Offset)
+		}
+	}
 	snap, err := store.Snapshot(ctx, ns)
 	if err != nil {
 		return false, fmt.Errorf("projection: %w", err)
 	}
-	defer snap.Close()
-	v, err := Applied(ctx, snap, topic)
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	v, err := appliedOf(ctx, snap, topic, slices.Collect(maps.Keys(awaited)))
 	if err != nil {
 		return false, err
 	}
-	for _, p := range positions {
-		if p.Topic == topic && !v.Includes(p.Partition, p.Offset) {
+	for partition, offset := range awaited {
+		if !v.Includes(partition, offset) {
 			return false, nil
 		}
 	}

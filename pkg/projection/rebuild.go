@@ -25,12 +25,8 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 	tick := time.NewTicker(resumeEvery)
 	defer tick.Stop()
 	asked, resume := false, time.Time{}
-	var cutOff uint32 // what served when a rebuild that was asked for lost its store; 0 for none
 	for {
 		g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-		if err == nil && cutOff != 0 {
-			asked, cutOff = asked || g.Serving == cutOff, 0
-		}
 		if err == nil && (asked || g.Building != 0 && time.Now().After(resume)) {
 			var mine bool
 			if mine, err = m.leased(ctx, l); mine {
@@ -42,12 +38,7 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 			} else if err == nil && g.Building != 0 {
 				asked = false // another process is at it
 			}
-			switch {
-			case err == nil || ctx.Err() != nil || errors.Is(err, errLeaseLost):
-			case unavailable(err): // how far it came, the next look tells
-				cutOff = g.Serving
-				m.cfg.Logger.WarnContext(ctx, "a rebuild waits for the log or the store", "slice", m.cfg.Namespace.Slice, "error", err)
-			default:
+			if err != nil && ctx.Err() == nil && !errors.Is(err, errLeaseLost) && !unavailable(err) {
 				resume = time.Now().Add(resumeAfter)
 				m.cfg.Logger.ErrorContext(ctx, "a rebuild failed, trying again later", "slice", m.cfg.Namespace.Slice, "in", resumeAfter, "error", err)
 				m.update(func(s *Status) { s.Err = err })
@@ -71,24 +62,39 @@ func (m *Manager) leased(ctx context.Context, l *lease) (bool, error) {
 	return l.take(ctx)
 }
 
-// rebuild builds a generation, or goes on with one, and makes it the one that serves.
+// rebuild builds a generation, or goes on with one, and makes it the one that serves. Each step waits out a log or a store
+// that is unavailable.
 func (m *Manager) rebuild(ctx context.Context) error {
-	g, err := m.begin(ctx)
-	if err != nil {
+	var g Generations
+	var builder *Runner
+	err := m.cfg.outlast(ctx, func() (err error) {
+		if g, err = m.begin(ctx); err != nil {
+			return err
+		}
+		cfg := m.cfg
+		cfg.Namespace = m.namespace(g.Building)
+		cfg.DeadLetters, cfg.Progress, cfg.Metrics = nil, nil, nil // they are about what serves
+		builder, err = NewRunner(ctx, cfg)
 		return err
-	}
-	cfg := m.cfg
-	cfg.Namespace = m.namespace(g.Building)
-	cfg.DeadLetters, cfg.Progress, cfg.Metrics = nil, nil, nil // they are about what serves
-	builder, err := NewRunner(ctx, cfg)
+	})
 	if err != nil {
 		return err
 	}
 	defer builder.Close()
-	if err := builder.catchUp(ctx); err != nil {
+	ends := make([]int64, len(builder.partitions))
+	for i := range ends {
+		ends[i] = unlimited
+	}
+	if err := builder.runTo(ctx, ends); err != nil {
 		return err
 	}
-	return m.switchOver(ctx, g, builder)
+	if err := m.switchOver(ctx, g, builder); err != nil {
+		return err
+	}
+	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
+	m.update(func(s *Status) { s.Generations, s.Done, s.Total = Generations{Serving: g.Building}, 0, 0 })
+	m.cfg.Progress.Notify()
+	return nil
 }
 
 // begin finds the generation to build, or begins a new one.
@@ -101,17 +107,16 @@ func (m *Manager) begin(ctx context.Context) (Generations, error) {
 	if err := m.cfg.Store.Drop(ctx, m.namespace(g.Building)); err != nil {
 		return g, fmt.Errorf("projection: clear %s: %w", m.namespace(g.Building), err)
 	}
-	if err := begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g.Building); err != nil {
-		return g, err
-	}
-	return g, m.look(ctx)
+	return g, begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g.Building)
 }
 
-// catchUp folds all partitions at the same time until each has seen its end.
-func (r *Runner) catchUp(ctx context.Context) error {
+// runTo folds all partitions at the same time, each until it has seen its end, or an offset.
+func (r *Runner) runTo(ctx context.Context, ends []int64) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, p := range r.partitions {
-		g.Go(func() error { return p.runTo(ctx, unlimited) })
+	for i, p := range r.partitions {
+		g.Go(func() error {
+			return r.cfg.outlast(ctx, func() error { return p.runTo(ctx, ends[i]) })
+		})
 	}
 	return g.Wait()
 }
@@ -120,12 +125,13 @@ func (r *Runner) catchUp(ctx context.Context) error {
 // dead letter was published by the generation that served. Then the old one is sealed, partition by partition, the builder
 // folds up to the seals, and the pointer moves: no read sees less than before.
 func (m *Manager) switchOver(ctx context.Context, g Generations, builder *Runner) (err error) {
-	built, err := m.applied(ctx, g.Building)
+	var built Vector
+	err = m.cfg.outlast(ctx, func() (err error) { built, _, err = m.applied(ctx, g.Building); return err })
 	if err != nil {
 		return err
 	}
 	for p, next := range built {
-		if err := m.awaitServing(ctx, g.Serving, p, next); err != nil {
+		if err := m.cfg.outlast(ctx, func() error { return m.awaitServing(ctx, g.Serving, p, next) }); err != nil {
 			return err
 		}
 	}
@@ -136,22 +142,24 @@ func (m *Manager) switchOver(ctx context.Context, g Generations, builder *Runner
 	}()
 	ends := make([]int64, len(builder.partitions))
 	for i, p := range builder.partitions {
-		if ends[i], err = seal(ctx, m.cfg.Store, m.namespace(g.Serving), m.cfg.Topic, p.number); err != nil {
+		err := m.cfg.outlast(ctx, func() (err error) {
+			ends[i], err = seal(ctx, m.cfg.Store, m.namespace(g.Serving), m.cfg.Topic, p.number)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
-	for i, p := range builder.partitions {
-		if err := p.runTo(ctx, ends[i]); err != nil {
-			return err
-		}
-	}
-	if err := flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g); err != nil {
+	if err := builder.runTo(ctx, ends); err != nil {
 		return err
 	}
-	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
-	m.update(func(s *Status) { s.Generations, s.Done, s.Total = Generations{Serving: g.Building}, 0, 0 })
-	m.cfg.Progress.Notify()
-	return nil
+	return m.cfg.outlast(ctx, func() error {
+		now, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+		if err != nil || now.Serving == g.Building { // where an answer got lost, it has moved
+			return err
+		}
+		return flip(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g)
+	})
 }
 
 // awaitServing waits until the serving generation has folded a partition up to an offset, or was sealed before that by a

@@ -124,42 +124,25 @@ func (r *Runner) Close() {
 // errGivenUp means that the group could not be told how far the fold is: the claim may be lost.
 var errGivenUp = errors.New("projection: the claim of the partition may be lost")
 
-// run folds until ctx ends, which gives its error, or it cannot go on. It waits out a log or a store that is unavailable. A
-// batch of which it is not known whether it was written is not written again: the next step begins at the stored offset.
+// run folds until ctx ends, which gives its error, or it cannot go on. It waits out a log or a store that is unavailable: a
+// batch of which it is not known whether it was written is not written again, for the next step reads the offset.
 func (p *partition) run(ctx context.Context) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	defer p.close()
 	told := time.Now()
 	for {
-		_, err := p.step(ctx, true, unlimited)
-		switch {
-		case err == nil:
-			wait.Reset()
-			if p.commit != nil && time.Since(told) >= commitEvery {
-				told = time.Now()
-				if err := p.commit(p.next); err != nil {
-					p.cfg.Logger.WarnContext(ctx, "giving a partition up", "partition", p.number, "error", err)
-					return errGivenUp
-				}
-			}
-		case ctx.Err() != nil:
-			p.close()
-			return ctx.Err()
-		case unavailable(err):
-			pause := wait.NextBackOff()
-			p.cfg.Logger.WarnContext(ctx, "the log or the store is unavailable, trying again", "partition", p.number, "in", pause, "error", err)
-			if err := sleep(ctx, pause); err != nil {
-				return err
-			}
-		default:
+		err := p.cfg.outlast(ctx, func() error { _, err := p.step(ctx, true, unlimited); return err })
+		if err != nil {
 			return err
 		}
+		if p.commit == nil || time.Since(told) < commitEvery {
+			continue
+		}
+		told = time.Now()
+		if err := p.commit(p.next); err != nil {
+			p.cfg.Logger.WarnContext(ctx, "giving a partition up", "partition", p.number, "error", err)
+			return errGivenUp
+		}
 	}
-}
-
-// unavailable reports whether the same can succeed later.
-func unavailable(err error) bool {
-	return errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, kv.ErrUnavailable)
 }
 
 // runTo folds what there is, up to an offset.
@@ -170,6 +153,27 @@ func (p *partition) runTo(ctx context.Context, limit int64) error {
 			return err
 		}
 	}
+}
+
+// outlast calls again, at growing intervals, what fails because the log or the store is unavailable, until ctx ends.
+func (c Config) outlast(ctx context.Context, call func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 5*time.Second
+	for {
+		err := call()
+		if err == nil || ctx.Err() != nil || !unavailable(err) {
+			return err
+		}
+		pause := wait.NextBackOff()
+		c.Logger.WarnContext(ctx, "the log or the store is unavailable, trying again", "slice", c.Namespace.Slice, "in", pause, "error", err)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func unavailable(err error) bool {
+	return errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, kv.ErrUnavailable)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -78,13 +78,13 @@ func (s *Server) slice(ctx context.Context, name string, in Slice) (*adminv1.Sli
 		return nil, fmt.Errorf("admin: look at %s: %w", name, err)
 	}
 	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	applied, err := projection.Applied(ctx, snap, in.Topic)
-	if err != nil {
-		return nil, err
-	}
 	partitions, err := s.cfg.Log.Partitions(ctx, in.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("admin: look at %s: %w", in.Topic, err)
+	}
+	applied, err := projection.Applied(ctx, snap, in.Topic, partitions)
+	if err != nil {
+		return nil, err
 	}
 	out := &adminv1.Slice{Name: name, Serving: status.Serving, Building: status.Building, Topic: in.Topic}
 	for p := range int32(partitions) {

@@ -76,8 +76,12 @@ func (a *App) registerIngest(context.Context) error {
 	return nil
 }
 
-func (a *App) registerTimeline(context.Context) error {
-	a.hub = timeline.NewHub(a.store, event.TopicInteractions, &a.progress, a.logger)
+func (a *App) registerTimeline(ctx context.Context) error {
+	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)
+	if err != nil {
+		return err
+	}
+	a.hub = timeline.NewHub(a.store, event.TopicInteractions, partitions, &a.progress, a.logger)
 	timeline.NewServer(a.store, a.keyring, &a.progress, a.hub).Register(a.grpc)
 	return nil
 }

@@ -36,10 +36,11 @@ var (
 
 // Hub follows what is applied, once for all watchers of a process, and hands each filing to those who wait for it.
 type Hub struct {
-	store    kv.Store
-	topic    string
-	progress *projection.Progress
-	logger   *slog.Logger
+	store      kv.Store
+	topic      string
+	partitions int
+	progress   *projection.Progress
+	logger     *slog.Logger
 
 	pass sync.Mutex // held while following, so that nobody joins in the middle
 
@@ -53,10 +54,10 @@ type Hub struct {
 	watchers  map[*watcher]struct{}
 }
 
-// NewHub makes a hub; Run makes it follow.
-func NewHub(store kv.Store, topic string, progress *projection.Progress, logger *slog.Logger) *Hub {
+// NewHub makes a hub of what is folded from a topic with so many partitions; Run makes it follow.
+func NewHub(store kv.Store, topic string, partitions int, progress *projection.Progress, logger *slog.Logger) *Hub {
 	return &Hub{
-		store: store, topic: topic, progress: progress, logger: logger,
+		store: store, topic: topic, partitions: partitions, progress: progress, logger: logger,
 		endpoints: map[event.ID]map[*watcher]struct{}{}, threads: map[event.ID]map[*watcher]struct{}{}, watchers: map[*watcher]struct{}{},
 	}
 }
@@ -115,7 +116,7 @@ func (h *Hub) follow(ctx context.Context) error {
 		return fmt.Errorf("timeline: follow: %w", err)
 	}
 	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	applied, err := projection.Applied(ctx, snap, h.topic)
+	applied, err := projection.Applied(ctx, snap, h.topic, h.partitions)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Query struct {
 	From, Until time.Time // zero where open; Until is not included
 	PageSize    int
 	Topic       string
+	Partitions  int
 	Token       string
 	digest      [8]byte
 }
@@ -67,7 +68,7 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 		return page{}, fmt.Errorf("timeline: list: %w", err)
 	}
 	defer snap.Close()
-	applied, err := projection.Applied(ctx, snap, q.Topic)
+	applied, err := projection.Applied(ctx, snap, q.Topic, q.Partitions)
 	if err != nil {
 		return page{}, err
 	}

@@ -218,7 +218,8 @@ func (s *Server) query(tenant string, req *timelinev1.ListRequest) (Query, error
 		From:        check.time("from", req.GetFrom()),
 		Until:       check.time("until", req.GetUntil()),
 		PageSize:    int(req.GetPageSize()),
-		Topic:       event.TopicInteractions,
+		Topic:       s.hub.topic,
+		Partitions:  s.hub.partitions,
 		Token:       req.GetPageToken(),
 	}
 	if q.PageSize == 0 {

@@ -34,7 +34,7 @@ func config(t *testing.T) kafka.Config {
 	t.Helper()
 	err := kafka.Check(t.Context())
 	skeintest.Require(t, "kafka", err == nil, fmt.Sprint(err))
-	return kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Heap: "256m", JVM: []string{"-XX:TieredStopAtLevel=1"}, Owned: true}
+	return kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Heap: "256m", Frugal: true, Owned: true}
 }
 
 func up(t *testing.T, cfg kafka.Config) *kafka.Cluster {

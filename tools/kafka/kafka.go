@@ -45,8 +45,8 @@ type Config struct {
 	Secure bool
 	// Heap is the memory of each broker's heap, as Java takes it. 512m unless set.
 	Heap string
-	// JVM are more options of the Java machine.
-	JVM []string
+	// Frugal brokers take half the processor time to start, and more of it for each request.
+	Frugal bool
 	// Owned brokers end with the process that started them, at the latest.
 	Owned bool
 	// Patience is how long a broker may take for anything. 2 minutes unless set.
@@ -83,6 +83,7 @@ type Cluster struct {
 type state struct {
 	ID       string  `json:"id"`
 	Heap     string  `json:"heap"`
+	Frugal   bool    `json:"frugal,omitempty"`
 	Ports    []ports `json:"ports"`
 	Username string  `json:"username,omitempty"` // only of a secure cluster
 	Password string  `json:"password,omitempty"`
@@ -122,7 +123,7 @@ func Make(ctx context.Context, cfg Config) (*Cluster, error) {
 	return c, nil
 }
 
-// Find finds the cluster that a directory holds. Of the config, Brokers, Secure and Heap are what they are there.
+// Find finds the cluster that a directory holds. Of the config, Brokers, Secure, Heap and Frugal are what they are there.
 func Find(ctx context.Context, cfg Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg.withDefaults()}
 	var err error
@@ -150,7 +151,7 @@ func (c *Cluster) lay(ctx context.Context) error {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	id[0] &= 0x7f        // no "-" at the beginning, which the storage tool would take for an option
-	c.state = state{ID: base64.RawURLEncoding.EncodeToString(id), Heap: c.cfg.Heap}
+	c.state = state{ID: base64.RawURLEncoding.EncodeToString(id), Heap: c.cfg.Heap, Frugal: c.cfg.Frugal}
 	if c.cfg.Secure {
 		c.state.Username, c.state.Password = "skein", rand.Text()
 	}
@@ -225,6 +226,21 @@ func (c *Cluster) Addrs() []string {
 		addrs = append(addrs, addr(p.Clients))
 	}
 	return addrs
+}
+
+// Advertise has each broker tell clients another address than its own, such as that of a proxy before it, from its next start
+// on.
+func (c *Cluster) Advertise(addrs ...string) error {
+	if len(addrs) != c.Brokers() {
+		return fmt.Errorf("kafka: %d addresses for %d brokers", len(addrs), c.Brokers())
+	}
+	for i, a := range addrs {
+		text := strings.Replace(c.properties(i+1), "advertised.listeners=CLIENTS://"+c.Addrs()[i], "advertised.listeners=CLIENTS://"+a, 1)
+		if err := os.WriteFile(c.propertiesFile(i+1), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("kafka: advertise %s: %w", a, err)
+		}
+	}
+	return nil
 }
 
 // Secure says whether clients must use TLS and authenticate.

@@ -161,7 +161,10 @@ func (c *Cluster) spawn(n int, lock *os.File) (*process, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	defer func() { _ = out.Close() }() // the broker writes to it, not we
-	options := append([]string{"-Xms" + c.state.Heap, "-Xmx" + c.state.Heap}, c.cfg.JVM...)
+	options := []string{"-Xms" + c.state.Heap, "-Xmx" + c.state.Heap}
+	if c.state.Frugal {
+		options = append(options, frugal()...)
+	}
 	cmd := exec.Command(c.software.java, append(options, c.javaArgs("kafka.Kafka", c.propertiesFile(n))...)...) //nolint:noctx // it outlives the call
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = out, out, []*os.File{lock}, apart(c.cfg.Owned)
 	p, started := &process{cmd: cmd, ended: make(chan struct{})}, make(chan error)
@@ -238,9 +241,12 @@ func (c *Cluster) end(ctx context.Context, n int, signal syscall.Signal) error {
 
 // Java runs a program of Kafka's, such as org.apache.kafka.tools.ConsoleProducer.
 func (c *Cluster) Java(ctx context.Context, class string, args ...string) *exec.Cmd {
-	// It starts sooner when it does not optimise.
-	return exec.CommandContext(ctx, c.software.java, append([]string{"-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dskein.level=error"}, c.javaArgs(class, args...)...)...)
+	options := append(frugal(), "-Xmx256m", "-Dskein.level=error")
+	return exec.CommandContext(ctx, c.software.java, append(options, c.javaArgs(class, args...)...)...)
 }
+
+// frugal are the options of a program that does not live long enough for Java to optimise it.
+func frugal() []string { return []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"} }
 
 func (c *Cluster) javaArgs(class string, args ...string) []string {
 	return append([]string{

@@ -92,7 +92,9 @@ func eachPartitionHasOneOwnerAndGoesOnWhereItWasCommitted(t *testing.T, addrs []
 	}
 }
 
-func TestCommittedTellsHowFarAGroupHasCome(t *testing.T) { onEach(t, committedTellsHowFarAGroupHasCome) }
+func TestCommittedTellsHowFarAGroupHasCome(t *testing.T) {
+	onEach(t, committedTellsHowFarAGroupHasCome)
+}
 
 func committedTellsHowFarAGroupHasCome(t *testing.T, addrs []string) {
 	t.Helper()

@@ -225,7 +225,7 @@ func (c *command) exec(ctx context.Context) (err error) {
 // start starts a cluster of one broker, which ends with this process.
 func (c *command) start(ctx context.Context, dir string) (*kafka.Cluster, error) {
 	cfg := c.cfg
-	cfg.Dir, cfg.Brokers, cfg.Owned = dir, 1, true
+	cfg.Dir, cfg.Brokers, cfg.Frugal, cfg.Owned = dir, 1, true, true
 	cluster, err := kafka.Make(ctx, cfg)
 	if err != nil {
 		return nil, err
