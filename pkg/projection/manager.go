@@ -89,6 +89,9 @@ func (m *Manager) tell() {
 // Rebuild asks for a new generation, or joins the rebuild that is under way, and returns when it serves. report is told of
 // the progress; may be nil. The end of ctx ends the waiting, not the rebuild. Run must be running.
 func (m *Manager) Rebuild(ctx context.Context, report func(Status)) error {
+	if err := m.look(ctx); err != nil { // another process may have switched just now
+		return err
+	}
 	m.mu.Lock()
 	before := m.status.Serving
 	m.status.Err = nil

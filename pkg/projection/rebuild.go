@@ -30,8 +30,8 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 		if err == nil && (asked || g.Building != 0 && time.Now().After(resume)) {
 			var mine bool
 			if mine, err = m.leased(ctx, l); mine {
+				err = l.hold(ctx, func(ctx context.Context) error { return m.rebuild(ctx, asked) })
 				asked = false
-				err = l.hold(ctx, m.rebuild)
 				if dropErr := l.drop(context.WithoutCancel(ctx)); dropErr != nil && ctx.Err() == nil {
 					m.cfg.Logger.WarnContext(ctx, "the lease of a rebuild was not given back: it ends by itself", "error", dropErr)
 				}
@@ -62,13 +62,13 @@ func (m *Manager) leased(ctx context.Context, l *lease) (bool, error) {
 	return l.take(ctx)
 }
 
-// rebuild builds a generation, or goes on with one, and makes it the one that serves. Each step waits out a log or a store
-// that is unavailable.
-func (m *Manager) rebuild(ctx context.Context) error {
+// rebuild goes on with a generation, or begins one where it was asked to, and makes it the one that serves. Each step waits out
+// a log or a store that is unavailable.
+func (m *Manager) rebuild(ctx context.Context, asked bool) error {
 	var g Generations
 	var builder *Runner
 	err := m.cfg.outlast(ctx, func() (err error) {
-		if g, err = m.begin(ctx); err != nil {
+		if g, err = m.begin(ctx, asked); err != nil || g.Building == 0 {
 			return err
 		}
 		cfg := m.cfg
@@ -77,7 +77,7 @@ func (m *Manager) rebuild(ctx context.Context) error {
 		builder, err = NewRunner(ctx, cfg)
 		return err
 	})
-	if err != nil {
+	if err != nil || g.Building == 0 { // another process has finished it just now
 		return err
 	}
 	defer builder.Close()
@@ -97,10 +97,10 @@ func (m *Manager) rebuild(ctx context.Context) error {
 	return nil
 }
 
-// begin finds the generation to build, or begins a new one.
-func (m *Manager) begin(ctx context.Context) (Generations, error) {
+// begin finds the generation to build, or begins a new one where it was asked to.
+func (m *Manager) begin(ctx context.Context, asked bool) (Generations, error) {
 	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-	if err != nil || g.Building != 0 {
+	if err != nil || g.Building != 0 || !asked {
 		return g, err
 	}
 	g.Building = g.Serving + 1
