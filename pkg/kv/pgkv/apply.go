@@ -15,7 +15,7 @@ const (
 	maxStatement = 2 << 20
 	maxTrip      = 16 << 20
 	// maxTries is how often something is tried that another process came in the way of, such as by dropping the namespace.
-	maxTries = 5
+	maxTries = 10
 )
 
 // Apply implements kv.Store. A batch is one round trip, unless it is very large or the first of its namespace.
@@ -35,11 +35,15 @@ func (s *Store) Apply(ctx context.Context, ns kv.Namespace, b *kv.Batch) error {
 	defer conn.Release()
 	lingering, done := linger(ctx)
 	defer done()
+	known := s.known(ns)
 	for try := 1; ; try++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t, err := s.tableFor(lingering, conn.Conn(), ns, b.Requirements(), w)
+		t, err := known, error(nil)
+		if t == nil {
+			t, err = s.tableFor(lingering, conn.Conn(), ns, b.Requirements(), w)
+		}
 		if err == nil && t != nil {
 			err = s.write(lingering, conn.Conn(), t, ns, b.Requirements(), w)
 		}
@@ -48,8 +52,9 @@ func (s *Store) Apply(ctx context.Context, ns kv.Namespace, b *kv.Batch) error {
 			return nil
 		case isCode(err, requirementOpen):
 			return kv.ErrConflict
-		case try < maxTries && (isCode(err, namespaceGone) || isCode(err, undefinedTable)): // another process has dropped it
-			s.remember(ns, nil)
+		case isCode(err, namespaceGone), try < maxTries && isCode(err, undefinedTable):
+			// Another process has dropped it. What this one believes to know may be older still: from now on, it looks.
+			known = nil
 		case try < maxTries && (isCode(err, deadlockDetected) || isCode(err, serializationFailure)):
 			// Nothing was written, and the other batch has what it wanted.
 		default:
@@ -61,9 +66,6 @@ func (s *Store) Apply(ctx context.Context, ns kv.Namespace, b *kv.Batch) error {
 // tableFor gives the table to write to, and makes it for the first keys of a namespace. It is nil where there is nothing to
 // do, since there is no such namespace.
 func (s *Store) tableFor(ctx context.Context, conn *pgx.Conn, ns kv.Namespace, requires []kv.Requirement, w *writes) (*table, error) {
-	if t := s.known(ns); t != nil {
-		return t, nil
-	}
 	t, err := find(ctx, conn, ns)
 	if err == nil && t == nil {
 		for _, r := range requires {
