@@ -95,11 +95,11 @@ func (m *Manager) Rebuild(ctx context.Context, report func(Status)) error {
 	m.mu.Lock()
 	before := m.status.Serving
 	m.status.Err = nil
-	m.mu.Unlock()
 	select {
 	case m.requests <- struct{}{}:
 	default: // somebody else has asked already
 	}
+	m.mu.Unlock()
 	for {
 		m.mu.Lock()
 		status, changed, ended := m.status, m.changed, m.ended
@@ -141,6 +141,19 @@ func (m *Manager) Run(ctx context.Context) error {
 	return nil
 }
 
+// serves notes what the store says. Where another generation serves than before, who has asked for one has it.
+func (m *Manager) serves(g Generations, done, total int64) {
+	m.update(func(s *Status) {
+		if g.Serving != s.Serving {
+			select {
+			case <-m.requests:
+			default:
+			}
+		}
+		s.Generations, s.Done, s.Total = g, done, total
+	})
+}
+
 // follow learns what other processes have done.
 func (m *Manager) follow(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
@@ -174,7 +187,7 @@ func (m *Manager) look(ctx context.Context) error {
 	if g.Serving < s.Serving || g == s.Generations && done == s.Done && total == s.Total {
 		return nil // this process has switched meanwhile, or nothing is new
 	}
-	m.update(func(s *Status) { s.Generations, s.Done, s.Total = g, done, total })
+	m.serves(g, done, total)
 	if g.Serving != s.Serving {
 		m.cfg.Progress.Notify()
 	}

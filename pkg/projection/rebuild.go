@@ -92,7 +92,7 @@ func (m *Manager) rebuild(ctx context.Context, asked bool) error {
 		return err
 	}
 	m.cfg.Logger.InfoContext(ctx, "a rebuilt generation serves", "slice", m.cfg.Namespace.Slice, "generation", g.Building)
-	m.update(func(s *Status) { s.Generations, s.Done, s.Total = Generations{Serving: g.Building}, 0, 0 })
+	m.serves(Generations{Serving: g.Building}, 0, 0)
 	m.cfg.Progress.Notify()
 	return nil
 }

@@ -136,11 +136,19 @@ func TestTwoProcessesSeeWhatTheOtherDoes(t *testing.T) {
 	if a, b := get(t, one, ns, "a"), get(t, one, ns, "b"); a != "" || b != "3" {
 		t.Errorf("after the drop: a is %q, b is %q", a, b)
 	}
-	// It still believes in the table that the other one dropped.
+	// It still believes in the table that the other one dropped, which a snapshot keeps there.
+	snap, err := one.Snapshot(t.Context(), ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
 	if err := two.Drop(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	set(t, one, ns, "c", "4")
+	if got := get(t, two, ns, "c"); got != "4" {
+		t.Errorf("what one wrote after two had dropped, two reads as %q", got)
+	}
 	b := &kv.Batch{}
 	b.Require([]byte("c"), []byte("4"))
 	b.Set([]byte("d"), []byte("5"))
@@ -408,10 +416,48 @@ func TestEveryStatementGoesByThePrimaryKey(t *testing.T) {
 	}
 }
 
+// Batches that write the same keys and require nothing come one after the other even where some delete.
+func TestBatchesThatDeleteDoNotMixWithOthers(t *testing.T) {
+	t.Parallel()
+	store := open(t, server.Need(t).DSN(), newSchema())
+	defer store.Close()
+	ns := kv.Namespace{Slice: "timeline"}
+	set(t, store, ns, "other", "1")
+	deletes, sets := &kv.Batch{}, &kv.Batch{}
+	deletes.Delete([]byte("x"))
+	deletes.Set([]byte("y"), []byte("deletes"))
+	sets.Set([]byte("x"), []byte("sets"))
+	sets.Set([]byte("y"), []byte("sets"))
+	var writing sync.WaitGroup
+	for range 2 {
+		for _, b := range []*kv.Batch{deletes, sets} {
+			writing.Go(func() {
+				for range 150 {
+					if err := store.Apply(context.Background(), ns, b); err != nil {
+						t.Error(err)
+					}
+					snap, err := store.Snapshot(context.Background(), ns)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					values, err := snap.GetMany(context.Background(), [][]byte{[]byte("x"), []byte("y")})
+					snap.Close()
+					if got := fmt.Sprintf("%q", values); err != nil || got != `["" "deletes"]` && got != `["sets" "sets"]` {
+						t.Errorf("x and y are %s, %v", got, err)
+					}
+				}
+			})
+		}
+	}
+	writing.Wait()
+}
+
 // What goes to the server in several trips is one batch all the same.
 func TestAVeryLargeBatchIsWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	store := open(t, server.Need(t).DSN(), newSchema())
+	dsn, schema := server.Need(t).DSN(), newSchema()
+	store := open(t, dsn+" application_name="+schema, schema)
 	defer store.Close()
 	ns := kv.Namespace{Slice: "timeline"}
 	set(t, store, ns, "before", "1")
@@ -449,5 +495,34 @@ func TestAVeryLargeBatchIsWholeOrNotAtAll(t *testing.T) {
 	}
 	if n := count(); n != 1+keys-2 {
 		t.Errorf("%d keys", n)
+	}
+
+	// It comes as far as its last key, and is cut off there.
+	value = []byte("other")
+	value = append(value, make([]byte, 1<<20)...)
+	beside := connect(t, dsn)
+	run := func(sql string, args ...any) (n int64) {
+		t.Helper()
+		tag, err := beside.Exec(t.Context(), sql, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tag.RowsAffected()
+	}
+	run("BEGIN")
+	run("SELECT FROM "+schema+".keys_1 WHERE key = $1 FOR UPDATE", fmt.Appendf(nil, "%02d", keys-1))
+	cut := make(chan error, 1)
+	go func() { cut <- write("1") }()
+	eventually(t, "it waits for its last key", func() bool {
+		return run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'", schema) > 0
+	})
+	if err := <-cut; !errors.Is(err, kv.ErrUnavailable) {
+		t.Errorf("cut off: %v", err)
+	}
+	run("ROLLBACK")
+	for i := range keys {
+		if got := get(t, store, ns, fmt.Sprintf("%02d", i)); strings.HasPrefix(got, "other") {
+			t.Errorf("key %d of a batch that was cut off is there", i)
+		}
 	}
 }
