@@ -42,7 +42,7 @@ func (a *App) openStore(ctx context.Context) error {
 	}
 	a.store = store
 	a.registry.MustRegister(metrics)
-	return checkKeyring(ctx, store, a.keyring.Fingerprint())
+	return checkStore(ctx, store, a.keyring.Fingerprint())
 }
 
 func (a *App) closeStore(context.Context) error { return a.store.Close() }

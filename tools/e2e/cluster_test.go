@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +96,38 @@ func streamed(t *testing.T, sender *eventload.Sender, servers []string, meanwhil
 	}
 }
 
+// boundedMemory is what a server may take at most, whatever the brokers do.
+const boundedMemory = 1 << 30
+
+// inBounds looks at a server's memory after a load.
+func inBounds(t *testing.T, s *skeintest.Site) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.HTTP+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	metrics, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(metrics)) {
+		var bytes float64
+		if _, err := fmt.Sscanf(line, "process_resident_memory_bytes %g", &bytes); err == nil {
+			t.Logf("memory %.0f MiB", bytes/(1<<20))
+			if bytes > boundedMemory {
+				t.Errorf("%.0f bytes of memory", bytes)
+			}
+			return
+		}
+	}
+	t.Error("the server tells nothing of its memory")
+}
+
 // The long run: SKEIN_EVENTS=300000 go test ./tools/e2e -run ABrokerOfThree -v
 func TestAcknowledgedEventsStandOnceThoughABrokerOfThreeIsKilledAndReplaced(t *testing.T) {
 	events := setting(t, "SKEIN_EVENTS", 40_000)
@@ -113,6 +147,7 @@ func TestAcknowledgedEventsStandOnceThoughABrokerOfThreeIsKilledAndReplaced(t *t
 			}
 		}
 	})
+	inBounds(t, s)
 	if err := server.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, server.Out())
 	}
@@ -130,6 +165,7 @@ func TestAcknowledgedEventsStandOnceThoughTheOnlyBrokerIsKilled(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	inBounds(t, s)
 	if err := server.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, server.Out())
 	}
@@ -183,6 +219,7 @@ func TestAcknowledgedEventsStandOnceThoughTheNetworkToABrokerIsSlowSilentAndBrok
 		<-time.After(3 * time.Second)
 		proxies[2].Toxics.ResetToxics(t.Context())
 	})
+	inBounds(t, s)
 	if err := srv.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, srv.Out())
 	}

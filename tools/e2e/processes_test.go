@@ -68,12 +68,13 @@ func TestTwoProcessesShareAStoreThoughOneIsKilledEveryTenSeconds(t *testing.T) {
 	watching, end := context.WithCancel(t.Context())
 	defer end()
 	var watches sync.WaitGroup
-	for i := range 4 {
+	for i := range 8 {
 		w := &eventload.Watcher{Load: sender.Load, Customer: i, Servers: p.addrs()}
 		watches.Go(func() {
 			if err := w.Watch(watching); err != nil {
 				t.Errorf("watcher %d: %v", i, err)
 			}
+			t.Logf("watcher %d: longest stall %.2f s", i, w.Longest.Seconds())
 		})
 	}
 	streamed(t, sender, p.addrs(), func(acknowledged func(int)) {

@@ -18,7 +18,10 @@ type Watcher struct {
 	Customer int
 	Servers  []string
 	Token    string
+	// Longest is the longest time between two events, once Watch has returned.
+	Longest time.Duration
 
+	last   time.Time
 	cursor string
 	seen   map[int]bool
 	left   int // events that were not seen
@@ -62,6 +65,11 @@ func (w *Watcher) see(e *timelinev1.Entry) error {
 	if err != nil || w.seen[n] {
 		return fmt.Errorf("event %q came twice, or is foreign", e.GetContent().GetNativeId())
 	}
+	now := time.Now()
+	if !w.last.IsZero() {
+		w.Longest = max(w.Longest, now.Sub(w.last))
+	}
+	w.last = now
 	w.seen[n] = true
 	w.left--
 	return nil
