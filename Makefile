@@ -37,6 +37,11 @@ test: $(BIN)/kafka ## Run all tests, those of the log on a real Kafka too (SKEIN
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
 	$(BIN)/kafka exec -- $(GO) test -timeout 20m $(RACE) work
 
+.PHONY: bench
+bench: build ## Measure it beside its ceilings and peers: docs/benchmarks.md (GROWTH=10000000, ONLY=ingest,fold; half an hour)
+	@$(GO) build -o $(BIN)/bench ./tools/cmd/bench
+	@$(BIN)/bench -skein $(BIN)/skein -growth $(or $(GROWTH),0) -only "$(ONLY)" $(BENCHFLAGS)
+
 .PHONY: check
 check: lint proto-check generate-check ## Lint, and prove that generated code is fresh and the protos break nobody
 

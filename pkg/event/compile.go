@@ -306,10 +306,12 @@ func (c *Compiler) parties(d *draft) {
 	}
 	d.parties = make([]*eventv1.Party, 0, len(submitted))
 	d.details = make([]*eventv1.PartyDetail, 0, len(submitted))
+	parties, details := make([]eventv1.Party, len(submitted)), make([]eventv1.PartyDetail, len(submitted)) // each in one piece
 	for i, p := range submitted {
 		address := p.GetAddress()
-		party := &eventv1.Party{Kind: address.GetKind(), Role: p.GetRole(), Side: p.GetSide()}
-		detail := &eventv1.PartyDetail{DisplayName: p.GetDisplayName()}
+		party, detail := &parties[i], &details[i]
+		party.Kind, party.Role, party.Side = address.GetKind(), p.GetRole(), p.GetSide()
+		detail.DisplayName = p.GetDisplayName()
 		endpoint, err := c.phones.normalise(address)
 		var wrong *AddressError
 		switch {

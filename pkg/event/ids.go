@@ -43,27 +43,16 @@ func ParseID(s string) (ID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return ID{}, errID
 	}
-	for i, at := range [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
-		high, low := nibble(s[at]), nibble(s[at+1])
-		if high|low > 0xf {
-			return ID{}, errID
-		}
-		id[i] = high<<4 | low
+	var digits [32]byte
+	copy(digits[0:], s[0:8])
+	copy(digits[8:], s[9:13])
+	copy(digits[12:], s[14:18])
+	copy(digits[16:], s[19:23])
+	copy(digits[20:], s[24:36])
+	if _, err := hex.Decode(id[:], digits[:]); err != nil {
+		return ID{}, errID
 	}
 	return id, nil
-}
-
-// nibble is the value of a hexadecimal digit; 0xff for any other byte.
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 0xff
 }
 
 // IDs makes the ids of one tenant under one version of the key. It is safe for concurrent use.

@@ -11,12 +11,15 @@ import (
 )
 
 // Encode gives the bytes of an event as a record's value. Equal events give equal bytes; unknown fields are kept.
-func Encode(e *eventv1.Event) ([]byte, error) {
-	data, err := deterministic.Marshal(e)
+func Encode(e *eventv1.Event) ([]byte, error) { return AppendEncoded(nil, e) }
+
+// AppendEncoded appends what Encode gives.
+func AppendEncoded(b []byte, e *eventv1.Event) ([]byte, error) {
+	b, err := deterministic.MarshalAppend(b, e)
 	if err != nil {
 		return nil, fmt.Errorf("event: encode: %w", err)
 	}
-	return data, nil
+	return b, nil
 }
 
 // Decode reads a record's value and checks what every fold relies on: a tenant, a type, times from 1970 to 9999, at most

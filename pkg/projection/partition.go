@@ -35,6 +35,7 @@ type partition struct {
 	row    []byte // the offset row as it stands in the store; nil where there is none
 	next   int64
 	reader eventlog.Reader
+	tx     Tx // of the batch that is being folded
 }
 
 // open reads the stored offset and makes sure that the log still holds the record before it.
@@ -168,7 +169,9 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 		return 0, err
 	}
 	defer snap.Close()
-	tx := newTx(snap)
+	tx := &p.tx
+	tx.begin(snap)
+	defer tx.end()
 	folds, err := p.prepare(ctx, tx, records)
 	if err != nil {
 		return 0, err
@@ -230,10 +233,11 @@ func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Reco
 func (p *partition) fold(ctx context.Context, tx *Tx, apply folding) (*DeadError, error) {
 	written := tx.batch.Len()
 	err := apply(ctx, tx)
+	if err == nil || tx.err != nil {
+		return nil, tx.err
+	}
 	var dead *DeadError
 	switch {
-	case tx.err != nil:
-		return nil, tx.err
 	case errors.As(err, &dead) && tx.batch.Len() == written:
 		return dead, nil
 	default:

@@ -20,8 +20,19 @@ type Tx struct {
 	err     error
 }
 
-func newTx(base kv.Snapshot) *Tx {
-	return &Tx{base: base, pending: make(map[string][]byte)}
+// begin makes the Tx one of a batch.
+func (tx *Tx) begin(base kv.Snapshot) {
+	tx.base = base
+	if tx.pending == nil {
+		tx.pending = make(map[string][]byte)
+	}
+}
+
+// end forgets the batch. What the Tx has grown to stays for the next one.
+func (tx *Tx) end() {
+	clear(tx.pending)
+	tx.batch.Reset()
+	tx.base, tx.ahead, tx.err = nil, nil, nil
 }
 
 // Get returns a key's value, which must not be changed.
@@ -65,6 +76,13 @@ func (tx *Tx) Set(key, value []byte) {
 	}
 	tx.batch.Set(key, value)
 	tx.pending[string(key)] = value
+}
+
+// SetUnread writes a key that the fold only writes: Get and Scan do not see it until the batch is applied, which saves
+// remembering it. Key and value are kept, not copied.
+func (tx *Tx) SetUnread(key, value []byte) {
+	tx.check(key)
+	tx.batch.Set(key, value)
 }
 
 // Delete removes a key.

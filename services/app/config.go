@@ -30,6 +30,7 @@ type Config struct {
 	Inboxes  []InboxConfig  `koanf:"inboxes" help:"the company's accounts"`
 	Webhooks WebhooksConfig `koanf:"webhooks"`
 	Logging  LoggingConfig  `koanf:"logging"`
+	Debug    DebugConfig    `koanf:"debug"`
 	Stop     time.Duration  `koanf:"stop_timeout" help:"how long a shutdown may take"`
 }
 
@@ -131,6 +132,11 @@ type LoggingConfig struct {
 	Format string `koanf:"format" help:"text or json"`
 }
 
+// DebugConfig shows what goes on inside the process.
+type DebugConfig struct {
+	Profiles bool `koanf:"profiles" help:"answer with profiles of the process under /debug/pprof/ of http.addr, which must be a loopback address"`
+}
+
 // The channels that an inbox can have.
 const (
 	channelEmail   = "email"
@@ -219,6 +225,7 @@ func (c *Config) Verify(roles []string) []Problem {
 	for i, t := range c.Auth.Tokens {
 		v.tenant(fmt.Sprintf("auth.tokens[%d].tenant", i), t.Tenant)
 	}
+	v.check(!c.Debug.Profiles || !v.foreign(c.HTTP.Addr), "debug.profiles", "profiles slow the process down and show its inside: listen for HTTP on a loopback address")
 	v.check(c.Limits.EventsPerSecond >= 0, "limits.events_per_second", "must not be negative; 0 means no limit")
 	v.check(c.Limits.EventsPerSecond == 0 || c.Limits.Burst >= 5000, "limits.burst", "must be 5000 at least, the greatest batch")
 	v.check(c.Disk.MinFreeBytes >= 0, "disk.min_free_bytes", "must not be negative")

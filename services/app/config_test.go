@@ -106,6 +106,7 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"webhooks.endpoints[0].tenant": func(c *app.Config) { c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm", Tenant: "Acme"}} },
 		"webhooks.endpoints[1].id":     func(c *app.Config) { c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm"}, {ID: "crm"}} },
 		"logging.level":                func(c *app.Config) { c.Logging.Level = "loud" },
+		"debug.profiles":               func(c *app.Config) { c.Debug.Profiles, c.HTTP.Addr = true, "0.0.0.0:7080" },
 		"stop_timeout":                 func(c *app.Config) { c.Stop = 0 },
 	} {
 		c := app.Default()

@@ -35,17 +35,22 @@ func (s *Server) Publish(ctx context.Context, req *ingestv1.PublishRequest) (*in
 	if err != nil {
 		return nil, err
 	}
-	resp := &ingestv1.PublishResponse{Acknowledgements: make([]*ingestv1.Acknowledgement, 0, len(acks))}
-	for _, a := range acks {
-		resp.Acknowledgements = append(resp.Acknowledgements, acknowledgement(a))
+	resp := &ingestv1.PublishResponse{Acknowledgements: make([]*ingestv1.Acknowledgement, len(acks))}
+	block := make([]acknowledged, len(acks))
+	for i, a := range acks {
+		resp.Acknowledgements[i] = block[i].fill(a)
 	}
 	return resp, nil
 }
 
-func acknowledgement(a channel.Acknowledgement) *ingestv1.Acknowledgement {
-	return &ingestv1.Acknowledgement{
-		EventId:  a.EventID,
-		ThreadId: a.ThreadID,
-		Position: &eventv1.Position{Topic: a.Position.Topic, Partition: a.Position.Partition, Offset: a.Position.Offset},
-	}
+// acknowledged is an acknowledgement and its position in one piece of memory.
+type acknowledged struct {
+	ack ingestv1.Acknowledgement
+	at  eventv1.Position
+}
+
+func (b *acknowledged) fill(a channel.Acknowledgement) *ingestv1.Acknowledgement {
+	b.ack.EventId, b.ack.ThreadId, b.ack.Position = a.EventID, a.ThreadID, &b.at
+	b.at.Topic, b.at.Partition, b.at.Offset = a.Position.Topic, a.Position.Partition, a.Position.Offset
+	return &b.ack
 }

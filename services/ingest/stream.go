@@ -149,7 +149,7 @@ func (t *taking) answer(ctx context.Context, send func(*ingestv1.StreamResponse)
 func result(id uint64, ack channel.Acknowledgement, err error) *ingestv1.StreamResult {
 	r := &ingestv1.StreamResult{Id: id}
 	if err == nil {
-		r.Outcome = &ingestv1.StreamResult_Acknowledgement{Acknowledgement: acknowledgement(ack)}
+		r.Outcome = &ingestv1.StreamResult_Acknowledgement{Acknowledgement: new(acknowledged).fill(ack)}
 		return r
 	}
 	refusal := &ingestv1.Refusal{Reason: err.Error()}

@@ -183,7 +183,7 @@ func (in *incoming) file(ctx context.Context, tx *projection.Tx) error {
 			tx.Set(openerKey(tenant, in.thread), nil)
 		}
 		tx.Set(threadKey(tenant, in.thread, in.moment), waitingValue(in.record.Value))
-		tx.Set(changeKey(in.record.Partition, in.record.Offset, 0),
+		tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 0),
 			change{tenant: tenant, thread: in.thread, moment: in.moment}.encode())
 		return nil
 	case !known:
@@ -194,9 +194,9 @@ func (in *incoming) file(ctx context.Context, tx *projection.Tx) error {
 	tx.Set(threadKey(tenant, in.thread, in.moment), filedValue(in.endpoints[0]))
 	row := timelineValue(in.record.Offset, in.record.Value)
 	for _, endpoint := range in.endpoints {
-		tx.Set(timelineKey(tenant, endpoint, in.moment), row)
+		tx.SetUnread(timelineKey(tenant, endpoint, in.moment), row)
 	}
-	tx.Set(changeKey(in.record.Partition, in.record.Offset, 0),
+	tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 0),
 		change{tenant: tenant, thread: in.thread, moment: in.moment, endpoints: in.endpoints}.encode())
 	return nil
 }
@@ -235,8 +235,8 @@ func (in *incoming) open(ctx context.Context, tx *projection.Tx, waiting bool) e
 	}
 	for i, w := range rows {
 		tx.Set(threadKey(tenant, in.thread, w.moment), filedValue(opener))
-		tx.Set(timelineKey(tenant, opener, w.moment), timelineValue(in.record.Offset, w.record))
-		tx.Set(changeKey(in.record.Partition, in.record.Offset, 1+i),
+		tx.SetUnread(timelineKey(tenant, opener, w.moment), timelineValue(in.record.Offset, w.record))
+		tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 1+i),
 			change{tenant: tenant, thread: in.thread, moment: w.moment, endpoints: []event.ID{opener}}.encode())
 	}
 	return nil

@@ -103,6 +103,7 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 
 		{"services/timeline", own + "pkg/kv/kvtest", "test packages", ""},
 		{"tools/mailload", own + "pkg/channel/channeltest", "test packages", ""},
+		{"tools/bench", own + "pkg/kv/pgkv/pgtest", "", ""},
 		{"pkg/eventlog/logtest", own + "pkg/kv/kvtest", "", ""},
 		{"pkg/eventlog", "net/http/httptest", "", ""},
 
@@ -117,6 +118,8 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 		{"pkg/kv/pgkv/pgtest", "github.com/jackc/pgx/v5", "", ""},
 		{"services/app", "github.com/jackc/pgx/v5/pgconn", "PostgreSQL", "PostgreSQL"},
 		{"tools/mailload", "github.com/cockroachdb/pebble/v2/vfs", "Pebble", "Pebble"},
+		{"tools/bench", "github.com/cockroachdb/pebble/v2", "", ""},
+		{"tools/bench", "github.com/segmentio/kafka-go/protocol", "", ""},
 		{"pkg/eventlog/kafkalog", "github.com/segmentio/kafka-go", "", ""},
 		{"pkg/pubsub/kafkagroup", "github.com/segmentio/kafka-go", "", ""},
 		{"pkg/projection", "github.com/segmentio/kafka-go", "kafka-go", "kafka-go"},

@@ -1,0 +1,83 @@
+package timeline_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/eventlog/memlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/kv/pebblekv"
+	"github.com/skein-cx/skein/pkg/projection"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	"github.com/skein-cx/skein/services/timeline"
+)
+
+// BenchmarkFoldIntoPebble folds from memory into Pebble, per event.
+func BenchmarkFoldIntoPebble(b *testing.B) {
+	const n, topic = 20_000, "fold"
+	keyring, err := event.NewKeyring(rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	compiler, err := event.NewCompiler(keyring)
+	if err != nil {
+		b.Fatal(err)
+	}
+	log := memlog.New(memlog.Config{}).Open()
+	if err := log.EnsureTopics(b.Context(), eventlog.Topic{Name: topic, Partitions: 1}); err != nil {
+		b.Fatal(err)
+	}
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	var messages []eventlog.Message
+	for i := range n {
+		c, err := compiler.Compile("default", &eventv1.Submission{
+			Type: event.TypeMessageReceived, OccurredAt: timestamppb.New(at.Add(time.Duration(i) * time.Millisecond)), Provider: "bench", Inbox: "service",
+			Thread: fmt.Sprint("t", i/5), NativeId: fmt.Sprint("m", i),
+			Parties: []*eventv1.SubmittedParty{
+				{Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: fmt.Sprint("v", i/60)}, Side: eventv1.Side_SIDE_CUSTOMER},
+				{Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: "support@example.com"}, Side: eventv1.Side_SIDE_COMPANY},
+			},
+			Content: &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: &eventv1.Message{
+				Text: "Could you tell me when my order will leave the warehouse?",
+			}}},
+		}, at.Add(time.Hour))
+		if err != nil {
+			b.Fatal(err)
+		}
+		value, err := event.Encode(c.Event)
+		if err != nil {
+			b.Fatal(err)
+		}
+		messages = append(messages, eventlog.Message{Topic: topic, Key: c.Key(), Value: value})
+	}
+	if _, err := eventlog.AppendAll(b.Context(), log, messages); err != nil {
+		b.Fatal(err)
+	}
+	store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{NoSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	generation := uint32(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		generation++
+		runner, err := projection.NewRunner(b.Context(), projection.Config{
+			Log: log, Store: store, Namespace: kv.Namespace{Slice: timeline.Slice, Generation: generation}, Topic: topic, Fold: timeline.NewFold(1),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := runner.RunToEnd(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		runner.Close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/event")
+}
