@@ -37,5 +37,5 @@ acknowledgement to its delivery, as one client sees both. Nothing may be missing
 
 // measureProcesses will compare one process with two that share the partitions over PostgreSQL.
 func measureProcesses(context.Context, *bench) (*Table, error) {
-	return nil, fmt.Errorf("%w: processes do not share partitions yet", errLeftOut)
+	return nil, fmt.Errorf("%w: it is not measured yet", errLeftOut)
 }
