@@ -158,11 +158,15 @@ type server struct {
 // startSkein starts the program with some roles on a log.
 func (b *bench) startSkein(ctx context.Context, log *broker, roles ...string) (*server, error) {
 	s := &server{dir: b.newDir()}
-	err := s.launch(ctx, "/readyz", func() (program string, args []string) {
+	return s, b.launchSkein(ctx, s, log, roles)
+}
+
+// launchSkein starts the program in a server's directory.
+func (b *bench) launchSkein(ctx context.Context, s *server, log *broker, roles []string, env ...string) error {
+	return s.launch(ctx, "/readyz", func() (program string, args []string) {
 		args = append([]string{"run"}, roles...)
 		return b.Skein, append(args, "--kafka", log.addr, "--data", s.dir, "--grpc", s.grpc, "--http", s.http)
-	}, "SKEIN_DEBUG_PROFILES=true", "SKEIN_LOGGING_LEVEL=warn")
-	return s, err
+	}, append(env, "SKEIN_DEBUG_PROFILES=true", "SKEIN_LOGGING_LEVEL=warn")...)
 }
 
 // startPeer starts the peer of ingest on a log.

@@ -34,8 +34,3 @@ acknowledgement to its delivery, as one client sees both. Nothing may be missing
 	}
 	return t, nil
 }
-
-// measureProcesses will compare one process with two that share the partitions over PostgreSQL.
-func measureProcesses(context.Context, *bench) (*Table, error) {
-	return nil, fmt.Errorf("%w: it is not measured yet", errLeftOut)
-}
