@@ -14,6 +14,7 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 	"github.com/skein-cx/skein/tools/eventload"
 	"github.com/skein-cx/skein/tools/kafka"
@@ -222,5 +223,33 @@ func TestAcknowledgedEventsStandOnceThoughTheNetworkToABrokerIsSlowSilentAndBrok
 	inBounds(t, s)
 	if err := srv.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, srv.Out())
+	}
+}
+
+// A topic that was deleted and made anew holds other events than those that the read model was built from: whoever starts on
+// it is told so, and what to do.
+func TestATopicThatWasMadeAnewIsRefused(t *testing.T) {
+	c := cluster(t, 1)
+	s := newSite(t)
+	server := s.Up("--kafka", c.Addrs()[0])
+	sender := &eventload.Sender{Load: eventload.Load{Name: "old", Events: 500, Customers: 50}}
+	streamed(t, sender, []string{s.GRPC}, func(func(int)) {})
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Out())
+	}
+	remove := c.Java(t.Context(), "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", c.Addrs()[0], "--delete", "--topic", event.TopicInteractions)
+	if out, err := remove.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	again := s.Start(append(s.Args("up"), "--kafka", c.Addrs()[0])...)
+	if err := again.End(); err == nil || !strings.Contains(again.Out(), "the log is not the one that this read model was built from") || !strings.Contains(again.Out(), "drop the read model") {
+		t.Errorf("it ends with %v and says:\n%s", err, again.Out())
+	}
+	s.Run("store", "drop", "--data", s.Dir)
+	server = s.Up("--kafka", c.Addrs()[0])
+	sender = &eventload.Sender{Load: eventload.Load{Name: "new", Events: 500, Customers: 50}}
+	streamed(t, sender, []string{s.GRPC}, func(func(int)) {})
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Out())
 	}
 }
