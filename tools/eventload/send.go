@@ -129,6 +129,7 @@ type stream struct {
 	mu      sync.Mutex
 	waiting map[int]bool // were sent and are not answered
 	again   []int        // are to be sent again
+	rest    time.Time    // until when the server wants to be left alone
 	next    int          // of its share
 	changed chan struct{}
 }
@@ -211,6 +212,9 @@ func (s *stream) send(ctx context.Context, calls grpc.BidiStreamingClient[ingest
 			s.count(len(req.GetItems()), 0, 0)
 			continue
 		}
+		if s.silent() > s.Patience {
+			return fmt.Errorf("nothing was acknowledged for %s", s.Patience)
+		}
 		select { // until there is room, or time for more
 		case <-s.changed:
 		case <-time.After(5 * time.Millisecond):
@@ -229,6 +233,9 @@ func (s *stream) request() (req *ingestv1.StreamRequest, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	req = &ingestv1.StreamRequest{}
+	if time.Now().Before(s.rest) {
+		return req, false
+	}
 	for len(req.GetItems()) < together && len(s.waiting) < window {
 		n, ok := 0, false
 		if len(s.again) > 0 {
@@ -282,6 +289,7 @@ func (s *stream) answered(n int, r *ingestv1.StreamResult) error {
 		if first {
 			s.again = append(s.again, n)
 		}
+		s.rest = time.Now().Add(refusal.GetRetryAfter().AsDuration())
 		s.count(0, 1, 0)
 		return nil
 	}

@@ -40,7 +40,7 @@ type Config struct {
 	// out again. 1 s unless set.
 	Heartbeat time.Duration
 	// SessionTimeout is how long a member may be silent until its partitions go to others, and how long the others wait
-	// for it when partitions are shared out again. Brokers allow 6 s at least. 10 s unless set.
+	// for it when partitions are shared out again. Brokers allow 6 s at least, which it is unless set.
 	SessionTimeout time.Duration
 	// LeaveTimeout is how long a member tries to leave the group when its work has ended. 10 s unless set.
 	LeaveTimeout time.Duration
@@ -75,7 +75,7 @@ func New(cfg Config) (*Groups, error) {
 		cfg.Heartbeat = time.Second
 	}
 	if cfg.SessionTimeout == 0 {
-		cfg.SessionTimeout = 10 * time.Second
+		cfg.SessionTimeout = 6 * time.Second
 	}
 	if cfg.LeaveTimeout == 0 {
 		cfg.LeaveTimeout = 10 * time.Second
