@@ -15,7 +15,7 @@ import (
 // With room again the client goes on.
 func TestAcknowledgedEventsStandOnceThoughTheDiskFillsUp(t *testing.T) {
 	disk := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=420m", "tmpfs", disk).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=1200m", "tmpfs", disk).CombinedOutput()
 	skeintest.Require(t, "tmpfs", err == nil, "a small disk cannot be made: "+string(out))
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", disk).CombinedOutput(); err != nil {
@@ -23,10 +23,10 @@ func TestAcknowledgedEventsStandOnceThoughTheDiskFillsUp(t *testing.T) {
 		}
 	})
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 250<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 900<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("SKEIN_DISK_MIN_FREE_BYTES", "60000000")
+	t.Setenv("SKEIN_DISK_MIN_FREE_BYTES", "150000000")
 	s := newSite(t)
 	s.Dir = filepath.Join(disk, "data")
 	server := s.Up()
