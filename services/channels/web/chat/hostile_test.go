@@ -301,7 +301,7 @@ func TestStoppingAnswersWhatIsUnderWayAndSendsClientsElsewhere(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
 	idle.closed(websocket.StatusGoingAway)
-	if f := <-polled; len(f.Events) != 0 || f.Cursor != cursor {
+	if f := <-polled; f.Code != "unavailable" && (len(f.Events) != 0 || f.Cursor != cursor) { // one that came too late is sent elsewhere
 		t.Errorf("the poll ended with %+v", f)
 	}
 	var f frame
