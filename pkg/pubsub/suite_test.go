@@ -9,9 +9,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkagroup"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/pubsub"
-	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 )
 
 // With a group, messages of one payload have one key, so that the suite finds their order.

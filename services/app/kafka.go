@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/skein-cx/skein/pkg/eventlog/kafkagroup"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
-	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 )
 
 // TLSConfig says how connections to Kafka are encrypted.

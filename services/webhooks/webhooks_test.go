@@ -30,11 +30,11 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkagroup"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
-	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/webhooks"
 )

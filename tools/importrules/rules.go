@@ -70,21 +70,19 @@ func Rules() []Rule {
 		{
 			Name:   "choice of engines",
 			Who:    []string{"pkg/...", "services/..."},
-			Except: []string{"services/app/...", "services/cmd/...", "pkg/eventlog/*/...", "pkg/kv/*/...", "pkg/pubsub/*/..."},
+			Except: []string{"services/app/...", "services/cmd/...", "pkg/eventlog/*/...", "pkg/kv/*/..."},
 			MustNot: []string{
-				"pkg/eventlog/memlog/...", "pkg/eventlog/kafkalog/...", "pkg/eventlog/embedded/...",
+				"pkg/eventlog/memlog/...", "pkg/eventlog/kafkalog/...", "pkg/eventlog/kafkagroup/...", "pkg/eventlog/embedded/...",
 				"pkg/kv/memkv/...", "pkg/kv/pebblekv/...", "pkg/kv/pgkv/...",
-				"pkg/pubsub/kafkagroup/...",
 			},
 			Because: "code is written against the contract, so that another engine is another line in services/app; tools may name an engine, since they measure it",
 		},
 		{
 			Name: "engines",
-			Who:  []string{"pkg/eventlog/*/...", "pkg/kv/*/...", "pkg/pubsub/*/..."},
+			Who:  []string{"pkg/eventlog/*/...", "pkg/kv/*/..."},
 			Apart: []string{
-				"pkg/eventlog/memlog", "pkg/eventlog/kafkalog", "pkg/eventlog/embedded",
+				"pkg/eventlog/memlog", "pkg/eventlog/kafkalog", "pkg/eventlog/kafkagroup", "pkg/eventlog/embedded",
 				"pkg/kv/memkv", "pkg/kv/pebblekv", "pkg/kv/pgkv",
-				"pkg/pubsub/kafkagroup",
 			},
 			Because: "engines stand for one another: one that needs another can neither replace it nor be left out",
 		},
@@ -119,9 +117,9 @@ func Rules() []Rule {
 		{
 			Name: "kafka-go", Tests: true,
 			Who:     []string{"..."},
-			Except:  []string{"pkg/eventlog", "pkg/eventlog/kafkalog", "pkg/pubsub/kafkagroup", "tools/bench"}, // the test of pkg/eventlog compares partitions with what kafka-go computes
+			Except:  []string{"pkg/eventlog", "pkg/eventlog/kafkalog", "pkg/eventlog/kafkagroup", "tools/bench"}, // the test of pkg/eventlog compares partitions with what kafka-go computes
 			MustNot: []string{"github.com/segmentio/kafka-go/..."},
-			Because: "the log is reached through pkg/eventlog and pkg/pubsub; balancers, acknowledgements and offsets are right in one place (tools/bench measures kafka-go alone, as the ceiling)",
+			Because: "the log is reached through pkg/eventlog; balancers, acknowledgements and offsets are right in one place (tools/bench measures kafka-go alone, as the ceiling)",
 		},
 		{
 			Name: "embedded broker",

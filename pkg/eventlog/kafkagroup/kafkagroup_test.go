@@ -12,9 +12,9 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
+	"github.com/skein-cx/skein/pkg/eventlog/kafkagroup"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkatest"
-	"github.com/skein-cx/skein/pkg/pubsub/kafkagroup"
 )
 
 // patience ends a test that hangs; nothing waits for it otherwise.
