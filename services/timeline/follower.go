@@ -43,17 +43,20 @@ func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from strin
 		}
 		return err
 	}
-	w := &watch{hub: f.hub, Selection: sel, cursor: c, send: func(m *timelinev1.WatchResponse) error {
-		switch {
-		case m.GetReset_() != nil:
-			return channel.ErrStaleCursor
-		case m.GetEntry() == nil:
+	w := &watch{hub: f.hub, Selection: sel, cursor: c, send: func(r *row, cursor string) error {
+		if r == nil {
 			return nil
 		}
-		return yield(channel.Filed{Event: m.GetEntry().GetEvent(), Content: m.GetEntry().GetContent(), Cursor: m.GetCursor()})
+		e, err := r.entry()
+		if err != nil {
+			return err
+		}
+		return yield(channel.Filed{Event: e.GetEvent(), Content: e.GetContent(), Cursor: cursor})
 	}}
 	err = w.run(ctx)
 	switch {
+	case errors.Is(err, errReset):
+		return channel.ErrStaleCursor
 	case errors.Is(err, ErrExpiredCursor):
 		return fmt.Errorf("%w: %w", channel.ErrStaleCursor, err)
 	case errors.Is(err, ErrStopping), errors.Is(err, ErrTooManyWatchers):
@@ -75,7 +78,11 @@ func (f *Follower) history(ctx context.Context, sel Selection, c cursor, yield f
 			c.generation, c.next = p.generation, placesOf(p.pinned)
 		}
 		for i := range p.rows {
-			filed := channel.Filed{Event: p.rows[i].Event, Content: p.rows[i].Content}
+			e, err := p.rows[i].entry()
+			if err != nil {
+				return c, err
+			}
+			filed := channel.Filed{Event: e.GetEvent(), Content: e.GetContent()}
 			if p.next == "" && i == len(p.rows)-1 {
 				filed.Cursor = c.encode()
 			}

@@ -13,7 +13,6 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
-	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 const (
@@ -66,7 +65,7 @@ func NewHub(store kv.Store, topic string, partitions int, progress *projection.P
 type filing struct {
 	partition int32
 	at        place
-	row       *Row // shared: not to be changed
+	row       *row // shared by all who wait for it
 }
 
 // watcher is one who waits. Its queue is closed when it has to read for itself again, and when the generation changes.
@@ -161,11 +160,11 @@ func (h *Hub) partition(ctx context.Context, snap kv.Reader, partition int32, fr
 		if !h.awaited(c) {
 			return nil
 		}
-		row, err := load(ctx, snap, c)
+		r, err := load(ctx, snap, c)
 		if err != nil {
 			return err
 		}
-		filings, changes = append(filings, filing{partition: partition, at: at, row: row}), append(changes, c)
+		filings, changes = append(filings, filing{partition: partition, at: at, row: r}), append(changes, c)
 		return nil
 	})
 	if err != nil {
@@ -180,16 +179,12 @@ func (h *Hub) partition(ctx context.Context, snap kv.Reader, partition int32, fr
 	return nil
 }
 
-func load(ctx context.Context, snap kv.Reader, c change) (*Row, error) {
+func load(ctx context.Context, snap kv.Reader, c change) (*row, error) {
 	record, err := c.record(ctx, snap)
 	if err != nil {
 		return nil, err
 	}
-	e, err := decode(record)
-	if err != nil {
-		return nil, fmt.Errorf("timeline: record %d/%d: %w", c.moment.partition, c.moment.offset, err)
-	}
-	return newRow(e, c.moment, false), nil
+	return newRow(record, c.moment)
 }
 
 // awaited reports whether anybody waits for a change. Nobody joins during a pass.
@@ -227,7 +222,7 @@ func (w *watcher) waitsAlsoFor(c change, i int) bool {
 }
 
 func (h *Hub) push(w *watcher, f filing, c change) {
-	if !w.selects(f.row.Event, f.at, c) {
+	if !w.selects(f.row, f.at, c) {
 		return
 	}
 	select {
@@ -239,8 +234,8 @@ func (h *Hub) push(w *watcher, f filing, c change) {
 
 // selects reports whether a filing is news to the selection: it is its tenant's, the filters leave it in, and it did
 // not stand in one of its threads before it was filed under an endpoint.
-func (s *Selection) selects(e *eventv1.Event, at place, c change) bool {
-	if s.Tenant != c.tenant || !s.matches(e) {
+func (s *Selection) selects(r *row, at place, c change) bool {
+	if s.Tenant != c.tenant || !s.matches(r) {
 		return false
 	}
 	if slices.Contains(s.Threads, c.thread) {

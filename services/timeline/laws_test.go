@@ -162,7 +162,7 @@ func TestMinPositionIsNeverAnsweredTooEarly(t *testing.T) {
 			defer cancel()
 			req := w.thread(strings.Fields(texts[i])[0])
 			req.MinPositions, req.PageSize = []*eventv1.Position{positions[i]}, 100
-			resp, err := w.server.List(ctx, req)
+			resp, err := w.list(ctx, req)
 			if err != nil {
 				refused++
 				if ctx.Err() == nil {

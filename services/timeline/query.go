@@ -41,7 +41,7 @@ type Query struct {
 
 // page is an answer and the token of what follows, empty at the end.
 type page struct {
-	rows       []Row
+	rows       []*row
 	next       string
 	generation uint32
 	pinned     projection.Vector
@@ -113,12 +113,12 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 		}
 		looked++
 		token.after = [momentSize]byte(heads[0].moment)
-		row, n, err := q.pick(ctx, snap, heads, token.pinned)
+		r, n, err := q.pick(ctx, snap, heads, token.pinned)
 		if err != nil {
 			return page{}, err
 		}
-		if row != nil {
-			out.rows = append(out.rows, *row)
+		if r != nil {
+			out.rows = append(out.rows, r)
 			size += n
 		}
 	}
@@ -126,7 +126,7 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 
 // pick reads the event of a moment from the first source in which it was filed before the pin; nil where none or where
 // the filters leave it out.
-func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*Row, int, error) {
+func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*row, int, error) {
 	at, err := decodeMoment(heads[0].moment)
 	if err != nil {
 		return nil, 0, err
@@ -139,14 +139,11 @@ func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned 
 		if !pinned.Includes(at.partition, filed) {
 			continue
 		}
-		e, err := decode(record)
-		if err != nil {
-			return nil, 0, fmt.Errorf("timeline: record %s/%d/%d: %w", q.Topic, at.partition, at.offset, err)
+		r, err := newRow(record, at)
+		if err != nil || !q.matches(r) {
+			return nil, 0, err
 		}
-		if !q.matches(e) {
-			return nil, 0, nil
-		}
-		return newRow(e, at, q.OmitContent), len(record), nil
+		return r, len(record), nil
 	}
 	return nil, 0, nil
 }

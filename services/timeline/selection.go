@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,22 +10,22 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // Selection says which events of whom.
 type Selection struct {
-	Tenant      string
-	Endpoints   []event.ID
-	Threads     []event.ID
-	Channels    []eventv1.Channel // none means all
-	Types       []string          // names, or groups as "message.*"; none means all
-	OmitContent bool
+	Tenant    string
+	Endpoints []event.ID
+	Threads   []event.ID
+	Channels  []eventv1.Channel // none means all
+	Types     []string          // names, or groups as "message.*"; none means all
 }
 
 // matches reports whether the filters leave an event in.
-func (s *Selection) matches(e *eventv1.Event) bool {
-	return (len(s.Channels) == 0 || slices.Contains(s.Channels, e.GetChannel())) &&
-		(len(s.Types) == 0 || slices.ContainsFunc(s.Types, func(t string) bool { return matchesType(t, e.GetType()) }))
+func (s *Selection) matches(r *row) bool {
+	return (len(s.Channels) == 0 || slices.Contains(s.Channels, r.Channel)) &&
+		(len(s.Types) == 0 || slices.ContainsFunc(s.Types, func(t string) bool { return matchesType(t, r.Type) }))
 }
 
 func matchesType(pattern, name string) bool {
@@ -34,30 +35,27 @@ func matchesType(pattern, name string) bool {
 	return pattern == name
 }
 
-// Row is one event of a timeline.
-type Row struct {
-	Event     *eventv1.Event
-	Content   *eventv1.Content // nil where it is sealed, left out or cannot be read
-	Partition int32
-	Offset    int64
+// row is one event of a timeline, not decoded: most are only handed on. It is not changed once it was read.
+type row struct {
+	event.Parts
+	partition int32
+	offset    int64
 }
 
-func decode(record []byte) (*eventv1.Event, error) {
-	e := &eventv1.Event{}
-	if err := proto.Unmarshal(record, e); err != nil {
-		return nil, fmt.Errorf("decode: %w", err)
+// newRow takes a record apart. It keeps a copy of what a store lends.
+func newRow(record []byte, at moment) (*row, error) {
+	parts, err := event.Split(bytes.Clone(record))
+	if err != nil {
+		return nil, fmt.Errorf("timeline: record %d/%d: %w", at.partition, at.offset, err)
+	}
+	return &row{Parts: parts, partition: at.partition, offset: at.offset}, nil
+}
+
+// entry decodes it. Content that is sealed or that cannot be read is left out: ids, kinds and times still can be.
+func (r *row) entry() (*timelinev1.Entry, error) {
+	e := &timelinev1.Entry{}
+	if err := proto.Unmarshal(appendEntry(nil, r, false), e); err != nil {
+		return nil, fmt.Errorf("timeline: record %d/%d: %w", r.partition, r.offset, err)
 	}
 	return e, nil
-}
-
-// newRow takes the content out of an event. Where it cannot be read, the event's ids, kinds and times still can.
-func newRow(e *eventv1.Event, at moment, omitContent bool) *Row {
-	row := &Row{Event: e, Partition: at.partition, Offset: at.offset}
-	if !omitContent && e.GetSeal() == "" {
-		if content, err := event.DecodeContent(e); err == nil {
-			row.Content = content
-		}
-	}
-	e.Content = nil
-	return row
 }

@@ -60,10 +60,8 @@ func (s *Server) List(ctx context.Context, req *timelinev1.ListRequest) (*timeli
 	case err != nil:
 		return nil, err
 	}
-	resp := &timelinev1.ListResponse{NextPageToken: p.next, Entries: make([]*timelinev1.Entry, 0, len(p.rows))}
-	for i := range p.rows {
-		resp.Entries = append(resp.Entries, newEntry(&p.rows[i], false))
-	}
+	resp := &timelinev1.ListResponse{NextPageToken: p.next}
+	listed(resp, p.rows, req.GetOmitContent())
 	watch := cursor{generation: p.generation, next: placesOf(p.pinned)}
 	watch.query, err = watchDigest(caller.Tenant, &timelinev1.WatchRequest{
 		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
@@ -84,10 +82,16 @@ func (s *Server) Watch(req *timelinev1.WatchRequest, stream grpc.ServerStreaming
 	}
 	check := &checker{}
 	w := &watch{
-		hub: s.hub, send: stream.Send, fresh: req.GetCursor() == "",
+		hub: s.hub, fresh: req.GetCursor() == "",
 		Selection: s.selection(caller.Tenant, req, check),
 	}
-	w.OmitContent = req.GetOmitContent()
+	w.send = func(r *row, cursor string) error {
+		resp := &timelinev1.WatchResponse{Cursor: cursor}
+		if r != nil {
+			watched(resp, appendEntry(nil, r, req.GetOmitContent()))
+		}
+		return stream.Send(resp)
+	}
 	digest, err := watchDigest(caller.Tenant, req)
 	if err != nil {
 		return fmt.Errorf("timeline: watch: %w", err)
@@ -106,6 +110,8 @@ func (s *Server) Watch(req *timelinev1.WatchRequest, stream grpc.ServerStreaming
 	}
 	err = w.run(stream.Context())
 	switch {
+	case errors.Is(err, errReset):
+		return stream.Send(&timelinev1.WatchResponse{News: &timelinev1.WatchResponse_Reset_{Reset_: &timelinev1.Reset{}}})
 	case errors.Is(err, ErrExpiredCursor):
 		return rpc.OutOfRange(err)
 	case errors.Is(err, ErrStopping):
@@ -114,17 +120,6 @@ func (s *Server) Watch(req *timelinev1.WatchRequest, stream grpc.ServerStreaming
 		return rpc.Exhausted(err, time.Minute)
 	}
 	return err
-}
-
-func newEntry(row *Row, omitContent bool) *timelinev1.Entry {
-	e := &timelinev1.Entry{
-		Event:    row.Event,
-		Position: &eventv1.Position{Topic: event.TopicInteractions, Partition: row.Partition, Offset: row.Offset},
-	}
-	if !omitContent {
-		e.Content = row.Content
-	}
-	return e
 }
 
 func (s *Server) wait(ctx context.Context, positions []*eventv1.Position) error {
@@ -189,12 +184,11 @@ type selecting interface {
 	GetThreadIds() []string
 	GetChannels() []eventv1.Channel
 	GetTypes() []string
-	GetOmitContent() bool
 }
 
 // selection reads it: clear addresses become endpoint ids under every version of the tenant's key.
 func (s *Server) selection(tenant string, req selecting, check *checker) Selection {
-	sel := Selection{Tenant: tenant, Channels: req.GetChannels(), Types: req.GetTypes(), OmitContent: req.GetOmitContent()}
+	sel := Selection{Tenant: tenant, Channels: req.GetChannels(), Types: req.GetTypes()}
 	for i, a := range req.GetAddresses() {
 		endpoint, err := event.Normalise(a)
 		if err != nil {

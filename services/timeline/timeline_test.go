@@ -172,11 +172,34 @@ func caller() context.Context {
 
 func (w *world) page(req *timelinev1.ListRequest) *timelinev1.ListResponse {
 	w.t.Helper()
-	resp, err := w.server.List(caller(), req)
+	resp, err := w.list(caller(), req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return resp
+}
+
+// list calls the server, and reads the answer as a client does.
+func (w *world) list(ctx context.Context, req *timelinev1.ListRequest) (*timelinev1.ListResponse, error) {
+	resp, err := w.server.List(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return received(w.t, resp), nil
+}
+
+// received is what a client makes of a message.
+func received[M proto.Message](t rapid.TB, sent M) M {
+	t.Helper()
+	b, err := proto.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := sent.ProtoReflect().New().Interface().(M)
+	if err := proto.Unmarshal(b, got); err != nil {
+		t.Fatalf("the client cannot read the answer: %v", err)
+	}
+	return got
 }
 
 // texts lists all pages and returns what was said.
@@ -385,7 +408,7 @@ func TestAnotherTenantSeesNothing(t *testing.T) {
 	req := of("a@b.c")
 	req.EndpointIds = []string{endpoint.String()}
 	req.ThreadIds = w.thread("t").GetThreadIds()
-	resp, err := w.server.List(auth.With(context.Background(), auth.Identity{Tenant: "acm"}), req)
+	resp, err := w.list(auth.With(context.Background(), auth.Identity{Tenant: "acm"}), req)
 	if err != nil || len(resp.GetEntries()) != 0 {
 		t.Errorf("got %v, %v", resp, err)
 	}
@@ -571,4 +594,28 @@ func TestMinPositionWaitsUntilItIsApplied(t *testing.T) {
 	go func() { answered <- w.texts(req) }()
 	w.fold(w.store, 10)
 	expect(t, "read what was written", <-answered, "written")
+}
+
+func TestContentThatNobodyCanReadIsLeftOutAndSpoilsNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	for i, content := range []string{"\xff\xff", "\x12\x01\xff", "", "sealed"} { // broken, text that is no UTF-8, none, ciphertext
+		e := w.record(message("t", fmt.Sprint(i), "x", i, "a@b.c"))
+		e.Content = []byte(content)
+		if content == "sealed" {
+			e.Seal = "key-7"
+		}
+		w.append(e)
+	}
+	w.publish(message("t", "9", "fine", 9, "a@b.c"))
+	w.fold(w.store, 10)
+	entries := w.page(of("a@b.c")).GetEntries()
+	if len(entries) != 5 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	for i, readable := range []bool{false, false, true, false, true} {
+		e := entries[i]
+		if got := e.GetContent() != nil; got != readable || e.GetEvent().GetThreadId() == "" || len(e.GetEvent().GetContent()) != 0 {
+			t.Errorf("entry %d: content %v, event %v", i, e.GetContent(), e.GetEvent())
+		}
+	}
 }

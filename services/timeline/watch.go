@@ -2,11 +2,10 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // checkpointEvery is how often a watch that has nothing to tell moves the cursor on, so that it does not grow too old.
@@ -19,8 +18,12 @@ type watch struct {
 	cursor cursor
 	// fresh: the caller brought no cursor, and begins with what is filed from now on.
 	fresh bool
-	send  func(*timelinev1.WatchResponse) error
+	// send tells what was filed, or nothing, and where to go on behind it.
+	send func(r *row, cursor string) error
 }
+
+// errReset ends a watch whose read model was built anew.
+var errReset = errors.New("timeline: the read model was built anew: list again")
 
 // run sends what is filed until ctx ends. Each turn joins the hub, reads for itself what was followed before it joined,
 // and then takes what the hub hands out, until the hub sends it away because it is too slow or everything has changed.
@@ -46,7 +49,7 @@ func (w *watch) turn(ctx context.Context, joined *watcher) (ended bool, err erro
 		}
 	}
 	if w.cursor.generation != joined.ns.Generation {
-		return true, w.send(&timelinev1.WatchResponse{News: &timelinev1.WatchResponse_Reset_{Reset_: &timelinev1.Reset{}}})
+		return true, errReset
 	}
 	if err := w.backfill(ctx, joined); err != nil {
 		return true, err
@@ -77,11 +80,11 @@ func (w *watch) backfill(ctx context.Context, joined *watcher) error {
 			if !w.hasAny(c.endpoints) && !slices.Contains(w.Threads, c.thread) {
 				return nil
 			}
-			row, err := load(ctx, snap, c)
-			if err != nil || !w.selects(row.Event, at, c) {
+			r, err := load(ctx, snap, c)
+			if err != nil || !w.selects(r, at, c) {
 				return err
 			}
-			return w.entry(filing{partition: p, at: at, row: row})
+			return w.entry(filing{partition: p, at: at, row: r})
 		})
 		if err != nil {
 			return err
@@ -119,12 +122,7 @@ func (w *watch) live(ctx context.Context, joined *watcher) (ended bool, err erro
 
 func (w *watch) entry(f filing) error {
 	w.cursor.next[f.partition] = place{offset: f.at.offset, n: f.at.n + 1}
-	return w.send(&timelinev1.WatchResponse{
-		News:   &timelinev1.WatchResponse_Entry{Entry: newEntry(f.row, w.OmitContent)},
-		Cursor: w.cursor.encode(),
-	})
+	return w.send(f.row, w.cursor.encode())
 }
 
-func (w *watch) checkpoint() error {
-	return w.send(&timelinev1.WatchResponse{Cursor: w.cursor.encode()})
-}
+func (w *watch) checkpoint() error { return w.send(nil, w.cursor.encode()) }

@@ -25,6 +25,7 @@ import (
 // stream is the caller's end of a watch.
 type stream struct {
 	grpc.ServerStream
+	t        rapid.TB
 	ctx      context.Context
 	messages chan *timelinev1.WatchResponse
 }
@@ -33,7 +34,7 @@ func (s *stream) Context() context.Context { return s.ctx }
 
 func (s *stream) Send(m *timelinev1.WatchResponse) error {
 	select {
-	case s.messages <- m:
+	case s.messages <- received(s.t, m):
 		return nil
 	case <-s.ctx.Done():
 		return s.ctx.Err()
@@ -59,7 +60,7 @@ func (w *world) watching(req *timelinev1.WatchRequest) *client {
 func (c *client) connect() {
 	ctx, cancel := context.WithCancel(caller())
 	c.cut, c.ended = cancel, make(chan error, 1)
-	c.stream = &stream{ctx: ctx, messages: make(chan *timelinev1.WatchResponse)}
+	c.stream = &stream{t: c.w.t, ctx: ctx, messages: make(chan *timelinev1.WatchResponse)}
 	go func(s *stream, req *timelinev1.WatchRequest) {
 		c.ended <- c.w.server.Watch(req, s)
 	}(c.stream, proto.CloneOf(c.req))
@@ -254,7 +255,7 @@ func TestCursorsThatCannotBeUsedAreRefusedWithWhatToDo(t *testing.T) {
 		"no cursor":               {w, caller(), broken, "not a cursor"},
 		"of a store that is gone": {empty, caller(), good, "list again"},
 	} {
-		s := &stream{ctx: c.ctx, messages: make(chan *timelinev1.WatchResponse, 10)}
+		s := &stream{t: t, ctx: c.ctx, messages: make(chan *timelinev1.WatchResponse, 10)}
 		if err := c.world.server.Watch(c.req, s); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
