@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -49,21 +51,51 @@ func (c Compiled) Topic() string {
 
 // Key is the key of the event's record: the thread id, for an agent's event the agent's id, for a link or an entry of the
 // directory the tenant.
-func (c Compiled) Key() []byte {
+func (c Compiled) Key() []byte { return []byte(c.key()) }
+
+func (c Compiled) key() string {
 	switch c.Topic() {
 	case TopicAgents:
-		return []byte(c.Event.GetActor().GetId())
+		return c.Event.GetActor().GetId()
 	case TopicLinks, TopicDirectory:
-		return []byte(c.Event.GetTenant())
+		return c.Event.GetTenant()
 	}
-	return []byte(c.Event.GetThreadId())
+	return c.Event.GetThreadId()
+}
+
+// Record is what the log gets of an event, and whoever handed it in.
+type Record struct {
+	Topic             string
+	Key, Value        []byte
+	EventID, ThreadID string
+}
+
+// ErrLarge means that a content is larger than MaxContent: Compile and Spill it.
+var ErrLarge = errors.New("event: the content is larger than a record may hold")
+
+// AppendRecord appends the event's record to b, which it gives back: its key and its value stand there.
+func (c Compiled) AppendRecord(b []byte) (Record, []byte, error) {
+	if len(c.Event.GetContent()) > MaxContent {
+		return Record{}, b, ErrLarge
+	}
+	r := Record{Topic: c.Topic(), EventID: c.Event.GetId(), ThreadID: c.Event.GetThreadId()}
+	begin := len(b)
+	b = append(b, c.key()...)
+	middle := len(b)
+	b, err := AppendEncoded(b, c.Event)
+	if err != nil {
+		return Record{}, b[:begin], err
+	}
+	r.Key, r.Value = b[begin:middle:middle], b[middle:len(b):len(b)]
+	return r, b, nil
 }
 
 // Compiler makes events of submissions. It is safe for concurrent use.
 type Compiler struct {
 	keyring   *Keyring
 	validator protovalidate.Validator
-	phones    phoneCache
+	drafts    sync.Pool // of *draft
+	endpoints endpointCache
 	body      protoreflect.OneofDescriptor // of Content
 	timed     map[protoreflect.Name]bool
 	free      map[protoreflect.FieldNumber]bool
@@ -110,34 +142,56 @@ func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) {
 // The event's digest covers what was submitted, and neither when it was received nor the way that it came (provider,
 // original), so the same submission handed in again gives the same digest.
 func (c *Compiler) Compile(tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
+	return c.compile(&draft{}, tenant, s, receivedAt)
+}
+
+// AppendRecord compiles a submission and appends the record of its event to b, which it gives back: what Compile and then
+// Compiled.AppendRecord do, without leaving anything behind for the garbage collector. ErrLarge means that the content has
+// to be spilled first.
+func (c *Compiler) AppendRecord(b []byte, tenant string, s *eventv1.Submission, receivedAt time.Time) (Record, []byte, error) {
+	d, _ := c.drafts.Get().(*draft)
+	if d == nil {
+		d = &draft{}
+	}
+	defer func() {
+		d.reset()
+		c.drafts.Put(d)
+	}()
+	compiled, err := c.compile(d, tenant, s, receivedAt)
+	if err != nil {
+		return Record{}, b, err
+	}
+	return compiled.AppendRecord(b)
+}
+
+func (c *Compiler) compile(d *draft, tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
 	if tenant == "" || !receivedAt.After(earliest) {
 		return Compiled{}, fmt.Errorf("event: compile for tenant %q at %v: both must be given", tenant, receivedAt)
 	}
-	d := draft{ids: c.keyring.Tenant(tenant), tenant: tenant, s: s}
-	if err := c.check(&d); err != nil {
+	d.ids, d.tenant, d.s = c.keyring.Tenant(tenant), tenant, s
+	if err := c.check(d); err != nil {
 		return Compiled{}, err
 	}
-	c.parties(&d)
+	c.parties(d)
 	if err := d.wrong.err(); err != nil {
 		d.wrong.values("", s.ProtoReflect()) // rare, so that the good ones need not pay for it
 		return Compiled{}, d.wrong.err()
 	}
-	compiled, err := d.compile(receivedAt)
-	if err != nil { // wrong UTF-8, which only serialising shows
+	if err := d.compile(receivedAt); err != nil { // wrong UTF-8, which only serialising shows
 		d.wrong.values("", s.ProtoReflect())
 		if wrong := d.wrong.err(); wrong != nil {
 			return Compiled{}, wrong
 		}
 		return Compiled{}, fmt.Errorf("event: serialise: %w", err)
 	}
-	if len(compiled.Event.GetContent()) > MaxSubmittedContent {
+	if len(d.event.GetContent()) > MaxSubmittedContent {
 		d.wrong.add("content", "is larger than 32 MiB: files belong into the blob store")
 		return Compiled{}, d.wrong.err()
 	}
-	return compiled, nil
+	return Compiled{&d.event, &d.content}, nil
 }
 
-// draft is a submission on its way.
+// draft is a submission on its way, with room for what it becomes.
 type draft struct {
 	ids    *IDs
 	tenant string
@@ -147,6 +201,34 @@ type draft struct {
 	parties []*eventv1.Party // merged, all of them
 	details []*eventv1.PartyDetail
 	merged  []int // where each submitted party went; nil where each stayed in its place
+
+	event         eventv1.Event
+	content, rest eventv1.Content
+	actor         eventv1.Actor
+	received      timestamppb.Timestamp
+	partyRoom     []eventv1.Party
+	detailRoom    []eventv1.PartyDetail
+	encoded       []byte // the content
+}
+
+// maxKeptParties and maxKeptContent are what a draft keeps room for.
+const (
+	maxKeptParties = 64
+	maxKeptContent = 64 << 10
+)
+
+// reset makes a draft ready for another submission.
+func (d *draft) reset() {
+	if len(d.partyRoom) > maxKeptParties || cap(d.encoded) > maxKeptContent {
+		*d = draft{} // nobody else has it
+		return
+	}
+	d.ids, d.tenant, d.s, d.wrong, d.merged = nil, "", nil, violations{}, nil
+	d.parties, d.details = d.parties[:0], d.details[:0]
+	d.event.Reset()
+	d.content.Reset()
+	d.rest.Reset()
+	d.actor.Reset()
 }
 
 // check collects violations. Its error is one of the rules themselves.
@@ -304,19 +386,22 @@ func (c *Compiler) parties(d *draft) {
 	if len(submitted) == 0 {
 		return
 	}
-	d.parties = make([]*eventv1.Party, 0, len(submitted))
-	d.details = make([]*eventv1.PartyDetail, 0, len(submitted))
-	parties, details := make([]eventv1.Party, len(submitted)), make([]eventv1.PartyDetail, len(submitted)) // each in one piece
+	d.parties, d.details = slices.Grow(d.parties, len(submitted)), slices.Grow(d.details, len(submitted))
+	if len(d.partyRoom) < len(submitted) {
+		d.partyRoom, d.detailRoom = make([]eventv1.Party, len(submitted)), make([]eventv1.PartyDetail, len(submitted))
+	}
 	for i, p := range submitted {
 		address := p.GetAddress()
-		party, detail := &parties[i], &details[i]
+		party, detail := &d.partyRoom[i], &d.detailRoom[i]
+		party.Reset()
+		detail.Reset()
 		party.Kind, party.Role, party.Side = address.GetKind(), p.GetRole(), p.GetSide()
 		detail.DisplayName = p.GetDisplayName()
-		endpoint, err := c.phones.normalise(address)
+		endpoint, err := c.endpoints.endpoint(d.ids, address)
 		var wrong *AddressError
 		switch {
 		case err == nil:
-			party.EndpointId = d.ids.Endpoint(endpoint).String()
+			party.EndpointId = endpoint.id
 			detail.Address, detail.Namespace = endpoint.Value, endpoint.Namespace
 		case errors.As(err, &wrong):
 			d.wrong.add("parties["+strconv.Itoa(i)+"].address."+wrong.Field, wrong.Reason)
@@ -360,28 +445,25 @@ func (d *draft) find(p *eventv1.Party) int {
 }
 
 // compile puts the event together. It fails only where something cannot be serialised.
-func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
-	s := d.s
+func (d *draft) compile(receivedAt time.Time) error {
+	s, e := d.s, &d.event
 	thread := d.ids.Thread(s.GetInbox(), s.GetThread())
-	e := &eventv1.Event{
-		Id:            d.ids.Event(thread, s.GetNativeId(), s.GetType(), s.GetOrdinal(), s.GetDiscriminator()).String(),
-		Tenant:        d.tenant,
-		Type:          s.GetType(),
-		OccurredAt:    s.GetOccurredAt(),
-		ThreadId:      thread.String(),
-		Parties:       d.parties[:min(len(d.parties), MaxParties)],
-		Channel:       s.GetChannel(),
-		Direction:     s.GetDirection(),
-		Actor:         d.actor(),
-		Provider:      s.GetProvider(),
-		Inbox:         s.GetInbox(),
-		SchemaVersion: schemaVersion,
-		Origin:        s.GetOrigin(),
-		Queue:         s.GetQueue(),
-		Language:      s.GetLanguage(),
-		CorrelationId: s.GetCorrelationId(),
-		Backfill:      s.GetBackfill(),
-	}
+	e.Id = d.ids.Event(thread, s.GetNativeId(), s.GetType(), s.GetOrdinal(), s.GetDiscriminator()).String()
+	e.Tenant = d.tenant
+	e.Type = s.GetType()
+	e.OccurredAt = s.GetOccurredAt()
+	e.ThreadId = thread.String()
+	e.Parties = d.parties[:min(len(d.parties), MaxParties)]
+	e.Channel = s.GetChannel()
+	e.Direction = s.GetDirection()
+	e.Actor = d.actedBy()
+	e.Inbox = s.GetInbox()
+	e.SchemaVersion = schemaVersion
+	e.Origin = s.GetOrigin()
+	e.Queue = s.GetQueue()
+	e.Language = s.GetLanguage()
+	e.CorrelationId = s.GetCorrelationId()
+	e.Backfill = s.GetBackfill()
 	if s.GetInteraction() != "" {
 		e.InteractionId = d.ids.Interaction(thread, s.GetInteraction()).String()
 	}
@@ -394,46 +476,47 @@ func (d *draft) compile(receivedAt time.Time) (Compiled, error) {
 	if id, err := ParseID(s.GetCausationId()); err == nil {
 		e.CausationId = id.String()
 	}
-	content := d.content()
-	err := d.digest(e, content)
-	if err == nil && content.GetOriginal() != nil {
-		e.Content, err = deterministic.Marshal(content)
-	}
+	d.fill()
+	// The digest is over the time that was stated and not the time of receipt, and over what was said and not the way that it
+	// came: a mail that two transports bring differs in who brought it and in its Received lines.
+	err := d.encodeContent()
 	if err != nil {
-		return Compiled{}, err
+		return err
 	}
-	e.ReceivedAt = timestamppb.New(receivedAt)
+	if e.Digest, err = d.ids.digestOf(e); err != nil {
+		return err
+	}
+	e.Provider = s.GetProvider()
+	d.received.Seconds, d.received.Nanos = receivedAt.Unix(), int32(receivedAt.Nanosecond())
+	e.ReceivedAt = &d.received
 	stated := s.GetOccurredAt()
 	switch {
 	case stated == nil:
 		e.OccurredAt = e.GetReceivedAt()
 	case stated.AsTime().Before(earliest) || stated.AsTime().After(receivedAt.Add(clockSkew)):
 		e.OccurredAt = e.GetReceivedAt()
-		content.StatedAt = stated
-		e.Content, err = deterministic.Marshal(content)
+		d.content.StatedAt = stated
 	}
-	return Compiled{e, content}, err
+	d.content.Original = s.GetContent().GetOriginal()
+	if d.content.GetStatedAt() == nil && d.content.GetOriginal() == nil {
+		return nil
+	}
+	return d.encodeContent()
 }
 
-// digest sets the event's digest and its content, but for the original. The digest is over the time that was stated and not the time of receipt, and over what was said and
-// not the way that it came. A mail that two transports bring differs in who brought it and in its Received lines.
-func (d *draft) digest(e *eventv1.Event, content *eventv1.Content) error {
-	provider, original := e.GetProvider(), content.GetOriginal()
-	defer func() { e.Provider, content.Original = provider, original }()
-	e.Provider, content.Original = "", nil
-	var err error
-	if e.Content, err = deterministic.Marshal(content); err != nil {
-		return err
-	}
-	e.Digest, err = d.ids.digestOf(e)
+// encodeContent encodes the content as it is by now into the event.
+func (d *draft) encodeContent() (err error) {
+	d.encoded, err = appendContent(d.encoded[:0], &d.content, &d.rest)
+	d.event.Content = d.encoded
 	return err
 }
 
-func (d *draft) actor() *eventv1.Actor {
+func (d *draft) actedBy() *eventv1.Actor {
 	if d.s.GetActor() == nil {
 		return nil
 	}
-	actor := &eventv1.Actor{Kind: d.s.GetActor().GetKind(), Id: d.s.GetActor().GetId()}
+	actor := &d.actor
+	actor.Kind, actor.Id = d.s.GetActor().GetKind(), d.s.GetActor().GetId()
 	if actor.GetKind() != eventv1.ActorKind_ACTOR_KIND_CUSTOMER || actor.GetId() != "" {
 		return actor
 	}
@@ -446,24 +529,22 @@ func (d *draft) actor() *eventv1.Actor {
 	return actor
 }
 
-// content is what was submitted, with what Skein writes.
-func (d *draft) content() *eventv1.Content {
-	submitted := d.s.GetContent()
-	content := &eventv1.Content{
-		Parties:      d.details,
-		NativeThread: d.s.GetThread(),
-		NativeId:     d.s.GetNativeId(),
-		Attachments:  submitted.GetAttachments(),
-		Original:     submitted.GetOriginal(),
-	}
+// fill makes the content of what was submitted, but for its original, and of what Skein writes.
+func (d *draft) fill() {
+	submitted, content := d.s.GetContent(), &d.content
+	content.Parties = d.details
+	content.NativeThread = d.s.GetThread()
+	content.NativeId = d.s.GetNativeId()
+	content.Attachments = submitted.GetAttachments()
 	if submitted != nil {
 		content.Body = submitted.GetBody()
-		content.ProtoReflect().SetUnknown(submitted.ProtoReflect().GetUnknown())
+		if unknown := submitted.ProtoReflect().GetUnknown(); len(unknown) > 0 {
+			content.ProtoReflect().SetUnknown(unknown)
+		}
 	}
 	if t := submitted.GetTranscriptAvailable(); t != nil && d.merged != nil {
 		content.Body = &eventv1.Content_TranscriptAvailable{TranscriptAvailable: d.renumber(t)}
 	}
-	return content
 }
 
 // renumber makes a transcript point at the merged parties.

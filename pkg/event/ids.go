@@ -9,7 +9,7 @@ import (
 	"hash"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 // ID is a UUID of version 8 (RFC 9562, section 5.8): byte 0 is the version of the key, the rest HMAC-SHA-256 under the
@@ -132,12 +132,12 @@ func (ids *IDs) Digest(data []byte) []byte {
 	return m.digest()
 }
 
-// digestOf is the Digest of a message's bytes.
-func (ids *IDs) digestOf(message proto.Message) ([]byte, error) {
+// digestOf is the Digest of an encoded event.
+func (ids *IDs) digestOf(e *eventv1.Event) ([]byte, error) {
 	m := ids.begin("digest")
 	defer ids.macs.Put(m)
 	var err error
-	if m.input, err = deterministic.MarshalAppend(m.input, message); err != nil {
+	if m.input, err = AppendEncoded(m.input, e); err != nil {
 		return nil, err
 	}
 	return m.digest(), nil

@@ -15,6 +15,9 @@ func Encode(e *eventv1.Event) ([]byte, error) { return AppendEncoded(nil, e) }
 
 // AppendEncoded appends what Encode gives.
 func AppendEncoded(b []byte, e *eventv1.Event) ([]byte, error) {
+	if encoded, ok := appendEvent(b, e); ok {
+		return encoded, nil
+	}
 	b, err := deterministic.MarshalAppend(b, e)
 	if err != nil {
 		return nil, fmt.Errorf("event: encode: %w", err)

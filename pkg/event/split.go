@@ -54,7 +54,7 @@ func Split(value []byte) (Parts, error) {
 			p.Type = string(name)
 		case num == fieldChannel && typ == protowire.VarintType:
 			channel, _ := protowire.ConsumeVarint(field)
-			p.Channel = eventv1.Channel(int32(channel)) //nolint:gosec // what Protobuf does with an enum
+			p.Channel = eventv1.Channel(int32(channel)) // what Protobuf does with an enum
 		case num == fieldSeal && typ == protowire.BytesType:
 			p.Sealed = len(field) > 1 // a length of none is one byte
 		case num == fieldContent && typ == protowire.BytesType:
@@ -68,7 +68,8 @@ func Split(value []byte) (Parts, error) {
 	}
 	p.Envelope = value
 	if joined != nil {
-		p.Envelope = append(joined, value[kept:]...)
+		joined = append(joined, value[kept:]...)
+		p.Envelope = joined
 	}
 	return p, nil
 }

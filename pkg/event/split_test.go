@@ -13,6 +13,7 @@ import (
 
 // sampleRecords are records as they stand in the log, and some that others may have written.
 func sampleRecords(t testing.TB) [][]byte {
+	t.Helper()
 	var records [][]byte
 	add := func(change func(*eventv1.Event)) {
 		e := compile(t, mail()).Event
@@ -45,6 +46,11 @@ func FuzzSplit(f *testing.F) {
 		}
 		if err != nil {
 			t.Fatalf("%v, although it can be decoded", err)
+		}
+		encoded, err := event.Encode(want)
+		expected, _ := proto.MarshalOptions{Deterministic: true}.Marshal(want)
+		if err != nil || !bytes.Equal(encoded, expected) {
+			t.Errorf("encoded %x, %v; Protobuf gives %x", encoded, err, expected)
 		}
 		if parts.Type != want.GetType() || parts.Channel != want.GetChannel() || parts.Sealed != (want.GetSeal() != "") || !bytes.Equal(parts.Content, want.GetContent()) {
 			t.Errorf("got %+v of %v", parts, want)

@@ -68,24 +68,21 @@ func (in *Intake) submit(ctx context.Context, tenant string, submissions []*even
 	if err := in.admit(tenant, len(submissions)); err != nil {
 		return nil, err
 	}
-	compiled, err := in.compile(tenant, submissions)
+	records, err := in.compile(ctx, tenant, submissions)
 	if err != nil {
 		return nil, err
 	}
-	messages := make([]eventlog.Message, len(compiled))
-	values := make([]byte, 0, usualRecord*len(compiled))
-	for i := range compiled {
-		if messages[i], values, err = in.message(ctx, &compiled[i], values); err != nil {
-			return nil, err
-		}
+	messages := make([]eventlog.Message, len(records))
+	for i, r := range records {
+		messages[i] = message(r)
 	}
 	positions, err := eventlog.AppendAll(ctx, in.cfg.Log, messages)
 	if err != nil {
 		return nil, retryable(fmt.Errorf("intake: append %d events: %w", len(messages), err))
 	}
-	acks := make([]channel.Acknowledgement, len(compiled))
-	for i, c := range compiled {
-		acks[i] = acknowledge(c, positions[i])
+	acks := make([]channel.Acknowledgement, len(records))
+	for i, r := range records {
+		acks[i] = acknowledge(r, positions[i])
 	}
 	return acks, nil
 }
@@ -108,20 +105,16 @@ func (in *Intake) begin(ctx context.Context, tenant string, s *eventv1.Submissio
 	if err := in.admit(tenant, 1); err != nil {
 		return err
 	}
-	c, err := in.cfg.Compiler.Compile(tenant, s, in.cfg.Now())
+	r, _, err := in.record(ctx, make([]byte, 0, usualRecord), tenant, s, in.cfg.Now())
 	if err != nil {
 		return err
 	}
-	m, _, err := in.message(ctx, &c, nil)
-	if err != nil {
-		return err
-	}
-	err = in.cfg.Log.Append(ctx, m, func(at eventlog.Position, err error) {
+	err = in.cfg.Log.Append(ctx, message(r), func(at eventlog.Position, err error) {
 		if err != nil {
 			done(channel.Acknowledgement{}, retryable(fmt.Errorf("intake: append: %w", err)))
 			return
 		}
-		done(acknowledge(c, at), nil)
+		done(acknowledge(r, at), nil)
 	})
 	if err != nil {
 		return retryable(fmt.Errorf("intake: append: %w", err))
@@ -129,8 +122,12 @@ func (in *Intake) begin(ctx context.Context, tenant string, s *eventv1.Submissio
 	return nil
 }
 
-func acknowledge(c event.Compiled, at eventlog.Position) channel.Acknowledgement {
-	return channel.Acknowledgement{EventID: c.Event.GetId(), ThreadID: c.Event.GetThreadId(), Position: at}
+func message(r event.Record) eventlog.Message {
+	return eventlog.Message{Topic: r.Topic, Key: r.Key, Value: r.Value}
+}
+
+func acknowledge(r event.Record, at eventlog.Position) channel.Acknowledgement {
+	return channel.Acknowledgement{EventID: r.EventID, ThreadID: r.ThreadID, Position: at}
 }
 
 // admit tells whether there is room for so many more events of a tenant.
@@ -148,13 +145,18 @@ func (in *Intake) room() error {
 	return nil
 }
 
+// usualRecord is how many bytes a record has, more or less; where more is needed, it is found.
+const usualRecord = 512
+
 // compile compiles all of them or tells everything that is wrong with any.
-func (in *Intake) compile(tenant string, submissions []*eventv1.Submission) ([]event.Compiled, error) {
+func (in *Intake) compile(ctx context.Context, tenant string, submissions []*eventv1.Submission) ([]event.Record, error) {
 	received := in.cfg.Now()
-	compiled := make([]event.Compiled, len(submissions))
+	records := make([]event.Record, len(submissions))
+	buf := make([]byte, 0, usualRecord*len(submissions))
 	var violations []event.Violation
 	for i, s := range submissions {
-		c, err := in.cfg.Compiler.Compile(tenant, s, received)
+		var err error
+		records[i], buf, err = in.record(ctx, buf, tenant, s, received)
 		var invalid *event.InvalidError
 		switch {
 		case errors.As(err, &invalid):
@@ -163,33 +165,29 @@ func (in *Intake) compile(tenant string, submissions []*eventv1.Submission) ([]e
 				violations = append(violations, v)
 			}
 		case err != nil:
-			return nil, fmt.Errorf("intake: compile submission %d: %w", i, err)
-		default:
-			compiled[i] = c
+			return nil, fmt.Errorf("intake: submission %d: %w", i, err)
 		}
 	}
 	if len(violations) > 0 {
 		return nil, &event.InvalidError{Violations: violations}
 	}
-	return compiled, nil
+	return records, nil
 }
 
-// usualRecord is how many bytes a record has, more or less; where more is needed, it is found.
-const usualRecord = 512
-
-// message encodes an event behind what the buffer holds, and gives the buffer back.
-func (in *Intake) message(ctx context.Context, c *event.Compiled, buf []byte) (eventlog.Message, []byte, error) {
-	if len(c.Event.GetContent()) > event.MaxContent {
-		if err := in.spill(ctx, c); err != nil {
-			return eventlog.Message{}, nil, err
-		}
+// record compiles a submission and appends its record to b, which it gives back.
+func (in *Intake) record(ctx context.Context, b []byte, tenant string, s *eventv1.Submission, received time.Time) (event.Record, []byte, error) {
+	r, b, err := in.cfg.Compiler.AppendRecord(b, tenant, s, received)
+	if !errors.Is(err, event.ErrLarge) {
+		return r, b, err
 	}
-	begin := len(buf)
-	buf, err := event.AppendEncoded(buf, c.Event)
+	c, err := in.cfg.Compiler.Compile(tenant, s, received)
 	if err != nil {
-		return eventlog.Message{}, nil, fmt.Errorf("intake: %w", err)
+		return event.Record{}, b, err
 	}
-	return eventlog.Message{Topic: c.Topic(), Key: c.Key(), Value: buf[begin:len(buf):len(buf)]}, buf, nil
+	if err := in.spill(ctx, &c); err != nil {
+		return event.Record{}, b, err
+	}
+	return c.AppendRecord(b)
 }
 
 // spill puts content that is too large for the log into the blob store.

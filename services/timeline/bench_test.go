@@ -3,11 +3,14 @@ package timeline_test
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/memlog"
@@ -15,12 +18,16 @@ import (
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	"github.com/skein-cx/skein/pkg/projection"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/timeline"
 )
 
-// BenchmarkFoldIntoPebble folds from memory into Pebble, per event.
-func BenchmarkFoldIntoPebble(b *testing.B) {
-	const n, topic = 20_000, "fold"
+// benchTopic is the log that benchmarks fold.
+const benchTopic = "fold"
+
+// filledLog holds n events of customers who have 60 each.
+func filledLog(b *testing.B, n int) (*event.Keyring, eventlog.Log) {
+	b.Helper()
 	keyring, err := event.NewKeyring(rand.Reader)
 	if err != nil {
 		b.Fatal(err)
@@ -30,7 +37,7 @@ func BenchmarkFoldIntoPebble(b *testing.B) {
 		b.Fatal(err)
 	}
 	log := memlog.New(memlog.Config{}).Open()
-	if err := log.EnsureTopics(b.Context(), eventlog.Topic{Name: topic, Partitions: 1}); err != nil {
+	if err := log.EnsureTopics(b.Context(), eventlog.Topic{Name: benchTopic, Partitions: 1}); err != nil {
 		b.Fatal(err)
 	}
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -54,11 +61,54 @@ func BenchmarkFoldIntoPebble(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		messages = append(messages, eventlog.Message{Topic: topic, Key: c.Key(), Value: value})
+		messages = append(messages, eventlog.Message{Topic: benchTopic, Key: c.Key(), Value: value})
 	}
 	if _, err := eventlog.AppendAll(b.Context(), log, messages); err != nil {
 		b.Fatal(err)
 	}
+	return keyring, log
+}
+
+// BenchmarkList is all that the server does of a call but the network: the newest 50 events of a customer with five endpoints.
+func BenchmarkList(b *testing.B) {
+	keyring, log := filledLog(b, 60_000)
+	store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{NoSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	runner, err := projection.NewRunner(b.Context(), projection.Config{
+		Log: log, Store: store, Namespace: kv.Namespace{Slice: timeline.Slice, Generation: 1}, Topic: benchTopic, Fold: timeline.NewFold(1),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := runner.RunToEnd(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	runner.Close()
+	server := timeline.NewServer(store, keyring, nil, timeline.NewHub(store, benchTopic, 1, nil, slog.New(slog.DiscardHandler)))
+	ctx := auth.With(b.Context(), auth.Identity{Tenant: "default"})
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		req := &timelinev1.ListRequest{}
+		for e := range 5 {
+			req.Addresses = append(req.Addresses, &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: fmt.Sprint("v", (i+e)%1000)})
+		}
+		resp, err := server.List(ctx, req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := proto.Marshal(resp); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFoldIntoPebble folds from memory into Pebble, per event.
+func BenchmarkFoldIntoPebble(b *testing.B) {
+	const n = 20_000
+	_, log := filledLog(b, n)
 	store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{NoSync: true})
 	if err != nil {
 		b.Fatal(err)
@@ -69,7 +119,7 @@ func BenchmarkFoldIntoPebble(b *testing.B) {
 	for b.Loop() {
 		generation++
 		runner, err := projection.NewRunner(b.Context(), projection.Config{
-			Log: log, Store: store, Namespace: kv.Namespace{Slice: timeline.Slice, Generation: generation}, Topic: topic, Fold: timeline.NewFold(1),
+			Log: log, Store: store, Namespace: kv.Namespace{Slice: timeline.Slice, Generation: generation}, Topic: benchTopic, Fold: timeline.NewFold(1),
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/event"
@@ -31,14 +32,15 @@ func measureReads(ctx context.Context, b *bench) (*Table, error) {
 		Title: "Read: the last 50 of a customer",
 		Text: fmt.Sprintf(`TimelineService.List over gRPC in a store of %s events: the newest %d events of one customer, merged from %d endpoints with about
 %d events each, one random customer a call. Ceiling, by as many callers in the same process: the raw scans that such a read needs at
-most, %[2]d rows in reverse from each of the %[3]d endpoints on one snapshot, and then an empty call of the same server (its health check).`,
+most, %[2]d rows in reverse from each of the %[3]d endpoints on one snapshot, and then an empty call of the same server (its health check). The
+answer is decoded by Go's Protobuf in this process, or kept as the bytes that came, as if the client were elsewhere.`,
 			count(b.Events), pageSize, perCustomer, perEndpoint),
-		Columns: []string{"callers", "read p50", "p99", "per second", "ceiling p50", "p99", "per second", "p50 of ceiling", "p99 of ceiling", "per second of ceiling"},
+		Columns: []string{"callers", "answer", "read p50", "p99", "per second", "ceiling p50", "p99", "per second", "p50 of ceiling", "p99 of ceiling", "per second of ceiling"},
 	}
 	err := b.withTimeline(ctx, b.Events, func(_ eventlog.Log, store kv.Store, _ func() (int64, error)) error {
 		return b.withReader(ctx, store, func(r *reader) error {
 			for _, callers := range []int{1, 16} {
-				if err := b.readRow(ctx, t, r, callers); err != nil {
+				if err := b.readRows(ctx, t, r, callers); err != nil {
 					return err
 				}
 			}
@@ -80,17 +82,22 @@ func (b *bench) withTimeline(ctx context.Context, n int, run func(l eventlog.Log
 	return err
 }
 
-func (b *bench) readRow(ctx context.Context, t *Table, r *reader, callers int) error {
-	reads, perSecond, err := b.repeat(ctx, callers, r.list)
-	if err != nil {
-		return err
-	}
+func (b *bench) readRows(ctx context.Context, t *Table, r *reader, callers int) error {
 	ceiling, most, err := b.repeat(ctx, callers, r.least)
 	if err != nil {
 		return err
 	}
-	t.row(fmt.Sprint(callers), show(reads.at(0.5)), show(reads.at(0.99)), perSecond.String(), show(ceiling.at(0.5)), show(ceiling.at(0.99)), most.String(),
-		times(reads.at(0.5), ceiling.at(0.5)), times(reads.at(0.99), ceiling.at(0.99)), perSecond.of(most))
+	for _, answer := range []struct {
+		name string
+		read func(ctx context.Context, i int) error
+	}{{"decoded", r.list}, {"as bytes", r.listBytes}} {
+		reads, perSecond, err := b.repeat(ctx, callers, answer.read)
+		if err != nil {
+			return err
+		}
+		t.row(fmt.Sprint(callers), answer.name, show(reads.at(0.5)), show(reads.at(0.99)), perSecond.String(), show(ceiling.at(0.5)), show(ceiling.at(0.99)), most.String(),
+			times(reads.at(0.5), ceiling.at(0.5)), times(reads.at(0.99), ceiling.at(0.99)), perSecond.of(most))
+	}
 	return nil
 }
 
@@ -158,18 +165,35 @@ func (r *reader) customer(i int) int {
 	return int(uint64(i) * 2654435761 % uint64(r.bench.events.customers())) // all in turn, in no order
 }
 
-func (r *reader) list(ctx context.Context, i int) error {
+func (r *reader) request(i int) *timelinev1.ListRequest {
 	req := &timelinev1.ListRequest{PageSize: pageSize}
 	customer := r.customer(i)
 	for kind := range perCustomer {
 		req.Addresses = append(req.Addresses, r.bench.events.address(customer, kind))
 	}
-	answer, err := timelinev1.NewTimelineServiceClient(r.conns[i%len(r.conns)]).List(ctx, req)
+	return req
+}
+
+func (r *reader) list(ctx context.Context, i int) error {
+	answer, err := timelinev1.NewTimelineServiceClient(r.conns[i%len(r.conns)]).List(ctx, r.request(i))
 	if err != nil {
 		return fmt.Errorf("list: %s", rpc.Explain(err))
 	}
 	if len(answer.GetEntries()) != pageSize {
-		return fmt.Errorf("a page of %d events of customer %d", len(answer.GetEntries()), customer)
+		return fmt.Errorf("a page of %d events of customer %d", len(answer.GetEntries()), r.customer(i))
+	}
+	return nil
+}
+
+// listBytes reads without decoding the answer.
+func (r *reader) listBytes(ctx context.Context, i int) error {
+	request, err := proto.Marshal(r.request(i))
+	if err != nil {
+		return err
+	}
+	answer := &frame{}
+	if err := r.conns[i%len(r.conns)].Invoke(ctx, timelinev1.TimelineService_List_FullMethodName, &frame{request}, answer, grpc.ForceCodec(frames{})); err != nil {
+		return fmt.Errorf("list: %s", rpc.Explain(err))
 	}
 	return nil
 }
