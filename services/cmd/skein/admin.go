@@ -48,6 +48,7 @@ func lagCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lag",
 		Short: "Tell how far behind the log each read model is, in events and in time",
+		Long:  "Tell how far behind the log each read model is, in events and in time. How far behind webhooks are tells: skein webhooks list",
 		Args:  cobra.NoArgs,
 		RunE: adminCall(to, func(cmd *cobra.Command, service adminv1.AdminServiceClient, _ []string) error {
 			resp, err := service.ListSlices(cmd.Context(), &adminv1.ListSlicesRequest{})
