@@ -17,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
+	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -41,6 +43,8 @@ type Config struct {
 	Authenticator *auth.Authenticator
 	Registerer    prometheus.Registerer
 	Logger        *slog.Logger
+	// Decoder may decode some requests in the place of Protobuf; nil leaves all to it.
+	Decoder Decoder
 }
 
 // Server is a gRPC server and the health that it tells.
@@ -64,6 +68,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		Server: grpc.NewServer(
 			grpc.MaxRecvMsgSize(maxRequest),
+			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(grpcproto.Name), cfg.Decoder}),
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 			grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), e.unary, recovery.UnaryServerInterceptor(recoverer)),

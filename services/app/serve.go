@@ -46,7 +46,7 @@ func (a *App) listenGRPC(ctx context.Context) error {
 	if a.grpcPort, err = listen(ctx, "grpc.addr", a.cfg.GRPC.Addr); err != nil {
 		return err
 	}
-	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: authenticator, Registerer: a.registry, Logger: a.logger})
+	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: authenticator, Registerer: a.registry, Logger: a.logger, Decoder: ingest.Decode})
 	if err != nil {
 		return errors.Join(err, a.grpcPort.Close())
 	}
