@@ -3,7 +3,6 @@ package email_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 	"github.com/skein-cx/skein/services/channels/email"
 )
-
-var update = flag.Bool("update", false, "write what the mails of testdata give as what is wanted")
 
 // support is an inbox of a company that owns a domain.
 func support(tb testing.TB) email.Inbox {
@@ -61,32 +58,12 @@ func TestMailsGiveTheSubmissionsBesideThem(t *testing.T) {
 
 func compare(t *testing.T, file string, got []byte) {
 	t.Helper()
-	got = compact(t, got)
-	if *update {
-		var indented bytes.Buffer
-		if err := json.Indent(&indented, got, "", "  "); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, append(indented.Bytes(), '\n'), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
+	var tight, indented bytes.Buffer // protojson puts spaces where it likes
+	if err := json.Compact(&tight, got); err != nil {
 		t.Fatal(err)
 	}
-	if want = compact(t, want); !bytes.Equal(got, want) {
-		t.Errorf("%s differs (-update writes it anew)\ngot  %s\nwant %s", file, got, want)
-	}
-}
-
-// compact takes the white space out, which protojson varies on purpose.
-func compact(t *testing.T, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	if err := json.Compact(&out, b); err != nil {
+	if err := json.Indent(&indented, tight.Bytes(), "", "  "); err != nil {
 		t.Fatal(err)
 	}
-	return out.Bytes()
+	channeltest.Golden(t, file, indented.String()+"\n")
 }
