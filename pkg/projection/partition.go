@@ -35,7 +35,8 @@ type partition struct {
 	row    []byte // the offset row as it stands in the store; nil where there is none
 	next   int64
 	reader eventlog.Reader
-	tx     Tx // of the batch that is being folded
+	fold   Fold // with what it remembers
+	tx     Tx   // of the batch that is being folded
 }
 
 // open reads the stored offset and makes sure that the log still holds the record before it.
@@ -63,6 +64,10 @@ func (p *partition) open(ctx context.Context) error {
 	}
 	if p.reader, err = p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, p.next); err != nil {
 		return err
+	}
+	p.fold = p.cfg.Fold
+	if r, ok := p.fold.(Remembering); ok {
+		p.fold = r.Begin()
 	}
 	p.opened = true
 	p.cfg.Metrics.opened(p, end)
@@ -114,6 +119,7 @@ func (p *partition) close() {
 		_ = p.reader.Close() // nothing is written through a reader
 		p.reader = nil
 	}
+	p.fold = nil
 	p.opened = false
 }
 
@@ -172,14 +178,23 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	tx := &p.tx
 	tx.begin(snap)
 	defer tx.end()
-	folds, err := p.prepare(ctx, tx, records)
+	ahead, err := p.readAhead(ctx, tx, records)
 	if err != nil {
 		return 0, err
 	}
+	if ahead != nil {
+		records = records[:len(ahead)]
+	}
 	var letters []*eventv1.DeadLetter
 	n := 0
-	for n < len(folds) && tx.batch.Size() < maxBatchBytes {
-		dead, err := p.fold(ctx, tx, folds[n])
+	for n < len(records) && tx.batch.Size() < maxBatchBytes {
+		written := tx.batch.Len()
+		if ahead != nil {
+			err = ahead[n](ctx, tx)
+		} else {
+			err = p.fold.Apply(ctx, tx, records[n])
+		}
+		dead, err := tx.outcome(written, err)
 		if err != nil {
 			return 0, fmt.Errorf("record %s: %w", records[n].Position, err)
 		}
@@ -202,13 +217,16 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	return n, nil
 }
 
-// folding is what is left to do of a record.
+// folding is what is left to do of a record that was read ahead.
 type folding func(ctx context.Context, tx *Tx) error
 
-// prepare makes the records ready to be folded, as many of the first as may fit into a batch.
-func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Record) ([]folding, error) {
-	ahead, ok := p.cfg.Fold.(Prefetcher)
-	ok = ok && kv.Distant(tx.base)
+// readAhead reads what the records need at once, where the store is far: of as many of the first as may fit into a batch. Else it
+// gives nil.
+func (p *partition) readAhead(ctx context.Context, tx *Tx, records []eventlog.Record) ([]folding, error) {
+	fold, ok := p.fold.(Prefetcher)
+	if !ok || !kv.Distant(tx.base) {
+		return nil, nil
+	}
 	folds := make([]folding, 0, len(records))
 	var reads [][]byte
 	size := 0
@@ -216,33 +234,13 @@ func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Reco
 		if size += len(r.Value); size >= maxBatchBytes && len(folds) > 0 {
 			break
 		}
-		if !ok {
-			folds = append(folds, func(ctx context.Context, tx *Tx) error { return p.cfg.Fold.Apply(ctx, tx, r) })
-			continue
-		}
-		keys, apply := ahead.Prefetch(r)
+		keys, apply := fold.Prefetch(r)
 		folds, reads = append(folds, apply), append(reads, keys...)
 	}
 	if len(reads) == 0 {
 		return folds, nil
 	}
 	return folds, tx.prefetch(ctx, reads)
-}
-
-// fold folds one record. What it says of a record that is dead must come before it writes, or a part of it would stay.
-func (p *partition) fold(ctx context.Context, tx *Tx, apply folding) (*DeadError, error) {
-	written := tx.batch.Len()
-	err := apply(ctx, tx)
-	if err == nil || tx.err != nil {
-		return nil, tx.err
-	}
-	var dead *DeadError
-	switch {
-	case errors.As(err, &dead) && tx.batch.Len() == written:
-		return dead, nil
-	default:
-		return nil, err
-	}
 }
 
 // write writes the batch and the offset behind it, unless somebody else has moved the offset.

@@ -139,9 +139,14 @@ func (w *world) publish(submissions ...*eventv1.Submission) {
 
 func (w *world) fold(store kv.Store, maxBatch int) {
 	w.t.Helper()
+	w.foldBy(timeline.NewFold(partitions), store, maxBatch)
+}
+
+func (w *world) foldBy(fold projection.Fold, store kv.Store, maxBatch int) {
+	w.t.Helper()
 	r, err := projection.NewRunner(context.Background(), projection.Config{
 		Log: w.log, Store: store, Namespace: namespace, Topic: event.TopicInteractions,
-		Fold: timeline.NewFold(partitions), MaxBatch: maxBatch, DeadLetters: w,
+		Fold: fold, MaxBatch: maxBatch, DeadLetters: w,
 	})
 	if err != nil {
 		w.t.Fatal(err)
