@@ -34,6 +34,7 @@ type partition struct {
 	opened bool
 	row    []byte // the offset row as it stands in the store; nil where there is none
 	next   int64
+	end    int64 // of what the log was seen to hold
 	reader eventlog.Reader
 	fold   Fold // with what it remembers
 	tx     Tx   // of the batch that is being folded
@@ -55,7 +56,7 @@ func (p *partition) open(ctx context.Context) error {
 	if row.sealed {
 		return errSealed
 	}
-	p.next, p.row = first, nil
+	p.next, p.end, p.row = first, end, nil
 	if found {
 		if err := p.verify(ctx, row, first, end); err != nil {
 			return err
@@ -141,11 +142,12 @@ func (p *partition) step(ctx context.Context, wait bool, limit int64) (n int, er
 		return 0, err
 	}
 	if !wait {
-		_, end, err := p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number)
-		if err != nil {
-			return 0, err
+		if p.next >= p.end {
+			if _, p.end, err = p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number); err != nil {
+				return 0, err
+			}
 		}
-		if p.next >= min(end, limit) {
+		if p.next >= min(p.end, limit) {
 			return 0, nil
 		}
 	}
