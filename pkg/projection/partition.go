@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	maxRaw = 256 << 10
 	// maxBatchBytes ends a batch: one that has grown this large takes no further record.
 	maxBatchBytes = 16 << 20
+	// yieldEvery is after how many records a partition that catches up lets go of the processor, some two milliseconds: readers
+	// would else wait for the ends of time slices.
+	yieldEvery = 256
 )
 
 // errSealed means that the partition takes no further record in this generation: another one is about to serve.
@@ -190,6 +194,9 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	var letters []*eventv1.DeadLetter
 	n := 0
 	for n < len(records) && tx.batch.Size() < maxBatchBytes {
+		if n%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
+		}
 		written := tx.batch.Len()
 		if ahead != nil {
 			err = ahead[n](ctx, tx)

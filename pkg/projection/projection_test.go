@@ -202,7 +202,7 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 	}
 }
 
-// counts counts the records of each key, and remembers how many there were: what it should not remember any more would show.
+// counts has the number of records of each key, and remembers it: what it should not remember any more would show.
 type counts struct{ remembered map[string]uint64 }
 
 func (counts) Begin() projection.Fold { return counts{map[string]uint64{}} }

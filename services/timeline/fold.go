@@ -40,7 +40,7 @@ type Fold struct {
 func NewFold(partitions int) *Fold { return &Fold{partitions: partitions, memory: DefaultMemory} }
 
 // WithMemory gives a fold that remembers about so many bytes of each partition; 0 for nothing. What it writes is the same.
-func (f *Fold) WithMemory(bytes int) *Fold { return &Fold{partitions: f.partitions, memory: bytes} }
+func (f *Fold) WithMemory(size int) *Fold { return &Fold{partitions: f.partitions, memory: size} }
 
 // Apply files one record, remembering nothing.
 func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {

@@ -48,8 +48,8 @@ type memory struct {
 	younger, older map[threadName]*thread
 }
 
-func newMemory(bytes int) *memory {
-	return &memory{limit: bytes / 2, younger: map[threadName]*thread{}, older: map[threadName]*thread{}}
+func newMemory(size int) *memory {
+	return &memory{limit: size / 2, younger: map[threadName]*thread{}, older: map[threadName]*thread{}}
 }
 
 // thread gives what is known of a thread; nil for nothing.
@@ -86,8 +86,8 @@ func (m *memory) add(t *thread, id event.ID) {
 	}
 }
 
-func (m *memory) grow(bytes int) {
-	if m.size += bytes; m.size > m.limit {
+func (m *memory) grow(by int) {
+	if m.size += by; m.size > m.limit {
 		m.younger, m.older, m.size = m.older, m.younger, 0
 		clear(m.younger)
 	}

@@ -323,6 +323,9 @@ func TestWhatIsNoEventIsADeadLetterAndTheRestGoesOn(t *testing.T) {
 	long := proto.CloneOf(good)
 	long.Tenant = strings.Repeat("x", 300)
 	w.append(long)
+	shouted := proto.CloneOf(good) // the same thread, with the key of another partition
+	shouted.ThreadId = strings.ToUpper(good.GetThreadId())
+	w.append(shouted)
 	w.append(good)
 	w.fold(w.store, 10)
 	expect(t, "timeline", w.texts(of("a@b.c")), "good")
@@ -330,7 +333,7 @@ func TestWhatIsNoEventIsADeadLetterAndTheRestGoesOn(t *testing.T) {
 	for _, l := range w.letters {
 		reasons[l.GetReason()]++
 	}
-	if reasons[eventv1.DeadReason_DEAD_REASON_UNDECODABLE] != 2 || reasons[eventv1.DeadReason_DEAD_REASON_INVALID] != 4 {
+	if reasons[eventv1.DeadReason_DEAD_REASON_UNDECODABLE] != 2 || reasons[eventv1.DeadReason_DEAD_REASON_INVALID] != 5 {
 		t.Errorf("reasons: %v in %v", reasons, w.letters)
 	}
 }
