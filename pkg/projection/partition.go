@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	maxRaw = 256 << 10
 	// maxBatchBytes ends a batch: one that has grown this large takes no further record.
 	maxBatchBytes = 16 << 20
+	// yieldEvery is after how many records a partition that catches up lets go of the processor, some two milliseconds: readers
+	// would else wait for the ends of time slices.
+	yieldEvery = 256
 )
 
 // errSealed means that the partition takes no further record in this generation: another one is about to serve.
@@ -34,8 +38,10 @@ type partition struct {
 	opened bool
 	row    []byte // the offset row as it stands in the store; nil where there is none
 	next   int64
+	end    int64 // of what the log was seen to hold
 	reader eventlog.Reader
-	tx     Tx // of the batch that is being folded
+	fold   Fold // with what it remembers
+	tx     Tx   // of the batch that is being folded
 }
 
 // open reads the stored offset and makes sure that the log still holds the record before it.
@@ -54,7 +60,7 @@ func (p *partition) open(ctx context.Context) error {
 	if row.sealed {
 		return errSealed
 	}
-	p.next, p.row = first, nil
+	p.next, p.end, p.row = first, end, nil
 	if found {
 		if err := p.verify(ctx, row, first, end); err != nil {
 			return err
@@ -63,6 +69,10 @@ func (p *partition) open(ctx context.Context) error {
 	}
 	if p.reader, err = p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, p.next); err != nil {
 		return err
+	}
+	p.fold = p.cfg.Fold
+	if r, ok := p.fold.(Remembering); ok {
+		p.fold = r.Begin()
 	}
 	p.opened = true
 	p.cfg.Metrics.opened(p, end)
@@ -114,6 +124,7 @@ func (p *partition) close() {
 		_ = p.reader.Close() // nothing is written through a reader
 		p.reader = nil
 	}
+	p.fold = nil
 	p.opened = false
 }
 
@@ -135,11 +146,12 @@ func (p *partition) step(ctx context.Context, wait bool, limit int64) (n int, er
 		return 0, err
 	}
 	if !wait {
-		_, end, err := p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number)
-		if err != nil {
-			return 0, err
+		if p.next >= p.end {
+			if _, p.end, err = p.cfg.Log.Bounds(ctx, p.cfg.Topic, p.number); err != nil {
+				return 0, err
+			}
 		}
-		if p.next >= min(end, limit) {
+		if p.next >= min(p.end, limit) {
 			return 0, nil
 		}
 	}
@@ -172,14 +184,26 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	tx := &p.tx
 	tx.begin(snap)
 	defer tx.end()
-	folds, err := p.prepare(ctx, tx, records)
+	ahead, err := p.readAhead(ctx, tx, records)
 	if err != nil {
 		return 0, err
 	}
+	if ahead != nil {
+		records = records[:len(ahead)]
+	}
 	var letters []*eventv1.DeadLetter
 	n := 0
-	for n < len(folds) && tx.batch.Size() < maxBatchBytes {
-		dead, err := p.fold(ctx, tx, folds[n])
+	for n < len(records) && tx.batch.Size() < maxBatchBytes {
+		if n%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
+		}
+		written := tx.batch.Len()
+		if ahead != nil {
+			err = ahead[n](ctx, tx)
+		} else {
+			err = p.fold.Apply(ctx, tx, records[n])
+		}
+		dead, err := tx.outcome(written, err)
 		if err != nil {
 			return 0, fmt.Errorf("record %s: %w", records[n].Position, err)
 		}
@@ -202,13 +226,16 @@ func (p *partition) apply(ctx context.Context, records []eventlog.Record) (int, 
 	return n, nil
 }
 
-// folding is what is left to do of a record.
+// folding is what is left to do of a record that was read ahead.
 type folding func(ctx context.Context, tx *Tx) error
 
-// prepare makes the records ready to be folded, as many of the first as may fit into a batch.
-func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Record) ([]folding, error) {
-	ahead, ok := p.cfg.Fold.(Prefetcher)
-	ok = ok && kv.Distant(tx.base)
+// readAhead reads what the records need at once, where the store is far: of as many of the first as may fit into a batch. Else it
+// gives nil.
+func (p *partition) readAhead(ctx context.Context, tx *Tx, records []eventlog.Record) ([]folding, error) {
+	fold, ok := p.fold.(Prefetcher)
+	if !ok || !kv.Distant(tx.base) {
+		return nil, nil
+	}
 	folds := make([]folding, 0, len(records))
 	var reads [][]byte
 	size := 0
@@ -216,33 +243,13 @@ func (p *partition) prepare(ctx context.Context, tx *Tx, records []eventlog.Reco
 		if size += len(r.Value); size >= maxBatchBytes && len(folds) > 0 {
 			break
 		}
-		if !ok {
-			folds = append(folds, func(ctx context.Context, tx *Tx) error { return p.cfg.Fold.Apply(ctx, tx, r) })
-			continue
-		}
-		keys, apply := ahead.Prefetch(r)
+		keys, apply := fold.Prefetch(r)
 		folds, reads = append(folds, apply), append(reads, keys...)
 	}
 	if len(reads) == 0 {
 		return folds, nil
 	}
 	return folds, tx.prefetch(ctx, reads)
-}
-
-// fold folds one record. What it says of a record that is dead must come before it writes, or a part of it would stay.
-func (p *partition) fold(ctx context.Context, tx *Tx, apply folding) (*DeadError, error) {
-	written := tx.batch.Len()
-	err := apply(ctx, tx)
-	if err == nil || tx.err != nil {
-		return nil, tx.err
-	}
-	var dead *DeadError
-	switch {
-	case errors.As(err, &dead) && tx.batch.Len() == written:
-		return dead, nil
-	default:
-		return nil, err
-	}
 }
 
 // write writes the batch and the offset behind it, unless somebody else has moved the offset.

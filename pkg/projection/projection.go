@@ -30,6 +30,16 @@ type Fold interface {
 	Apply(ctx context.Context, tx *Tx, r eventlog.Record) error
 }
 
+// Remembering is a Fold that need not read again what it knows.
+type Remembering interface {
+	Fold
+	// Begin gives the Fold of one partition for as long as one owner holds that: it folds all records from the one at which
+	// it begins, in order, and whatever it has written was applied. Else, where a batch failed or may have, or another owner
+	// has moved the offset, or the partition is given up, it is dropped with all that it remembers. So what it has read and
+	// written stands in the store as it left it. It serves one goroutine. It may be a Prefetcher.
+	Begin() Fold
+}
+
 // Prefetcher is a Fold that tells beforehand what it is going to read. Where a store is a round trip away, the keys of a whole
 // batch are then read at once. What comes of a record is the same without.
 type Prefetcher interface {

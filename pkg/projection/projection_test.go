@@ -202,6 +202,67 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 	}
 }
 
+// counts has the number of records of each key, and remembers it: what it should not remember any more would show.
+type counts struct{ remembered map[string]uint64 }
+
+func (counts) Begin() projection.Fold { return counts{map[string]uint64{}} }
+
+func (c counts) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	key := append([]byte{1}, r.Key...)
+	n, known := c.remembered[string(key)]
+	if !known {
+		old, found, err := tx.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if found {
+			n = binary.BigEndian.Uint64(old)
+		}
+	}
+	n++
+	if c.remembered != nil {
+		c.remembered[string(key)] = n
+	}
+	tx.Set(key, binary.BigEndian.AppendUint64(nil, n))
+	return nil
+}
+
+// Two owners take turns as they like, neither knows of the other, and their writes fail before or after they happened: each
+// remembers no more than what the store holds.
+func TestAnOwnerForgetsWhereItsBatchFailedOrAnotherOneWasFaster(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := newFixture(rt, 2)
+		for range rapid.IntRange(1, 60).Draw(rt, "records") {
+			f.append(rt, rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "key"), "x")
+		}
+		straight := memkv.New()
+		forgetful := func(c *projection.Config) { c.Store, c.Fold = straight, struct{ projection.Fold }{counts{}} }
+		if err := f.runner(rt, forgetful).RunToEnd(context.Background()); err != nil {
+			rt.Fatal(err)
+		}
+		store := flaky{f.store, func() (bool, bool) {
+			fate := rapid.IntRange(0, 5).Draw(rt, "fate")
+			return fate == 0, fate == 1
+		}}
+		var owners []*projection.Runner
+		for range 2 {
+			owners = append(owners, f.runner(rt, func(c *projection.Config) {
+				c.Store, c.Fold, c.MaxBatch = store, counts{}, rapid.IntRange(1, 7).Draw(rt, "batch")
+			}))
+		}
+		for done := false; !done; {
+			n, err := owners[rapid.IntRange(0, 1).Draw(rt, "owner")].RunOnce(context.Background())
+			if err != nil && !errors.Is(err, errFlaky) && !errors.Is(err, projection.ErrFenced) {
+				rt.Fatal(err)
+			}
+			done = err == nil && n == 0
+		}
+		if got, want := f.hash(rt, f.store), f.hash(rt, straight); got != want {
+			rt.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}
+
 func TestAnotherLogIsRefused(t *testing.T) {
 	for name, refill := range map[string]func(*fixture){
 		"other records": func(f *fixture) { f.append(t, "a", "other"); f.append(t, "a", "other") },

@@ -17,6 +17,7 @@ type Tx struct {
 	batch   kv.Batch
 	pending map[string][]byte // nil: deleted
 	ahead   map[string][]byte // keys of the base that were read together; nil: missing
+	kept    arena             // keys and values of the batch
 	err     error
 }
 
@@ -32,6 +33,7 @@ func (tx *Tx) begin(base kv.Snapshot) {
 func (tx *Tx) end() {
 	clear(tx.pending)
 	tx.batch.Reset()
+	tx.kept.reset()
 	tx.base, tx.ahead, tx.err = nil, nil, nil
 }
 
@@ -68,35 +70,46 @@ func (tx *Tx) prefetch(ctx context.Context, keys [][]byte) error {
 	return nil
 }
 
-// Set writes a key. Key and value are kept, not copied.
+// Set writes a key. Key and value are copied.
 func (tx *Tx) Set(key, value []byte) {
 	tx.check(key)
-	if value == nil {
-		value = []byte{}
-	}
-	tx.batch.Set(key, value)
+	value = tx.kept.copy(value)
+	tx.batch.Set(tx.kept.copy(key), value)
 	tx.pending[string(key)] = value
 }
 
-// SetUnread writes a key that the fold only writes: Get and Scan do not see it until the batch is applied, which saves
-// remembering it. Key and value are kept, not copied.
+// SetUnread writes a key that the fold does not read again in this batch: Get and Scan do not see it until the batch is
+// applied, which saves remembering it. Key and value are copied.
 func (tx *Tx) SetUnread(key, value []byte) {
 	tx.check(key)
-	tx.batch.Set(key, value)
+	tx.batch.Set(tx.kept.copy(key), tx.kept.copy(value))
 }
 
-// Delete removes a key.
+// Delete removes a key, which is copied.
 func (tx *Tx) Delete(key []byte) {
 	tx.check(key)
-	tx.batch.Delete(key)
+	tx.batch.Delete(tx.kept.copy(key))
 	tx.pending[string(key)] = nil
 }
 
 // Trim removes the keys from start (included) to end (excluded) that were there before the batch began. Get and Scan do
-// not see it until the batch is applied, so it is for keys that the fold only writes.
+// not see it until the batch is applied, so it is for keys that the fold only writes. Start and end are kept, not copied.
 func (tx *Tx) Trim(start, end []byte) {
 	tx.check(start)
 	tx.batch.DeleteRange(start, end)
+}
+
+// outcome is what came of a record before which so much was written. What a fold says of one that is dead must come before it
+// writes, or a part of it would stay.
+func (tx *Tx) outcome(written int, err error) (*DeadError, error) {
+	if err == nil || tx.err != nil {
+		return nil, tx.err
+	}
+	var dead *DeadError
+	if errors.As(err, &dead) && tx.batch.Len() == written {
+		return dead, nil
+	}
+	return nil, err
 }
 
 func (tx *Tx) check(key []byte) {
@@ -144,4 +157,30 @@ func (tx *Tx) Scan(ctx context.Context, r kv.Range, yield func(key, value []byte
 		}
 	}
 	return it.Err()
+}
+
+// arena keeps copies until it is reset, and their room for the next ones, unless that is far too much.
+type arena struct {
+	room []byte // filled up to its length
+	size int    // of all copies
+}
+
+const smallArena = 64 << 10
+
+// copy is never nil.
+func (a *arena) copy(b []byte) []byte {
+	if len(b) > cap(a.room)-len(a.room) {
+		a.room = make([]byte, 0, max(smallArena, 2*cap(a.room), len(b))) // the copies so far stay where they are
+	}
+	from := len(a.room)
+	a.room = append(a.room, b...)
+	a.size += len(b)
+	return a.room[from:len(a.room):len(a.room)]
+}
+
+func (a *arena) reset() {
+	if cap(a.room) > smallArena && a.size < cap(a.room)/8 {
+		a.room = nil
+	}
+	a.room, a.size = a.room[:0], 0
 }

@@ -2,10 +2,12 @@ package timeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -31,28 +33,96 @@ const (
 // Fold files events.
 type Fold struct {
 	partitions int
+	memory     int
 }
 
 // NewFold makes the fold for a topic with so many partitions.
-func NewFold(partitions int) *Fold { return &Fold{partitions: partitions} }
+func NewFold(partitions int) *Fold { return &Fold{partitions: partitions, memory: DefaultMemory} }
+
+// WithMemory gives a fold that remembers about so many bytes of each partition; 0 for nothing. What it writes is the same.
+func (f *Fold) WithMemory(size int) *Fold { return &Fold{partitions: f.partitions, memory: size} }
+
+// Apply files one record, remembering nothing.
+func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	return f.WithMemory(0).Begin().Apply(ctx, tx, r)
+}
+
+// Begin gives the fold of one partition, which remembers the threads of late: a new event of one that began meanwhile is filed
+// without a look into the store.
+func (f *Fold) Begin() projection.Fold {
+	return &owned{fold: f, memory: newMemory(f.memory)}
+}
+
+// owned is the fold of one partition.
+type owned struct {
+	fold       *Fold
+	memory     *memory
+	in         incoming // the record that Apply is about
+	key, value []byte   // of what is written next
+}
 
 // Apply files one record.
-func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
-	in, err := f.read(r)
+func (o *owned) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	if err := o.fold.read(r, &o.in); err != nil {
+		return err
+	}
+	return o.apply(ctx, tx, &o.in)
+}
+
+// Prefetch tells which keys are read for each record, whatever they hold: those that may decide what comes of it. What is
+// remembered need not be read.
+func (o *owned) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.Context, *projection.Tx) error) {
+	in := &incoming{}
+	if err := o.fold.read(r, in); err != nil {
+		return nil, func(context.Context, *projection.Tx) error { return err }
+	}
+	t := o.memory.thread(in.name())
+	if t == nil {
+		reads = append(reads, appendOpenerKey(nil, in.event.GetTenant(), in.thread))
+	}
+	if t == nil || !t.lacks(in.id) {
+		reads = append(reads, appendSeenKey(nil, in.event.GetTenant(), in.thread, in.id))
+	}
+	return reads, func(ctx context.Context, tx *projection.Tx) error { return o.apply(ctx, tx, in) }
+}
+
+func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) error {
+	t, err := o.thread(ctx, tx, in)
 	if err != nil {
 		return err
 	}
-	return in.apply(ctx, tx)
+	fresh, err := o.first(ctx, tx, in, t)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		if err := o.file(ctx, tx, in, t); err != nil {
+			return err
+		}
+	}
+	if r := in.record; r.Offset%trimEvery == 0 && r.Offset > changeWindow {
+		tx.Trim(changeKey(r.Partition, 0, 0), changeKey(r.Partition, r.Offset-changeWindow, 0))
+	}
+	return nil
 }
 
-// Prefetch tells which keys are read for each record, whatever they hold: those that may decide what comes of it.
-func (f *Fold) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.Context, *projection.Tx) error) {
-	in, err := f.read(r)
-	if err != nil {
-		return nil, func(context.Context, *projection.Tx) error { return err }
+// thread remembers the thread of a record, or asks who opened it. One that nobody has opened has no events.
+func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*thread, error) {
+	name := in.name()
+	if t := o.memory.thread(name); t != nil {
+		return t, nil
 	}
-	tenant := in.event.GetTenant()
-	return [][]byte{seenKey(tenant, in.thread, in.id), openerKey(tenant, in.thread)}, in.apply
+	o.key = appendOpenerKey(o.key[:0], name.tenant, name.id)
+	opener, found, err := tx.Get(ctx, o.key)
+	if err != nil {
+		return nil, err
+	}
+	t := &thread{whole: !found, opened: len(opener) == len(event.ID{})}
+	if t.opened {
+		t.opener = event.ID(opener)
+	}
+	o.memory.keep(name, t)
+	return t, nil
 }
 
 // incoming is one record, understood.
@@ -65,63 +135,53 @@ type incoming struct {
 	endpoints []event.ID // of the customers that it names
 }
 
-func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
-	fresh, err := in.first(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if fresh {
-		if err := in.file(ctx, tx); err != nil {
-			return err
-		}
-	}
-	if r := in.record; r.Offset%trimEvery == 0 && r.Offset > changeWindow {
-		tx.Trim(changeKey(r.Partition, 0, 0), changeKey(r.Partition, r.Offset-changeWindow, 0))
-	}
-	return nil
-}
+func (in *incoming) name() threadName { return threadName{in.event.GetTenant(), in.thread} }
 
-func (f *Fold) read(r eventlog.Record) (*incoming, error) {
+// read understands a record.
+func (f *Fold) read(r eventlog.Record, in *incoming) error {
 	e, err := event.Decode(r.Value)
 	var broken *event.InvalidError
 	switch {
 	case errors.As(err, &broken):
-		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: err.Error()}
+		return &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: err.Error()}
 	case err != nil:
-		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error()}
+		return &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error()}
 	}
 	invalid := func(format string, args ...any) error {
 		return &projection.DeadError{
 			Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: fmt.Sprintf(format, args...), Tenant: e.GetTenant(),
 		}
 	}
-	in := &incoming{record: r, event: e, moment: moment{
+	*in = incoming{record: r, event: e, endpoints: in.endpoints[:0], moment: moment{
 		occurred:  e.GetOccurredAt().AsTime().UnixNano(),
 		received:  e.GetReceivedAt().AsTime().UnixNano(),
 		partition: r.Partition,
 		offset:    r.Offset,
 	}}
 	if len(e.GetTenant()) > maxTenant {
-		return nil, invalid("tenant: longer than %d bytes", maxTenant)
+		return invalid("tenant: longer than %d bytes", maxTenant)
 	}
 	if y := e.GetOccurredAt().AsTime().Year(); y > maxYear {
-		return nil, invalid("occurred_at: year %d", y)
+		return invalid("occurred_at: year %d", y)
 	}
 	if y := e.GetReceivedAt().AsTime().Year(); y > maxYear {
-		return nil, invalid("received_at: year %d", y)
+		return invalid("received_at: year %d", y)
 	}
 	if in.id, err = event.ParseID(e.GetId()); err != nil {
-		return nil, invalid("id: %v", err)
+		return invalid("id: %v", err)
 	}
 	if in.thread, err = event.ParseID(e.GetThreadId()); err != nil {
-		return nil, invalid("thread_id: %v", err)
+		return invalid("thread_id: %v", err)
 	}
-	// One writer per key rests on these two.
+	// One writer per key rests on these three.
+	if strings.ToLower(e.GetThreadId()) != e.GetThreadId() {
+		return invalid("thread_id: %s is not in lower case", e.GetThreadId())
+	}
 	if string(r.Key) != e.GetThreadId() {
-		return nil, invalid("the record's key is %q instead of its thread's id", r.Key)
+		return invalid("the record's key is %q instead of its thread's id", r.Key)
 	}
 	if want := eventlog.Partition(r.Key, f.partitions); want != r.Partition {
-		return nil, invalid("the record stands in partition %d, and its key belongs to %d: its producer must partition by murmur2", r.Partition, want)
+		return invalid("the record stands in partition %d, and its key belongs to %d: its producer must partition by murmur2", r.Partition, want)
 	}
 	for i, p := range e.GetParties() {
 		if p.GetSide() != eventv1.Side_SIDE_CUSTOMER || p.GetEndpointId() == "" {
@@ -129,11 +189,11 @@ func (f *Fold) read(r eventlog.Record) (*incoming, error) {
 		}
 		id, err := event.ParseID(p.GetEndpointId())
 		if err != nil {
-			return nil, invalid("parties[%d].endpoint_id: %v", i, err)
+			return invalid("parties[%d].endpoint_id: %v", i, err)
 		}
 		in.addEndpoint(id)
 	}
-	return in, nil
+	return nil
 }
 
 func (in *incoming) addEndpoint(id event.ID) {
@@ -143,101 +203,124 @@ func (in *incoming) addEndpoint(id event.ID) {
 }
 
 // first reports whether the event was not seen before. The first in the log keeps an id; another event under it is dead.
-func (in *incoming) first(ctx context.Context, tx *projection.Tx) (bool, error) {
-	key := seenKey(in.event.GetTenant(), in.thread, in.id)
-	seen, found, err := tx.Get(ctx, key)
-	if err != nil {
-		return false, err
+func (o *owned) first(ctx context.Context, tx *projection.Tx, in *incoming, t *thread) (bool, error) {
+	o.key = appendSeenKey(o.key[:0], in.event.GetTenant(), in.thread, in.id)
+	if !t.lacks(in.id) {
+		seen, found, err := tx.Get(ctx, o.key)
+		if err != nil {
+			return false, err
+		}
+		if found {
+			return false, in.compare(seen)
+		}
 	}
-	if !found {
-		tx.Set(key, seenValue(in.record.Offset, in.event.GetDigest()))
-		return true, nil
-	}
+	o.value = appendSeenValue(o.value[:0], in.record.Offset, in.event.GetDigest())
+	tx.Set(o.key, o.value)
+	o.memory.add(t, in.id)
+	return true, nil
+}
+
+// compare tells whether the event is the one that has its id.
+func (in *incoming) compare(seen []byte) error {
 	offset, digest, err := decodeSeenValue(seen)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if bytes.Equal(digest, in.event.GetDigest()) {
-		return false, nil
+		return nil
 	}
 	winner := eventlog.Position{Topic: in.record.Topic, Partition: in.record.Partition, Offset: offset}
-	return false, &projection.DeadError{
+	return &projection.DeadError{
 		Reason: eventv1.DeadReason_DEAD_REASON_CONFLICT,
 		Detail: fmt.Sprintf("event %s stands at %s with other content", in.event.GetId(), winner),
 		Tenant: in.event.GetTenant(), Winner: &winner,
 	}
 }
 
-func (in *incoming) file(ctx context.Context, tx *projection.Tx) error {
-	tenant := in.event.GetTenant()
-	opener, found, err := tx.Get(ctx, openerKey(tenant, in.thread))
-	if err != nil {
-		return err
-	}
-	known := len(opener) == len(event.ID{})
+func (o *owned) file(ctx context.Context, tx *projection.Tx, in *incoming, t *thread) error {
 	switch {
-	case len(in.endpoints) == 0 && known:
-		in.addEndpoint(event.ID(opener))
-	case len(in.endpoints) == 0: // it waits in its thread
-		if !found {
-			tx.Set(openerKey(tenant, in.thread), nil)
-		}
-		tx.Set(threadKey(tenant, in.thread, in.moment), waitingValue(in.record.Value))
-		tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 0),
-			change{tenant: tenant, thread: in.thread, moment: in.moment}.encode())
+	case len(in.endpoints) == 0 && t.opened:
+		in.addEndpoint(t.opener)
+	case len(in.endpoints) == 0:
+		o.wait(tx, in)
 		return nil
-	case !known:
-		if err := in.open(ctx, tx, found); err != nil {
+	case !t.opened:
+		if err := o.open(ctx, tx, in, t); err != nil {
 			return err
 		}
 	}
-	tx.Set(threadKey(tenant, in.thread, in.moment), filedValue(in.endpoints[0]))
-	row := timelineValue(in.record.Offset, in.record.Value)
+	tenant := in.event.GetTenant()
+	o.setFiled(tx, tenant, in.thread, in.moment, in.endpoints[0])
+	o.value = appendTimelineValue(o.value[:0], in.record.Offset, in.record.Value)
 	for _, endpoint := range in.endpoints {
-		tx.SetUnread(timelineKey(tenant, endpoint, in.moment), row)
+		o.key = appendTimelineKey(o.key[:0], tenant, endpoint, in.moment)
+		tx.SetUnread(o.key, o.value)
 	}
-	tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 0),
-		change{tenant: tenant, thread: in.thread, moment: in.moment, endpoints: in.endpoints}.encode())
+	o.setChange(tx, in, 0, in.moment, in.endpoints)
 	return nil
 }
 
+// wait keeps a record in its thread until a customer opens that.
+func (o *owned) wait(tx *projection.Tx, in *incoming) {
+	tenant := in.event.GetTenant()
+	o.key = appendOpenerKey(o.key[:0], tenant, in.thread)
+	tx.Set(o.key, nil)
+	o.key = appendThreadKey(o.key[:0], tenant, in.thread, in.moment)
+	o.value = appendWaitingValue(o.value[:0], in.record.Value)
+	tx.Set(o.key, o.value)
+	o.setChange(tx, in, 0, in.moment, nil)
+}
+
 // open makes the first customer that the event names the one who opened the thread, and files what waited for that.
-func (in *incoming) open(ctx context.Context, tx *projection.Tx, waiting bool) error {
+func (o *owned) open(ctx context.Context, tx *projection.Tx, in *incoming, t *thread) error {
 	tenant, opener := in.event.GetTenant(), in.endpoints[0]
-	tx.Set(openerKey(tenant, in.thread), append([]byte(nil), opener[:]...))
-	if !waiting {
-		return nil
-	}
 	type row struct {
 		moment moment
 		record []byte
 	}
 	var rows []row
-	var damaged error
-	prefix := threadPrefix(tenant, in.thread)
-	err := tx.Scan(ctx, kv.Prefix(prefix), func(key, value []byte) bool {
-		if len(value) == 0 || value[0] != tagWaiting {
+	if !t.whole || len(t.ids) > 1 { // there are events before this one
+		var damaged error
+		prefix := threadPrefix(tenant, in.thread)
+		err := tx.Scan(ctx, kv.Prefix(prefix), func(key, value []byte) bool {
+			if len(value) == 0 || value[0] != tagWaiting {
+				return true
+			}
+			m, err := decodeMoment(key[len(prefix):])
+			if err != nil {
+				damaged = err
+				return false
+			}
+			rows = append(rows, row{m, bytes.Clone(value[1:])})
 			return true
+		})
+		if err := cmp.Or(err, damaged); err != nil {
+			return err
 		}
-		m, err := decodeMoment(key[len(prefix):])
-		if err != nil {
-			damaged = err
-			return false
-		}
-		rows = append(rows, row{m, append([]byte(nil), value[1:]...)})
-		return true
-	})
-	if err != nil {
-		return err
 	}
-	if damaged != nil {
-		return damaged
-	}
+	o.key = appendOpenerKey(o.key[:0], tenant, in.thread)
+	tx.Set(o.key, opener[:])
+	t.opened, t.opener = true, opener
 	for i, w := range rows {
-		tx.Set(threadKey(tenant, in.thread, w.moment), filedValue(opener))
-		tx.SetUnread(timelineKey(tenant, opener, w.moment), timelineValue(in.record.Offset, w.record))
-		tx.SetUnread(changeKey(in.record.Partition, in.record.Offset, 1+i),
-			change{tenant: tenant, thread: in.thread, moment: w.moment, endpoints: []event.ID{opener}}.encode())
+		o.setFiled(tx, tenant, in.thread, w.moment, opener)
+		o.key = appendTimelineKey(o.key[:0], tenant, opener, w.moment)
+		o.value = appendTimelineValue(o.value[:0], in.record.Offset, w.record)
+		tx.SetUnread(o.key, o.value)
+		o.setChange(tx, in, 1+i, w.moment, []event.ID{opener})
 	}
 	return nil
+}
+
+// setFiled notes in a thread where a record is filed. Nothing looks for it any more: who opened the thread is known.
+func (o *owned) setFiled(tx *projection.Tx, tenant string, thread event.ID, m moment, endpoint event.ID) {
+	o.key = appendThreadKey(o.key[:0], tenant, thread, m)
+	o.value = appendFiledValue(o.value[:0], endpoint)
+	tx.SetUnread(o.key, o.value)
+}
+
+// setChange notes the n-th filing that a record has caused.
+func (o *owned) setChange(tx *projection.Tx, in *incoming, n int, m moment, endpoints []event.ID) {
+	o.key = appendChangeKey(o.key[:0], in.record.Partition, in.record.Offset, n)
+	o.value = change{tenant: in.event.GetTenant(), thread: in.thread, moment: m, endpoints: endpoints}.append(o.value[:0])
+	tx.SetUnread(o.key, o.value)
 }

@@ -61,48 +61,62 @@ func momentAt(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())^1<<63)
 }
 
-func tenantPrefix(tenant string, sub byte, room int) []byte {
-	b := make([]byte, 0, 3+len(tenant)+room)
+// Keys and values are appended to what they are given, so that the fold writes all of them in one place.
+
+func appendPrefix(b []byte, tenant string, sub byte, id event.ID) []byte {
 	b = append(b, spaceTenant, byte(len(tenant)))
-	b = append(b, tenant...)
-	return append(b, sub)
+	b = append(append(b, tenant...), sub)
+	return append(b, id[:]...)
+}
+
+// prefix is that of the keys that have an id; there is room for a moment behind it.
+func prefix(tenant string, sub byte, id event.ID) []byte {
+	return appendPrefix(make([]byte, 0, 3+len(tenant)+len(id)+momentSize), tenant, sub, id)
 }
 
 func timelinePrefix(tenant string, endpoint event.ID) []byte {
-	return append(tenantPrefix(tenant, subTimeline, 16+momentSize), endpoint[:]...)
+	return prefix(tenant, subTimeline, endpoint)
+}
+
+func appendTimelineKey(b []byte, tenant string, endpoint event.ID, m moment) []byte {
+	return m.append(appendPrefix(b, tenant, subTimeline, endpoint))
 }
 
 func timelineKey(tenant string, endpoint event.ID, m moment) []byte {
 	return m.append(timelinePrefix(tenant, endpoint))
 }
 
-func threadPrefix(tenant string, thread event.ID) []byte {
-	return append(tenantPrefix(tenant, subThread, 16+momentSize), thread[:]...)
+func threadPrefix(tenant string, thread event.ID) []byte { return prefix(tenant, subThread, thread) }
+
+func appendThreadKey(b []byte, tenant string, thread event.ID, m moment) []byte {
+	return m.append(appendPrefix(b, tenant, subThread, thread))
 }
 
 func threadKey(tenant string, thread event.ID, m moment) []byte {
 	return m.append(threadPrefix(tenant, thread))
 }
 
-func seenKey(tenant string, thread, id event.ID) []byte {
-	return append(append(tenantPrefix(tenant, subSeen, 32), thread[:]...), id[:]...)
+func appendSeenKey(b []byte, tenant string, thread, id event.ID) []byte {
+	return append(appendPrefix(b, tenant, subSeen, thread), id[:]...)
 }
 
-func openerKey(tenant string, thread event.ID) []byte {
-	return append(tenantPrefix(tenant, subOpener, 16), thread[:]...)
+func appendOpenerKey(b []byte, tenant string, thread event.ID) []byte {
+	return appendPrefix(b, tenant, subOpener, thread)
 }
 
-func changeKey(partition int32, offset int64, n int) []byte {
-	b := append(make([]byte, 0, 17), spaceChanges)
-	b = binary.BigEndian.AppendUint32(b, uint32(partition))
+func appendChangeKey(b []byte, partition int32, offset int64, n int) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, spaceChanges), uint32(partition))
 	b = binary.BigEndian.AppendUint64(b, uint64(offset))
 	return binary.BigEndian.AppendUint32(b, uint32(n))
 }
 
+func changeKey(partition int32, offset int64, n int) []byte {
+	return appendChangeKey(nil, partition, offset, n)
+}
+
 // A timeline row is the offset at which the record was filed, then the record.
-func timelineValue(filed int64, record []byte) []byte {
-	b := binary.AppendUvarint(make([]byte, 0, len(record)+binary.MaxVarintLen64), uint64(filed))
-	return append(b, record...)
+func appendTimelineValue(b []byte, filed int64, record []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(filed)), record...)
 }
 
 var errDamaged = errors.New("timeline: a row cannot be read: the store is damaged")
@@ -121,15 +135,15 @@ const (
 	tagWaiting = 1
 )
 
-func filedValue(endpoint event.ID) []byte { return append([]byte{tagFiled}, endpoint[:]...) }
-
-func waitingValue(record []byte) []byte {
-	return append(append(make([]byte, 0, 1+len(record)), tagWaiting), record...)
+func appendFiledValue(b []byte, endpoint event.ID) []byte {
+	return append(append(b, tagFiled), endpoint[:]...)
 }
 
+func appendWaitingValue(b, record []byte) []byte { return append(append(b, tagWaiting), record...) }
+
 // A seen row is the offset of the record that has the id, then its digest.
-func seenValue(offset int64, digest []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(digest)), uint64(offset)), digest...)
+func appendSeenValue(b []byte, offset int64, digest []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(offset)), digest...)
 }
 
 func decodeSeenValue(b []byte) (offset int64, digest []byte, err error) {
@@ -147,8 +161,7 @@ type change struct {
 	endpoints []event.ID
 }
 
-func (c change) encode() []byte {
-	b := make([]byte, 0, 1+len(c.tenant)+16+momentSize+16*len(c.endpoints))
+func (c change) append(b []byte) []byte {
 	b = append(b, byte(len(c.tenant)))
 	b = append(b, c.tenant...)
 	b = append(b, c.thread[:]...)

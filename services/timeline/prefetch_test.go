@@ -65,11 +65,11 @@ func TestReadingAheadChangesNothing(t *testing.T) {
 			}
 			w.publish(message(thread, fmt.Sprint(id), text, id, owners...))
 		}
-		w.fold(w.store, 1000)
+		w.foldBy(timeline.NewFold(partitions).WithMemory(0), w.store, 1000)
 		letters := w.dead()
 		ahead := far{memkv.New(), &atomic.Int64{}}
 		w.letters = nil
-		w.fold(ahead, rapid.IntRange(1, 9).Draw(rt, "batch"))
+		w.foldBy(forgetful(rt), ahead, rapid.IntRange(1, 9).Draw(rt, "batch"))
 		if got := w.dead(); !slices.Equal(got, letters) {
 			rt.Errorf("the letters %q; want %q", got, letters)
 		}
@@ -96,6 +96,20 @@ func TestABatchIsReadInOneTrip(t *testing.T) {
 	ahead := far{memkv.New(), &atomic.Int64{}}
 	w.fold(ahead, 1000)
 	// Each partition's offset, on opening, and one batch.
+	if n := ahead.trips.Load(); n > partitions+1 {
+		t.Errorf("%d trips", n)
+	}
+}
+
+func TestALiveThreadTakesNoTripAtAll(t *testing.T) {
+	const batch = 10
+	w := newWorld(t)
+	for i := range 30 * batch {
+		w.publish(message("t", fmt.Sprint(i), "text", i, "anna@example.com"))
+	}
+	ahead := far{memkv.New(), &atomic.Int64{}}
+	w.fold(ahead, batch)
+	// Each partition's offset, on opening, and the first batch.
 	if n := ahead.trips.Load(); n > partitions+1 {
 		t.Errorf("%d trips", n)
 	}

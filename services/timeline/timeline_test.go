@@ -139,9 +139,14 @@ func (w *world) publish(submissions ...*eventv1.Submission) {
 
 func (w *world) fold(store kv.Store, maxBatch int) {
 	w.t.Helper()
+	w.foldBy(timeline.NewFold(partitions), store, maxBatch)
+}
+
+func (w *world) foldBy(fold projection.Fold, store kv.Store, maxBatch int) {
+	w.t.Helper()
 	r, err := projection.NewRunner(context.Background(), projection.Config{
 		Log: w.log, Store: store, Namespace: namespace, Topic: event.TopicInteractions,
-		Fold: timeline.NewFold(partitions), MaxBatch: maxBatch, DeadLetters: w,
+		Fold: fold, MaxBatch: maxBatch, DeadLetters: w,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -341,6 +346,9 @@ func TestWhatIsNoEventIsADeadLetterAndTheRestGoesOn(t *testing.T) {
 	long := proto.CloneOf(good)
 	long.Tenant = strings.Repeat("x", 300)
 	w.append(long)
+	shouted := proto.CloneOf(good) // the same thread, with the key of another partition
+	shouted.ThreadId = strings.ToUpper(good.GetThreadId())
+	w.append(shouted)
 	w.append(good)
 	w.fold(w.store, 10)
 	expect(t, "timeline", w.texts(of("a@b.c")), "good")
@@ -348,7 +356,7 @@ func TestWhatIsNoEventIsADeadLetterAndTheRestGoesOn(t *testing.T) {
 	for _, l := range w.letters {
 		reasons[l.GetReason()]++
 	}
-	if reasons[eventv1.DeadReason_DEAD_REASON_UNDECODABLE] != 2 || reasons[eventv1.DeadReason_DEAD_REASON_INVALID] != 4 {
+	if reasons[eventv1.DeadReason_DEAD_REASON_UNDECODABLE] != 2 || reasons[eventv1.DeadReason_DEAD_REASON_INVALID] != 5 {
 		t.Errorf("reasons: %v in %v", reasons, w.letters)
 	}
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -95,7 +97,7 @@ func measureFold(ctx context.Context, b *bench) (*Table, error) {
 		Text: fmt.Sprintf(`How fast a log of %s events becomes a timeline, deduplicated, with its watchers' changes and the place in the log in the same
 atomic write, synchronised with the disk at each batch. Ceiling: a bare loop for each partition that reads by kafka-go's
 connection to the leader, decodes the Protobuf envelope and writes the same keys to Pebble with the same settings, synchronised
-every %s events; it looks nothing up and checks nothing. Peer: a goka processor whose group table keeps the last event of each thread,
+every %s events, which are sorted; it looks nothing up and checks nothing. Peer: a goka processor whose group table keeps the last event of each thread,
 one key an event, in LevelDB and in a changelog topic. The contenders take turns (%d each, the median counts).`,
 			count(b.Events), count(projection.DefaultMaxBatch), b.Turns),
 		Columns: []string{"log", "contender", "events", "of ceiling", "allocations per event", "store bytes per event", "log bytes per event"},
@@ -344,17 +346,11 @@ func bareLoop1(ctx context.Context, log *broker, db *pebble.DB, write *pebble.Wr
 		return fmt.Errorf("dial the leader: %w", err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing is written
-	batch := db.NewBatch()
+	batch := &bareBatch{}
 	n := 0
 	flush := func() error {
-		if err := batch.Set(bareKey(nil, 'o', nil, end.Partition, 0), binary.BigEndian.AppendUint64(nil, uint64(n)), nil); err != nil {
-			return err
-		}
-		if err := batch.Commit(write); err != nil {
-			return err
-		}
-		batch = db.NewBatch()
-		return nil
+		batch.set(bareKey(nil, 'o', nil, end.Partition, 0), binary.BigEndian.AppendUint64(nil, uint64(n)))
+		return batch.commit(db, write)
 	}
 	e := &eventv1.Event{}
 	var key, value []byte
@@ -389,8 +385,36 @@ func bareLoop1(ctx context.Context, log *broker, db *pebble.DB, write *pebble.Wr
 	return flush()
 }
 
+// bareBatch collects keys, to write them in ascending order, which is faster.
+type bareBatch struct {
+	bytes []byte
+	sets  []bareSet
+}
+
+// bareSet is where a key begins in the bytes, where its value begins, and where that ends.
+type bareSet struct{ key, value, end int }
+
+func (b *bareBatch) set(key, value []byte) {
+	begin := len(b.bytes)
+	b.bytes = append(append(b.bytes, key...), value...)
+	b.sets = append(b.sets, bareSet{begin, begin + len(key), len(b.bytes)})
+}
+
+func (b *bareBatch) commit(db *pebble.DB, write *pebble.WriteOptions) error {
+	key := func(s bareSet) []byte { return b.bytes[s.key:s.value] }
+	slices.SortFunc(b.sets, func(x, y bareSet) int { return bytes.Compare(key(x), key(y)) })
+	batch := db.NewBatchWithSize(len(b.bytes) + 8*len(b.sets))
+	for _, s := range b.sets {
+		if err := batch.Set(key(s), b.bytes[s.value:s.end], nil); err != nil {
+			return err
+		}
+	}
+	b.bytes, b.sets = b.bytes[:0], b.sets[:0]
+	return errors.Join(batch.Commit(write), batch.Close())
+}
+
 // bareWrite writes the four keys that a fold writes of an event.
-func bareWrite(batch *pebble.Batch, e *eventv1.Event, m kafka.Message, key, value []byte) (reusedKey, reusedValue []byte, err error) {
+func bareWrite(batch *bareBatch, e *eventv1.Event, m kafka.Message, key, value []byte) (reusedKey, reusedValue []byte, err error) {
 	thread, err := event.ParseID(e.GetThreadId())
 	if err != nil {
 		return nil, nil, err
@@ -407,20 +431,19 @@ func bareWrite(batch *pebble.Batch, e *eventv1.Event, m kafka.Message, key, valu
 			}
 		}
 	}
-	set := func() { err = errors.Join(err, batch.Set(key, value, nil)) }
 	key = append(bareKey(key, 's', &thread, -1, 0), id[:]...)
 	value = append(binary.BigEndian.AppendUint64(value[:0], uint64(m.Offset)), e.GetDigest()...)
-	set()
+	batch.set(key, value)
 	key = bareMoment(bareKey(key, 'h', &thread, -1, 0), e, m)
 	value = append(append(value[:0], 0), endpoint[:]...)
-	set()
+	batch.set(key, value)
 	key = bareMoment(bareKey(key, 't', &endpoint, -1, 0), e, m)
 	value = append(binary.AppendUvarint(value[:0], uint64(m.Offset)), m.Value...)
-	set()
+	batch.set(key, value)
 	key = bareKey(key, 'c', nil, int32(m.Partition), m.Offset)
 	value = bareMoment(append(append(append(value[:0], 7), tenant...), thread[:]...), e, m)
 	value = append(value, endpoint[:]...)
-	set()
+	batch.set(key, value)
 	return key, value, err
 }
 

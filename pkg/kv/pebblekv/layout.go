@@ -1,8 +1,11 @@
 package pebblekv
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -56,32 +59,58 @@ func encodedSize(s space, b *kv.Batch) int {
 	return header + b.Size() + b.Len()*(len(s.prefix)+perOp)
 }
 
-// encode copies the writes into a batch of Pebble.
+// encode copies the writes into a batch of Pebble. Between two ranges that go, the order of keys is free but for that of one
+// key: they go in ascending order, since a memtable finds the place of a key from that of the key before.
 func encode(batch *pebble.Batch, s space, b *kv.Batch) error {
-	for _, op := range b.Ops() {
-		switch op.Kind {
-		case kv.OpSet:
-			d := batch.SetDeferred(len(s.prefix)+len(op.Key), len(op.Value))
-			copy(d.Key[copy(d.Key, s.prefix):], op.Key)
-			copy(d.Value, op.Value)
-			if err := d.Finish(); err != nil {
+	for ops := b.Ops(); len(ops) > 0; {
+		single := slices.IndexFunc(ops, func(op kv.Op) bool { return op.Kind == kv.OpDeleteRange })
+		if single < 0 {
+			single = len(ops)
+		}
+		for _, i := range ascending(ops[:single]) {
+			if err := encodeSingle(batch, s, &ops[i]); err != nil {
 				return err
 			}
-		case kv.OpDelete:
-			d := batch.DeleteDeferred(len(s.prefix) + len(op.Key))
-			copy(d.Key[copy(d.Key, s.prefix):], op.Key)
-			if err := d.Finish(); err != nil {
-				return err
-			}
-		case kv.OpDeleteRange:
-			lower, upper, none := s.bounds(op.Key, op.End)
-			if none {
-				continue
-			}
+		}
+		if ops = ops[single:]; len(ops) == 0 {
+			break
+		}
+		if lower, upper, none := s.bounds(ops[0].Key, ops[0].End); !none {
 			if err := batch.DeleteRange(lower, upper, nil); err != nil {
 				return err
 			}
 		}
+		ops = ops[1:]
 	}
 	return nil
+}
+
+// ascending are the indices of the writes of single keys, by key, of each key only the last write.
+func ascending(ops []kv.Op) []int32 {
+	order := make([]int32, len(ops))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		return cmp.Or(bytes.Compare(ops[i].Key, ops[j].Key), cmp.Compare(i, j))
+	})
+	last := order[:0]
+	for n, i := range order {
+		if n+1 == len(order) || !bytes.Equal(ops[i].Key, ops[order[n+1]].Key) {
+			last = append(last, i)
+		}
+	}
+	return last
+}
+
+func encodeSingle(batch *pebble.Batch, s space, op *kv.Op) error {
+	if op.Kind == kv.OpDelete {
+		d := batch.DeleteDeferred(len(s.prefix) + len(op.Key))
+		copy(d.Key[copy(d.Key, s.prefix):], op.Key)
+		return d.Finish()
+	}
+	d := batch.SetDeferred(len(s.prefix)+len(op.Key), len(op.Value))
+	copy(d.Key[copy(d.Key, s.prefix):], op.Key)
+	copy(d.Value, op.Value)
+	return d.Finish()
 }
