@@ -14,7 +14,7 @@ import (
 )
 
 // Config is everything that can be set. Sources, each over the one before: Default, a YAML file, the environment
-// (SKEIN_GRPC_ADDR for grpc.addr), flags.
+// (SKEIN_GRPC_ADDR for grpc.addr), flags. In the place of a secret may stand where it is: env:NAME or file:PATH.
 type Config struct {
 	Data     string         `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
 	Tenant   string         `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
@@ -47,7 +47,7 @@ type LogConfig struct {
 
 // StoreConfig says how the read models are kept.
 type StoreConfig struct {
-	DSN        string `koanf:"dsn" help:"PostgreSQL database for the store, for several processes: postgres://user:password@host/database; embedded unless set"`
+	DSN        string `koanf:"dsn" secret:"true" help:"PostgreSQL database for the store, for several processes: postgres://user:password@host/database; embedded unless set"`
 	Dir        string `koanf:"dir" help:"directory of the embedded store; DATA/store unless set"`
 	CacheBytes int64  `koanf:"cache_bytes" help:"memory for the store's block cache"`
 }
@@ -104,7 +104,7 @@ type InboxConfig struct {
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Name      string   `koanf:"name" help:"web_chat: what stands above the chat"`
 	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
-	Secret    string   `koanf:"secret" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
+	Secret    string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
 }
 
 // WebhooksConfig says who gets events by HTTP.
@@ -118,7 +118,7 @@ type WebhookConfig struct {
 	ID             string   `koanf:"id" help:"name of the endpoint; its place in the log is kept under it"`
 	Tenant         string   `koanf:"tenant" help:"tenant whose events it gets"`
 	URL            string   `koanf:"url" help:"takes the events by POST; begins with https://"`
-	Secret         string   `koanf:"secret" help:"signs each delivery: whsec_ and the base64 of 24 to 64 random bytes"`
+	Secret         string   `koanf:"secret" secret:"true" help:"signs each delivery: whsec_ and the base64 of 24 to 64 random bytes"`
 	Types          []string `koanf:"types" help:"events that it gets: names, groups such as message.*, or * for all"`
 	IncludeContent bool     `koanf:"include_content" help:"sends what events hold of persons, too; otherwise the envelope only"`
 	Backfill       bool     `koanf:"backfill" help:"sends imported history, too"`

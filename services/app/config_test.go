@@ -213,3 +213,23 @@ func TestAWorldWideServerNeedsTokens(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretsAreFetchedFromWhereTheyAre(t *testing.T) {
+	t.Setenv("HOOK_SECRET", "from the environment")
+	held := write(t, "from a file\n")
+	file := `log: {sasl: {password: "env:HOOK_SECRET"}}
+inboxes: [{id: web, tenant: acme, channel: web_chat, secret: "file:` + held + `"}]
+webhooks: {endpoints: [{id: a, tenant: acme, secret: as it stands}]}
+`
+	c, err := app.Load(write(t, file), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Log.SASL.Password != "from the environment" || c.Inboxes[0].Secret != "from a file" || c.Webhooks.Endpoints[0].Secret != "as it stands" {
+		t.Errorf("got %+v, %+v, %+v", c.Log.SASL, c.Inboxes, c.Webhooks)
+	}
+	_, err = app.Load(write(t, `{webhooks: {endpoints: [{id: a}, {id: b, secret: "env:NOT_THERE"}]}, store: {dsn: "file:/not/there"}}`), nil)
+	if err == nil || !strings.Contains(err.Error(), "webhooks.endpoints[1].secret: ") || !strings.Contains(err.Error(), "store.dsn: ") {
+		t.Errorf("what is missing: %v", err)
+	}
+}

@@ -54,6 +54,9 @@ func Load(path string, flags *pflag.FlagSet) (Config, error) {
 	if err != nil {
 		return Config{}, explain(err)
 	}
+	if err := fetchSecrets(&c); err != nil {
+		return Config{}, err
+	}
 	return c, nil
 }
 
