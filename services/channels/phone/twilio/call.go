@@ -1,7 +1,6 @@
 package twilio
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -102,6 +101,7 @@ func (l leg) whoAnswers() *eventv1.SubmittedActor {
 		if id := agentOf(l.to); id != "" {
 			return agent(id)
 		}
+	default:
 	}
 	return nil
 }
@@ -126,17 +126,19 @@ func (l leg) submission(typ, nativeID string, who *eventv1.SubmittedActor, conte
 
 // call reads a status of a call
 // (https://www.twilio.com/docs/voice/api/call-resource#statuscallback, https://www.twilio.com/docs/voice/twiml/number).
-func (r *reading) call(context.Context) ([]*eventv1.Submission, error) {
+func (r *reading) call() ([]*eventv1.Submission, error) {
 	l, err := r.leg()
 	if err != nil {
 		return nil, err
 	}
 	status := r.get("CallStatus")
 	switch {
-	case r.has("RecordingUrl") && !r.has("CallbackSource"): // the action of <Record>: its recording's callback tells more
-		return nil, nil
 	case status == "" && r.has("AnsweredBy"):
 		return []*eventv1.Submission{r.machineDetected(l)}, nil
+	case !isStatus(status):
+		return nil, fmt.Errorf("%q is no status of a call", status)
+	case !r.has("CallbackSource") && !r.has("Timestamp") && !r.has("SequenceNumber"):
+		return r.asksForTwiML(l)
 	}
 	at := r.at("Timestamp")
 	var all []*eventv1.Submission
@@ -176,8 +178,6 @@ func (r *reading) call(context.Context) ([]*eventv1.Submission, error) {
 		assignment = r.legAssignment(l, event.TypeAssignmentDeclined, &eventv1.Content{Body: &eventv1.Content_AssignmentDeclined{
 			AssignmentDeclined: &eventv1.AssignmentDeclined{Reason: declined(failure), Detail: reason},
 		}})
-	default:
-		return nil, fmt.Errorf("%q is no status of a call", status)
 	}
 	for _, s := range assignment {
 		s.NativeId, s.OccurredAt = l.sid+"/"+status, at
@@ -198,6 +198,26 @@ func (r *reading) call(context.Context) ([]*eventv1.Submission, error) {
 		all = append(all, joined(l.sid, l.parent))
 	}
 	return all, nil
+}
+
+func isStatus(s string) bool {
+	switch s {
+	case queued, initiated, ringing, inProgress, completed, busy, failed, noAnswer, canceled:
+		return true
+	}
+	return false
+}
+
+// asksForTwiML reads a request for what to do with a call, such as the action of <Record> or <Dial>. What happened, status
+// callbacks tell; here only another leg may be named.
+func (r *reading) asksForTwiML(l leg) ([]*eventv1.Submission, error) {
+	if l.parent != "" {
+		return []*eventv1.Submission{joined(l.sid, l.parent)}, nil
+	}
+	if dialled := r.get("DialCallSid"); isSID(dialled, "CA") && dialled != l.sid {
+		return []*eventv1.Submission{joined(dialled, l.sid)}, nil
+	}
+	return nil, nil
 }
 
 // legAssignment makes an event of an agent's share: the leg of a known person of the company in a customer's call.
@@ -265,8 +285,9 @@ func declined(f eventv1.CallFailure) eventv1.DeclineReason {
 		return eventv1.DeclineReason_DECLINE_REASON_REJECTED
 	case eventv1.CallFailure_CALL_FAILURE_CANCELED:
 		return eventv1.DeclineReason_DECLINE_REASON_CANCELLED
+	default:
+		return eventv1.DeclineReason_DECLINE_REASON_UNSPECIFIED
 	}
-	return eventv1.DeclineReason_DECLINE_REASON_UNSPECIFIED
 }
 
 // endReason is why an interaction ended. Who hung up, Twilio does not say.
@@ -290,5 +311,8 @@ func earlier(at *timestamppb.Timestamp, by time.Duration) *timestamppb.Timestamp
 	if at == nil {
 		return nil
 	}
-	return timestamppb.New(at.AsTime().Add(-by))
+	if at = timestamppb.New(at.AsTime().Add(-by)); !at.IsValid() {
+		return nil
+	}
+	return at
 }

@@ -1,7 +1,6 @@
 package twilio
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -62,13 +61,14 @@ func (p participant) actor() *eventv1.SubmittedActor {
 		return agent(p.id)
 	case eventv1.Side_SIDE_CUSTOMER:
 		return actor(eventv1.ActorKind_ACTOR_KIND_CUSTOMER, "")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // conference reads a status callback of a conference
 // (https://www.twilio.com/docs/voice/twiml/conference#attributes-status-callback).
-func (r *reading) conference(context.Context) ([]*eventv1.Submission, error) {
+func (r *reading) conference() ([]*eventv1.Submission, error) {
 	conference, err := r.sid("ConferenceSid", "CF")
 	if err != nil {
 		return nil, err
@@ -192,6 +192,7 @@ func (c *conferenceEvent) leave() {
 			reason = eventv1.EndReason_END_REASON_CUSTOMER
 		case eventv1.Side_SIDE_COMPANY:
 			reason = eventv1.EndReason_END_REASON_AGENT
+		default:
 		}
 	case "participant_updated_via_api":
 		reason = eventv1.EndReason_END_REASON_TRANSFER

@@ -101,8 +101,7 @@ func (c *Channel) fetch(ctx context.Context, host channel.Host, a *account, limi
 
 // bare takes the address out of an error of net/http: it says where a customer's file is.
 func bare(err error) error {
-	var at *url.Error
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*url.Error](err); ok {
 		return at.Err
 	}
 	return err

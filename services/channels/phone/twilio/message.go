@@ -37,7 +37,7 @@ func (r *reading) message(ctx context.Context) ([]*eventv1.Submission, error) {
 // between makes an event between the customer and us.
 func (r *reading) between(customer, own string, direction eventv1.Direction) (*eventv1.Submission, error) {
 	if customer == "" || own == "" {
-		return nil, errors.New("From or To is missing")
+		return nil, errors.New("it does not say from whom or to whom")
 	}
 	medium := eventv1.Channel_CHANNEL_SMS
 	if strings.Contains(customer, ":") || strings.HasPrefix(own, "rcs:") { // whatsapp:+49..., messenger:17
@@ -55,7 +55,7 @@ func (r *reading) between(customer, own string, direction eventv1.Direction) (*e
 		Channel: medium, Direction: direction, Thread: customer + "/" + own, Parties: []*eventv1.SubmittedParty{theirs, ours},
 	}
 	if direction == eventv1.Direction_DIRECTION_OUTBOUND {
-		theirs.Role, ours.Role = ours.Role, theirs.Role
+		theirs.Role, ours.Role = eventv1.PartyRole_PARTY_ROLE_TO, eventv1.PartyRole_PARTY_ROLE_SENDER
 		s.Parties = []*eventv1.SubmittedParty{ours, theirs}
 	}
 	return s, nil

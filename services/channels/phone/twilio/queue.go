@@ -1,7 +1,6 @@
 package twilio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +11,7 @@ import (
 // queue reads what <Enqueue> and <Queue> ask for
 // (https://www.twilio.com/docs/voice/twiml/enqueue, https://www.twilio.com/docs/voice/twiml/queue). These requests have no
 // time of their own, and the time in the queue that they state is not used: what they tell happened when they came.
-func (r *reading) queue(context.Context) ([]*eventv1.Submission, error) {
+func (r *reading) queue() ([]*eventv1.Submission, error) {
 	l, err := r.leg()
 	if err != nil {
 		return nil, err

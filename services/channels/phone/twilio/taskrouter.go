@@ -2,7 +2,6 @@ package twilio
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,23 +14,30 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// uninteresting are TaskRouter's events that give no event: they are about its configuration, or told by another one.
-var uninteresting = map[string]bool{
-	"task.wrapup": true, "task.deleted": true, "task.system-deleted": true, "task.transfer-attempt-failed": true,
-	"task-queue.created": true, "task-queue.deleted": true, "task-queue.timeout": true, "task-queue.expression.updated": true,
-	"worker.created": true, "worker.attributes.update": true, "worker.deleted": true,
-	"activity.created": true, "activity.updated": true, "activity.deleted": true,
-	"task-channel.created": true, "task-channel.updated": true, "task-channel.deleted": true,
-	"workflow.created": true, "workflow.updated": true, "workflow.deleted": true, "workflow.target-matched": true,
-	"workflow.entered": true, "workflow.timeout": true, "workflow.skipped": true,
-	"workspace.created": true, "workspace.updated": true, "workspace.deleted": true,
+// uninteresting tells of TaskRouter's events that give no event: they are about its configuration, or told by another one.
+func uninteresting(what string) bool {
+	switch what {
+	case "task.wrapup", "task.deleted", "task.system-deleted", "task.transfer-attempt-failed",
+		"task-queue.created", "task-queue.deleted", "task-queue.timeout", "task-queue.expression.updated",
+		"worker.created", "worker.attributes.update", "worker.deleted",
+		"activity.created", "activity.updated", "activity.deleted",
+		"task-channel.created", "task-channel.updated", "task-channel.deleted",
+		"workflow.created", "workflow.updated", "workflow.deleted", "workflow.target-matched",
+		"workflow.entered", "workflow.timeout", "workflow.skipped",
+		"workspace.created", "workspace.updated", "workspace.deleted":
+		return true
+	}
+	return false
 }
 
 // taskRouter reads an event callback of a TaskRouter workspace
 // (https://www.twilio.com/docs/taskrouter/api/event/reference).
-func (r *reading) taskRouter(context.Context) ([]*eventv1.Submission, error) {
+func (r *reading) taskRouter() ([]*eventv1.Submission, error) {
+	if !r.TaskRouter { // else queues and assignments might be told twice
+		return nil, errors.New("the inbox is not configured to be told by TaskRouter")
+	}
 	what := r.get("EventType")
-	if uninteresting[what] {
+	if uninteresting(what) {
 		return nil, nil
 	}
 	e := taskEvent{reading: r, native: r.get("Sid"), at: cmp.Or(r.at("TimestampMs"), r.at("Timestamp"))}
@@ -99,12 +105,15 @@ type taskAttributes struct {
 	} `json:"conversations"`
 }
 
-// ofCall are the attributes that tell of the call itself, as its own webhooks do.
-var ofCall = map[string]bool{
-	"call_sid": true, "account_sid": true, "api_version": true, "call_status": true, "direction": true, "from": true, "to": true,
-	"caller": true, "called": true, "from_country": true, "from_state": true, "from_city": true, "from_zip": true,
-	"to_country": true, "to_state": true, "to_city": true, "to_zip": true, "caller_country": true, "caller_state": true,
-	"caller_city": true, "caller_zip": true, "called_country": true, "called_state": true, "called_city": true, "called_zip": true,
+// ofCall tells of an attribute that says of the call itself what its own webhooks say.
+func ofCall(name string) bool {
+	switch name {
+	case "call_sid", "call_status", "account_sid", "api_version", "direction", "from", "to", "caller", "called":
+		return true
+	}
+	end, place, ok := strings.Cut(name, "_")
+	return ok && (end == "from" || end == "to" || end == "caller" || end == "called") &&
+		(place == "country" || place == "state" || place == "city" || place == "zip")
 }
 
 // lenient decodes what has the type that is expected, member by member: a tenant may put anything into the attributes.
@@ -147,7 +156,7 @@ func (e *taskEvent) readTask() error {
 		for name, value := range all {
 			switch value := value.(type) {
 			case string, json.Number, bool:
-				if !ofCall[name] {
+				if !ofCall(name) {
 					e.scalars[name] = fmt.Sprint(value)
 				}
 			}

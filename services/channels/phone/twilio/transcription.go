@@ -1,7 +1,6 @@
 package twilio
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 
 // transcription reads a callback of <Transcription>, one for each piece of speech, or of <Record transcribe>, one for all
 // (https://www.twilio.com/docs/voice/twiml/transcription, https://www.twilio.com/docs/voice/twiml/record).
-func (r *reading) transcription(context.Context) ([]*eventv1.Submission, error) {
+func (r *reading) transcription() ([]*eventv1.Submission, error) {
 	sid := r.get("TranscriptionSid")
 	if !isSID(sid, "GT") && !isSID(sid, "TR") {
 		return nil, errors.New("TranscriptionSid is no sid that begins with GT or TR")

@@ -29,8 +29,8 @@
 //	assignment.held, unheld a conference, never TaskRouter
 //	party.*                 a conference; a leg that ends gives none
 //	transfer.*              TaskRouter
-//	recording.available,    the recording status callback; the latter for recordings of <Record>, whose action request
-//	voicemail.left          gives none
+//	recording.available,    the recording status callback; the latter for recordings of <Record>, whose action gives none
+//	voicemail.left
 //	message.sent            the status sent of a message that was not sent by SendMessage (KindMessage, not KindStatus)
 //
 // # Labels of participants
@@ -38,6 +38,11 @@
 // Twilio does not say who a participant of a conference is, but for its label: "customer", "agent", "supervisor" or
 // "transfer", each with an optional ":" and the person's id, or a worker's sid. Without a label, one who coaches is a
 // supervisor that whispers, and one who joins muted is one that listens.
+//
+// # Retries
+//
+// Twilio comes again after a failure only if the webhook's URL asks for it: end it with "#rc=5&rp=all"
+// (https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides).
 package twilio
 
 import (
@@ -64,8 +69,8 @@ const Provider = "twilio"
 
 // The kinds of webhooks, which end their paths.
 const (
-	// KindCall takes the status callbacks of calls and of <Dial>'s <Number>, <Client> and <Sip>, results of asynchronous
-	// answering machine detection, and the action of <Record>.
+	// KindCall takes the status callbacks of calls and of <Dial>'s <Number>, <Client> and <Sip>, and the results of
+	// asynchronous answering machine detection. Requests for TwiML are answered with an empty document and tell nothing.
 	KindCall = "call"
 	// KindQueue takes the requests of <Enqueue> (waitUrl, action) and of <Queue> (url).
 	KindQueue = "queue"
@@ -246,7 +251,7 @@ func (c *Channel) Name() string { return "phone.twilio" }
 // Open implements channel.Channel: it mounts the endpoints.
 func (c *Channel) Open(_ context.Context, host channel.Host) error {
 	for _, a := range c.accounts {
-		for kind := range readers {
+		for _, kind := range kinds() {
 			c.cfg.Mux.Handle(a.path(kind), c.serve(webhook.Handler(host, c.endpoint(a, kind, fetchTimeout), c.cfg.Metrics, c.log)))
 		}
 	}
@@ -294,12 +299,17 @@ func (c *Channel) endpoint(a *account, kind string, limit time.Duration) webhook
 		Read: func(ctx context.Context, host channel.Host, body []byte) ([]*eventv1.Submission, error) {
 			return c.read(ctx, host, a, kind, limit, body)
 		},
-		Answer: answer,
+		Answer: func(w http.ResponseWriter) { answer(w, kind) },
 	}
 }
 
-// answer is an empty TwiML document, because several of the requests ask for one. The others ignore it.
-func answer(w http.ResponseWriter) {
+// answer is an empty TwiML document, because several of the requests ask for one, and nothing for TaskRouter, which asks
+// for that. The others ignore it.
+func answer(w http.ResponseWriter, kind string) {
+	if kind == KindTaskRouter {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	w.Header().Set("Content-Type", "text/xml")
 	_, _ = io.WriteString(w, "<Response/>") // whoever is gone will ask again
 }
@@ -325,17 +335,37 @@ func (c *Channel) Redrive(ctx context.Context, host channel.Host, r channel.Reje
 type reading struct {
 	*account
 	form
-	host  channel.Host
+	// fetch puts what is at a URL of the API into the blob store.
 	fetch func(ctx context.Context, thread, url string) (*eventv1.Blob, error)
 	// ours tells that the message was sent by SendMessage.
 	ours bool
 }
 
-// readers read the webhooks of each kind.
-var readers = map[string]func(*reading, context.Context) ([]*eventv1.Submission, error){
-	KindCall: (*reading).call, KindQueue: (*reading).queue, KindConference: (*reading).conference, KindRecording: (*reading).recording,
-	KindTranscription: (*reading).transcription, KindTaskRouter: (*reading).taskRouter, KindMessage: (*reading).message,
-	KindStatus: (*reading).message,
+// kinds are all kinds of webhooks.
+func kinds() []string {
+	return []string{KindCall, KindQueue, KindConference, KindRecording, KindTranscription, KindTaskRouter, KindMessage, KindStatus}
+}
+
+// of reads a webhook of one kind.
+func (r *reading) of(ctx context.Context, kind string) ([]*eventv1.Submission, error) {
+	switch kind {
+	case KindCall:
+		return r.call()
+	case KindQueue:
+		return r.queue()
+	case KindConference:
+		return r.conference()
+	case KindRecording:
+		return r.recording(ctx)
+	case KindTranscription:
+		return r.transcription()
+	case KindTaskRouter:
+		return r.taskRouter()
+	case KindMessage, KindStatus:
+		r.ours = kind == KindStatus
+		return r.message(ctx)
+	}
+	return nil, errors.New("it is of no known kind")
 }
 
 // read makes submissions of a webhook's body.
@@ -347,15 +377,11 @@ func (c *Channel) read(ctx context.Context, host channel.Host, a *account, kind 
 	if sid := f.get("AccountSid"); sid != a.AccountSID {
 		return nil, fmt.Errorf("phone/twilio: it is of the account %q, not of this inbox's", sid)
 	}
-	reader, ok := readers[kind]
-	if !ok {
-		return nil, errors.New("phone/twilio: it is of no known kind")
-	}
-	r := &reading{account: a, form: f, host: host, ours: kind == KindStatus}
+	r := &reading{account: a, form: f}
 	r.fetch = func(ctx context.Context, thread, url string) (*eventv1.Blob, error) {
 		return c.fetch(ctx, host, a, limit, thread, url)
 	}
-	submissions, err := reader(r, ctx)
+	submissions, err := r.of(ctx, kind)
 	if err != nil {
 		return nil, fmt.Errorf("phone/twilio: %s: %w", kind, err)
 	}

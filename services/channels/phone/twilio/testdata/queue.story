@@ -126,6 +126,14 @@ CallStatus: in-progress
 SequenceNumber: 2
 Timestamp: Mon, 02 Mar 2026 10:00:30 +0000
 
+== call: Emil hears who calls
+CallSid: CA00000000000000000000000000000007
+ParentCallSid: CA00000000000000000000000000000005
+From: +4930901821
+To: sip:emil@lumen.sip.twilio.com
+Direction: outbound-dial
+CallStatus: in-progress
+
 == call: Emil's leg ends
 CallSid: CA00000000000000000000000000000007
 ParentCallSid: CA00000000000000000000000000000005
@@ -136,6 +144,15 @@ CallStatus: completed
 CallDuration: 90
 SequenceNumber: 3
 Timestamp: Mon, 02 Mar 2026 10:02:00 +0000
+
+== call: the call's flow asks what to do next
+CallSid: CA00000000000000000000000000000005
+From: +4930901821
+To: +4930200200
+Direction: inbound
+CallStatus: in-progress
+DialCallSid: CA00000000000000000000000000000007
+DialCallStatus: completed
 
 == call: the caller is passed to a workshop outside
 CallSid: CA00000000000000000000000000000008
