@@ -133,3 +133,22 @@ func TestARedirectDoesNotLeaveHTTPS(t *testing.T) {
 		t.Error(answer.Code, host.Events())
 	}
 }
+
+// A recording that takes longer than Twilio waits is kept, since it would take as long the next time; redriven, it has its time.
+func TestASoundThatTakesTooLongIsKeptAndRedriven(t *testing.T) {
+	host, mux := channeltest.NewHost(), http.NewServeMux()
+	c, err := twilio.New(config(mux, newAPI(t, nil).client(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	twilio.LimitFetching(t, c, 1) // a nanosecond, which is over
+	if err := c.Open(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	if answer := post(mux, recording(soundURL), sign); answer.Code != http.StatusOK || len(host.Rejections()) != 1 || !strings.Contains(host.Rejections()[0].Reason, "too long") {
+		t.Fatal(answer.Code, host.Rejections())
+	}
+	if err := c.Redrive(t.Context(), host, host.Rejections()[0]); err != nil || len(host.Events()) != 1 {
+		t.Error(err, host.Rejections())
+	}
+}

@@ -71,15 +71,17 @@ func (f form) at(name string) *timestamppb.Timestamp { return stamp(f.get(name))
 // stamp reads the ways in which Twilio writes a time: RFC 2822 for calls and conferences, seconds or milliseconds since 1970
 // for TaskRouter, ISO 8601 for transcriptions.
 func stamp(s string) *timestamppb.Timestamp {
-	t, err := time.Time{}, error(nil)
-	if n, notNumber := strconv.ParseInt(s, 10, 64); notNumber == nil {
+	var t time.Time
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		if t = time.Unix(n, 0); n > 1e11 { // later than the year 5138 in seconds
 			t = time.UnixMilli(n)
 		}
 	} else if t, err = mail.ParseDate(s); err != nil {
-		t, err = time.Parse(time.RFC3339Nano, s)
+		if t, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return nil
+		}
 	}
-	if at := timestamppb.New(t); err == nil && at.IsValid() {
+	if at := timestamppb.New(t); at.IsValid() {
 		return at
 	}
 	return nil

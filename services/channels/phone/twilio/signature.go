@@ -23,7 +23,7 @@ func (a *account) authentic(r *http.Request, body []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("phone/twilio: the signature fits neither of the base URLs: %w", webhook.ErrNotAuthentic)
+	return fmt.Errorf("phone/twilio: the signature fits none of the base URLs: %w", webhook.ErrNotAuthentic)
 }
 
 func (a *account) signed(address string, body []byte, signature string) bool {

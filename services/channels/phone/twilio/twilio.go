@@ -37,7 +37,7 @@
 //
 // Twilio does not say who a participant of a conference is, but for its label: "customer", "agent", "supervisor" or
 // "transfer", each with an optional ":" and the person's id, or a worker's sid. Without a label, one who coaches is a
-// supervisor that whispers, and one who joins muted is one that listens.
+// supervisor that whispers, and one who joins muted is one that listens; of the latter no change is told.
 //
 // # Retries
 //
@@ -158,6 +158,7 @@ type Channel struct {
 	cfg      Config
 	accounts map[Key]*account
 	log      *slog.Logger
+	limit    time.Duration // of fetching while Twilio waits
 
 	mu       sync.Mutex
 	stopped  bool
@@ -171,7 +172,7 @@ var (
 
 // New checks the configuration; the error names everything that is wrong with it.
 func New(cfg Config) (*Channel, error) {
-	c := &Channel{cfg: cfg, accounts: map[Key]*account{}, log: cfg.Logger}
+	c := &Channel{cfg: cfg, accounts: map[Key]*account{}, log: cfg.Logger, limit: fetchTimeout}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -252,7 +253,7 @@ func (c *Channel) Name() string { return "phone.twilio" }
 func (c *Channel) Open(_ context.Context, host channel.Host) error {
 	for _, a := range c.accounts {
 		for _, kind := range kinds() {
-			c.cfg.Mux.Handle(a.path(kind), c.serve(webhook.Handler(host, c.endpoint(a, kind, fetchTimeout), c.cfg.Metrics, c.log)))
+			c.cfg.Mux.Handle(a.path(kind), c.serve(webhook.Handler(host, c.endpoint(a, kind, c.limit), c.cfg.Metrics, c.log)))
 		}
 	}
 	return nil
