@@ -1,6 +1,7 @@
-// Package demo is the story that "skein up --demo" plays: two customers write mails and chat on the site, and an agent and
-// a bot answer. It is a client like any other, and goes through the real channels: mail.go sends mails by SMTP, chat.go
-// says what visitors say over a WebSocket, and answer.go publishes over gRPC what the company answers.
+// Package demo is the story that "skein up --demo" plays: two customers write mails, chat on the site and call, and agents
+// and a bot answer. It is a client like any other, and goes through the real channels: mail.go sends mails by SMTP, chat.go
+// says what visitors say over a WebSocket, call.go delivers what Twilio tells of a call by signed webhooks, and answer.go
+// publishes over gRPC what the company answers.
 //
 // Ids, times and texts are the same at every play, so that playing it again adds nothing.
 package demo
@@ -20,19 +21,20 @@ const (
 	Widget = "web"
 )
 
-// Addresses are those of the story's customers, for a timeline: each writes mails and visits the site.
+// Addresses are those of the story's customers, for a timeline: each writes mails and visits the site, and Anna calls.
 func Addresses() []string {
-	return []string{anna, "visitor:" + annaVisit.Visitor, lina, "visitor:" + linaVisit.Visitor}
+	return []string{anna, "visitor:" + annaVisit.Visitor, annaPhone, lina, "visitor:" + linaVisit.Visitor}
 }
 
-// Scene is one event of the story: a Mail or a Line of a chat.
+// Scene is one moment of the story: a Mail, a Line of a chat, or something of a Call.
 type Scene struct {
-	// ID is the event's native id: the Message-ID of the mail, or the id of the message in the chat.
+	// ID is the event's native id: the Message-ID of the mail, the id of the message in the chat, or Twilio's of what it tells.
 	ID string
 	// At is when it happened.
 	At   time.Time
 	Mail *Mail
 	Line *Line
+	Call *Call
 }
 
 // Player plays scenes against a server. Close it in the end.
@@ -43,6 +45,9 @@ type Player struct {
 	Chat string
 	// Token signs a token for a visitor of the widget, as the site would do for who has signed in.
 	Token func(visitor, thread string) (string, error)
+	// Twilio is the begin of the webhooks' addresses, such as http://127.0.0.1:7080/channels/twilio/default/hotline/, and
+	// TwilioToken signs them.
+	Twilio, TwilioToken string
 	// Ingest takes what the company answers.
 	Ingest ingestv1.IngestServiceClient
 
@@ -55,6 +60,8 @@ func (p *Player) Play(ctx context.Context, s Scene) error {
 	switch {
 	case s.Mail != nil:
 		err = p.send(ctx, s)
+	case s.Call != nil:
+		err = p.ring(ctx, s)
 	case s.Line.By == nil:
 		err = p.say(ctx, s)
 	default:

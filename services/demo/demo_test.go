@@ -30,6 +30,8 @@ func TestTheStoryIsTheSameAtEveryPlay(t *testing.T) {
 			switch {
 			case s.Mail != nil:
 				raw, err = s.Compose()
+			case s.Call != nil:
+				raw, err = json.Marshal(s)
 			case s.Line.By != nil:
 				raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(s.Submission())
 			default:

@@ -1,6 +1,9 @@
 package demo
 
 import (
+	"fmt"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/emersion/go-message/mail"
@@ -9,8 +12,9 @@ import (
 )
 
 const (
-	anna = "anna.weber@example.com"
-	lina = "li.na@example.cn"
+	anna      = "anna.weber@example.com"
+	annaPhone = "+4930901820"
+	lina      = "li.na@example.cn"
 )
 
 // Who the customers are on the site.
@@ -19,8 +23,9 @@ var (
 	linaVisit = Visit{Visitor: "li-na", Thread: "li-na-invoice"}             //nolint:gochecknoglobals // read only
 )
 
-// Story is what happens, in order of time: a kettle that leaks and a parcel that went astray, by mail, and what both
-// customers ask in the chat some days later; two customers, two channels, two languages.
+// Story is what happens, in order of time: a kettle that leaks and a parcel that went astray, by mail, what both
+// customers ask in the chat some days later, and a call that waits in a queue and is handed over; two customers, three
+// channels, two languages.
 func Story() []Scene {
 	company := &mail.Address{Name: "Skein Home Support", Address: Inbox}
 	annaWeber := &mail.Address{Name: "Anna Weber", Address: anna}
@@ -82,7 +87,50 @@ func Story() []Scene {
 		{ID: "descaling-3", At: at(12, 18, 55), Line: &Line{
 			Visit: annaVisit, Text: "It does. And the kettle shines again, thank you, Tom!",
 		}},
+		{ID: "EV00000000000000000000000000000001", At: at(16, 10, 5), Call: routed("task-queue.entered", 1, at(16, 10, 5), nil)},
+		{ID: "EV00000000000000000000000000000002", At: at(16, 10, 6), Call: routed("reservation.created", 2, at(16, 10, 6), byTom)},
+		{ID: "EV00000000000000000000000000000003", At: at(16, 10, 7), Call: routed("reservation.accepted", 3, at(16, 10, 7), byTom)},
+		{ID: "EV00000000000000000000000000000004", At: at(16, 10, 12), Call: routed("task.transfer-initiated", 4, at(16, 10, 12), handOver)},
+		{ID: "EV00000000000000000000000000000005", At: at(16, 10, 13), Call: routed("reservation.accepted", 5, at(16, 10, 13), byMia)},
+		{ID: "EV00000000000000000000000000000006", At: at(16, 10, 14), Call: routed("task.transfer-completed", 6, at(16, 10, 14), handOver)},
+		{ID: annasCall + "/completed", At: at(16, 10, 21), Call: &Call{Kind: "call", Form: map[string]string{
+			"CallSid": annasCall, "CallStatus": "completed", "SequenceNumber": "0", "Direction": "inbound", "From": annaPhone, "To": HotlineNumber,
+			"CallDuration": "960", "Timestamp": at(16, 10, 21).Format(time.RFC1123Z), "CallerName": "Anna Weber",
+		}}},
 	}
+}
+
+// annasCall is the call's id, and annasTask the one under which it is routed.
+const (
+	annasCall = "CA00000000000000000000000000004711"
+	annasTask = "WT00000000000000000000000000004711"
+)
+
+// What TaskRouter tells beside what all of its events hold.
+//
+//nolint:gochecknoglobals // read only
+var (
+	byTom = map[string]string{
+		"ReservationSid": "WR00000000000000000000000000000001", "WorkerSid": "WK00000000000000000000000000000001", "WorkerName": "Tom",
+	}
+	byMia = map[string]string{
+		"ReservationSid": "WR00000000000000000000000000000002", "WorkerSid": "WK00000000000000000000000000000002", "WorkerName": "Mia",
+	}
+	handOver = map[string]string{
+		"TransferSid": "TT00000000000000000000000000000001", "TransferMode": "WARM", "TransferTo": "WK00000000000000000000000000000002",
+		"TransferInitiatingReservationSid": "WR00000000000000000000000000000001", "TransferInitiatingWorkerSid": "WK00000000000000000000000000000001",
+	}
+)
+
+// routed is what TaskRouter tells of Anna's call.
+func routed(event string, n int, when time.Time, more map[string]string) *Call {
+	form := map[string]string{
+		"EventType": event, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
+		"TaskSid": annasTask, "TaskQueueSid": "WQ00000000000000000000000000000001", "TaskQueueName": "Kettles", "TaskChannelUniqueName": "voice",
+		"TaskAttributes": `{"call_sid":"` + annasCall + `","from":"` + annaPhone + `","to":"` + HotlineNumber + `","direction":"inbound"}`,
+	}
+	maps.Copy(form, more)
+	return &Call{Kind: "taskrouter", Form: form}
 }
 
 func at(day, hour, minute int) time.Time {
