@@ -2,8 +2,8 @@
 // in as events. It needs AMI 2.0 (Asterisk 12) or later; of older switches it understands calls and queue members, no more.
 //
 // Set timestampevents=yes in manager.conf: the switch's time is then the time of the events, and tells apart those that are
-// otherwise alike. Give the manager's account read=call,agent,dialplan,user and no write permission beyond reporting, which
-// the two lists are asked with that show what stands.
+// otherwise alike. The manager's account needs read=call,agent,dialplan and write=reporting, by which it may ask for the
+// channels that there are; eventfilter=!Event: Newexten keeps away the most of what is of no interest here.
 //
 // # Threads and ids
 //

@@ -59,7 +59,7 @@ func run(t *testing.T, cfg asterisk.Config, host channel.Host) (c *asterisk.Chan
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
+	go func(c channel.Channel) { ended <- c.Run(ctx) }(c)
 	stopped := false
 	stop = func() {
 		if stopped {
@@ -99,12 +99,12 @@ func inThread(thread string) func(channeltest.Event) bool {
 	return func(e channeltest.Event) bool { return e.Submission.GetThread() == thread }
 }
 
-// mark is a call that tells that everything before it was taken.
-func mark(id string) string {
-	return "Event: Newchannel\nChannel: PJSIP/mark-0001\nCallerIDNum: 03099999999\nExten: s\nUniqueid: " + id + "\nLinkedid: " + id + "\nTimestamp: 1772400000.000000\n\n"
-}
-
-const theMark = "1772400000.9999"
+// theMark is the thread of mark, a call that tells that everything before it was taken.
+const (
+	theMark = "1772400000.9999"
+	mark    = "Event: Newchannel\nChannel: PJSIP/mark-0001\nCallerIDNum: 03099999999\nExten: s\nUniqueid: " + theMark +
+		"\nLinkedid: " + theMark + "\nTimestamp: 1772400000.000000\n\n"
+)
 
 // told lets a new channel take a transcript from a switch, and gives what it told.
 func told(t *testing.T, transcript string, options amitest.Options) *channeltest.Host {
@@ -112,7 +112,7 @@ func told(t *testing.T, transcript string, options amitest.Options) *channeltest
 	host, sw := channeltest.NewHost(), amitest.New(t, options)
 	_, stop := run(t, config(configured(sw.Addr())), host)
 	sw.Play(t, transcript)
-	sw.Play(t, mark(theMark))
+	sw.Play(t, mark)
 	await(t, host, inThread(theMark))
 	stop()
 	for _, c := range host.Conflicts() {
@@ -189,7 +189,7 @@ func stories(t *testing.T) map[string]string {
 	}
 	all := map[string]string{}
 	for _, file := range files {
-		raw, err := os.ReadFile(file) //nolint:gosec // one of ours
+		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestTwoConnectionsTellTheSame(t *testing.T) {
 			_, stop2 := run(t, config(configured(sw.Addr())), host)
 			sw.Listeners(t, 2)
 			sw.Play(t, s)
-			sw.Play(t, mark(theMark))
+			sw.Play(t, mark)
 			await(t, host, inThread(theMark))
 			stop1()
 			stop2()
@@ -280,7 +280,7 @@ func (u *underTest) Channel() channel.Channel {
 	cfg.Cursors = u.cursors
 	c, err := asterisk.New(cfg)
 	if err != nil {
-		panic(err) //nolint:forbidigo // the kit gives no test here; the configuration is ours
+		panic(err) // the configuration is ours
 	}
 	return c
 }
@@ -312,7 +312,7 @@ func TestLogin(t *testing.T) {
 			at.AuthType, at.Secret = c.auth, c.secret
 			ch, stop := run(t, config(at), host)
 			if c.good {
-				sw.Play(t, mark(theMark))
+				sw.Play(t, mark)
 				await(t, host, inThread(theMark))
 				if s := ch.Statuses()[0]; s.Err != nil || s.Source != sw.Addr() || s.Inbox != "hotline" || s.Tenant != "acme" {
 					t.Errorf("status %+v", s)
@@ -340,7 +340,7 @@ func TestTLS(t *testing.T) {
 	at := configured(sw.Addr())
 	at.TLS, at.TLSConfig = true, &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
 	run(t, config(at), host)
-	sw.Play(t, mark(theMark))
+	sw.Play(t, mark)
 	await(t, host, inThread(theMark))
 
 	stranger := configured(sw.Addr())

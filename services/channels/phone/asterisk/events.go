@@ -133,6 +133,9 @@ func (l leg) side() eventv1.Side {
 
 func (r *reading) party(number, name string, role eventv1.PartyRole, side eventv1.Side) *eventv1.SubmittedParty {
 	address, shown := r.sw.numbers.address(number)
+	if address != nil && side == eventv1.Side_SIDE_COMPANY && isExtension(number) {
+		address.Region = "" // no number of the public network
+	}
 	if name == "" || strings.EqualFold(strings.Trim(name, "<>"), "unknown") {
 		name = ""
 		if address == nil {

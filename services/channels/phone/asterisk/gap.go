@@ -27,6 +27,9 @@ func (g *gap) begin(l *line) {
 // began tells of the gap and asks for what stands.
 func (s *session) began(b *block, at time.Time) error {
 	s.gap.until = at
+	if s.gap.from.After(at) { // its clock was set back
+		s.gap.from, s.last = at, at
+	}
 	if !s.gap.from.IsZero() {
 		s.metrics.gaps.Inc()
 		from, until := s.gap.from.UTC().Format(time.RFC3339Nano), at.UTC().Format(time.RFC3339Nano)

@@ -3,6 +3,7 @@ package asterisk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -188,7 +189,7 @@ func (l *line) reject(ctx, work context.Context, items []item) error {
 		case it.reason != nil:
 			l.log.Warn("an event was not understood", "error", it.reason)
 			l.metrics.rejected.Inc()
-			if err := l.insist(ctx, func() error { return l.host.Reject(work, l.rejection(it)) }); err != nil {
+			if err := l.insist(ctx, func() error { return mayHelp(l.host.Reject(work, l.rejection(it))) }); err != nil {
 				return err
 			}
 		case len(it.submissions) > 0:
@@ -200,6 +201,14 @@ func (l *line) reject(ctx, work context.Context, items []item) error {
 	return nil
 }
 
+// mayHelp takes every failure for one that another try may mend: what cannot even be rejected must not be lost.
+func mayHelp(err error) error {
+	if err == nil || errors.Is(err, channel.ErrRetry) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", channel.ErrRetry, err)
+}
+
 // insist calls until it succeeds, fails for good, or ctx ends.
 func (l *line) insist(ctx context.Context, call func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -209,7 +218,7 @@ func (l *line) insist(ctx context.Context, call func() error) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(0), backoff.WithBackOff(&backoff.ExponentialBackOff{
-		InitialInterval: 20 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 5 * time.Second,
+		InitialInterval: 20 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Second,
 	}))
 	return err
 }

@@ -90,6 +90,11 @@ func dialable(extension string) bool {
 	return len(digits) >= 2 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
 }
 
+// isExtension tells what looks like an extension of a private exchange.
+func isExtension(number string) bool {
+	return dialable(number) && len(number) <= 7 && number[0] != '+' && number[0] != '0'
+}
+
 // device is the part of a channel's name that stays from call to call: PJSIP/2001 of PJSIP/2001-0000001a.
 func device(channel string) string {
 	channel, _, _ = strings.Cut(channel, ";") // the halves of a local channel

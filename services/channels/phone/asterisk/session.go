@@ -17,6 +17,9 @@ import (
 const (
 	dialTimeout  = 10 * time.Second
 	writeTimeout = 10 * time.Second
+	// overlap is how long before the answer to a ping everything was certainly told: what happens while it is answered comes
+	// behind it.
+	overlap = time.Second
 	// maxBatch is how many blocks are handed in at once.
 	maxBatch = 256
 	// The questions of a session, by the begin of their action ids.
@@ -238,7 +241,7 @@ func (s *session) accept(b *block) (pong bool, err error) {
 		if at.IsZero() {
 			at = s.cfg.Now()
 		}
-		s.upTo = later(s.upTo, at)
+		s.upTo = later(s.upTo, at.Add(-overlap))
 		switch id {
 		case idBegin:
 			return true, s.began(b, at)
@@ -258,9 +261,12 @@ func (s *session) accept(b *block) (pong bool, err error) {
 		delete(s.open, b.get("Uniqueid")) // the first channel of a call that an older one has taken up
 	}
 	s.pending = append(s.pending, it)
+	if len(it.submissions) == 0 {
+		return false, nil // its time may be anybody's: of a UserEvent
+	}
 	at := b.time()
 	s.upTo = later(s.upTo, at)
-	if at.IsZero() && len(it.submissions) > 0 && !s.warned {
+	if at.IsZero() && !s.warned {
 		s.warned = true
 		s.log.Warn("the switch states no times: set timestampevents=yes in its manager.conf")
 	}

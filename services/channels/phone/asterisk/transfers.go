@@ -20,7 +20,7 @@ type transfer struct {
 // blindTransfer tells start and completion at once: Asterisk tells of it when the other one stands at the new place in the
 // dialplan. Whether somebody answers there is told by what follows.
 func (r *reading) blindTransfer() {
-	by := r.leg("Transferer")
+	by := r.leg("Transferer") //nolint:misspell // Asterisk's word
 	t := transfer{thread: by.thread, by: by, kind: eventv1.TransferKind_TRANSFER_KIND_BLIND, target: r.need("Extension")}
 	if !by.root {
 		t.assignment = by.id

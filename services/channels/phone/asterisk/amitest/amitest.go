@@ -50,6 +50,7 @@ type Switch struct {
 	logins   int
 	refused  int
 	pings    int
+	lists    int
 	mute     bool
 	running  sync.WaitGroup
 }
@@ -155,6 +156,12 @@ func (s *Switch) AwaitPings(t *testing.T, n int) {
 	s.await(t, fmt.Sprintf("%d pings", n), func() bool { return s.pings >= n })
 }
 
+// AwaitLists waits until n lists were answered; the first is asked for by who has just logged in.
+func (s *Switch) AwaitLists(t *testing.T, n int) {
+	t.Helper()
+	s.await(t, fmt.Sprintf("%d lists", n), func() bool { return s.lists >= n })
+}
+
 // Listeners waits until exactly n are logged in.
 func (s *Switch) Listeners(t *testing.T, n int) {
 	t.Helper()
@@ -233,13 +240,16 @@ func (s *Switch) list(c *conn, id string, of *string, complete string) error {
 	s.mu.Lock()
 	blocks := *of
 	s.mu.Unlock()
-	all := respond(id, "Success", "EventList: start", "Message: A list will follow")
+	var all strings.Builder
+	all.WriteString(respond(id, "Success", "EventList: start", "Message: A list will follow"))
 	for b := range strings.SplitSeq(strings.TrimSpace(blocks), "\n\n") {
 		if b = strings.TrimSpace(b); b != "" {
-			all += wire(b) + "\r\nActionID: " + id + "\r\n\r\n"
+			all.WriteString(wire(b) + "\r\nActionID: " + id + "\r\n\r\n")
 		}
 	}
-	return s.write(c, all+wire(complete)+"\r\nActionID: "+id+"\r\n\r\n")
+	err := s.write(c, all.String()+wire(complete)+"\r\nActionID: "+id+"\r\n\r\n")
+	s.change(func() { s.lists++ })
+	return err
 }
 
 func wire(lines string) string { return strings.ReplaceAll(lines, "\n", "\r\n") }
