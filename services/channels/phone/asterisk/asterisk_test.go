@@ -292,7 +292,7 @@ func (u *underTest) Tell(t *testing.T, i int) {
 
 func (u *underTest) Cut(t *testing.T) {
 	t.Helper()
-	u.sw.Cut(t)
+	u.sw.Cut()
 }
 
 func TestLogin(t *testing.T) {

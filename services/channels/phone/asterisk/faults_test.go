@@ -85,7 +85,7 @@ Wait: 15`)
 	await(t, host, ofType(event.TypeAgentRoutingStatusChanged)) // what stands at first
 	sw.Play(t, call("1772355601.10", "03011111111")+call("1772355602.20", "03022222222"))
 	await(t, host, inThread("1772355602.20"))
-	sw.Cut(t)
+	sw.Cut()
 	sw.AwaitLogins(t, 2)
 	await(t, host, ofType(event.TypeInteractionEnded))
 	stop()
@@ -176,7 +176,7 @@ func TestSwitchesDoNotHinderEachOther(t *testing.T) {
 // passed over, and what is not read stays in the switch.
 func TestSlowListenerIsDropped(t *testing.T) {
 	options := account()
-	options.WriteTimeout = 100 * time.Millisecond
+	options.WriteTimeout = time.Second
 	host, sw := channeltest.NewHost(), amitest.New(t, options)
 	run(t, config(configured(sw.Addr())), host)
 	sw.Listeners(t, 1)

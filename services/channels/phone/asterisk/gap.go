@@ -21,7 +21,14 @@ type gap struct {
 }
 
 func (g *gap) begin(l *line) {
-	*g = gap{from: l.last, open: maps.Clone(l.open), listed: map[string]bool{}}
+	from := l.last
+	if from.IsZero() {
+		from = l.first // a session before this one broke before the switch told its time; zero where there was none
+	}
+	if l.first.IsZero() {
+		l.first = l.cfg.Now()
+	}
+	*g = gap{from: from, open: maps.Clone(l.open), listed: map[string]bool{}}
 }
 
 // began tells of the gap and asks for what stands.

@@ -27,6 +27,7 @@ type line struct {
 
 	// These are the goroutine's own.
 	last   time.Time       // until when everything was taken in, by the switch's clock; zero where that is not known
+	first  time.Time       // when it was logged in to first, by our own clock
 	cursor string          // the cursor as it was read or moved last
 	open   map[string]bool // first channels of calls that are under way
 	warned bool            // that the switch states no times
@@ -159,18 +160,24 @@ func (l *line) deliver(ctx, work context.Context, items []item) error {
 	if err == nil {
 		return l.reject(ctx, work, items)
 	}
-	if ctx.Err() != nil || errors.Is(err, channel.ErrRetry) {
+	if stopped(ctx, err) {
 		return err
 	}
 	for i := range items { // one of them is wrong
 		it := &items[i]
 		err := l.submit(ctx, work, it.submissions)
-		if ctx.Err() != nil || errors.Is(err, channel.ErrRetry) {
+		if stopped(ctx, err) {
 			return err
 		}
 		it.reason = errors.Join(it.reason, err)
 	}
 	return l.reject(ctx, work, items)
+}
+
+// stopped tells whether a submission failed because there is no time left, and not because it is wrong.
+func stopped(ctx context.Context, err error) bool {
+	_, wrong := errors.AsType[*event.InvalidError](err)
+	return err != nil && ctx.Err() != nil && !wrong
 }
 
 func (l *line) submit(ctx, work context.Context, submissions []*eventv1.Submission) error {
