@@ -11,6 +11,9 @@
 // follows from its block alone, so that two connections to one switch tell the same events. Where a block holds two ids of one call,
 // a thread.joined puts the younger one under the older, as Asterisk itself does on every bridge.
 //
+// A queue visit is caller and queue, an assignment the leg to the agent. QueueCallerAbandon alone ends a visit without an answer:
+// QueueCallerLeave comes with every way out and says of none which it was.
+//
 // # Gaps
 //
 // A switch tells only what happens while somebody listens, and drops a listener who is slow. Whenever a connection stands

@@ -65,7 +65,11 @@ func (l *line) connect(ctx, work context.Context, connected func()) error {
 		defer close(pinged)
 		s.ping(alive)
 	}()
-	defer func() { stop(); <-pinged }()
+	defer func() {
+		stop()
+		_ = conn.Close() // a ping may be stuck in it
+		<-pinged
+	}()
 	return s.take(ctx, work)
 }
 
