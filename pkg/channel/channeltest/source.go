@@ -65,6 +65,15 @@ func TestSource(t *testing.T, s Source) {
 				r.awaitType(t, s.Gap)
 			})
 		})
+		t.Run("while the log does not answer, what it tells waits", func(t *testing.T) {
+			check(t, func(t *testing.T, r *running) {
+				r.host.Fail(fmt.Errorf("no broker: %w", channel.ErrRetry))
+				for i := range s.Story {
+					r.source.Tell(t, i)
+				}
+				r.host.Fail(nil)
+			})
+		})
 		return
 	}
 	t.Run("cuts lose nothing and double nothing", func(t *testing.T) {
