@@ -3,6 +3,7 @@ package httpsend_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -60,7 +61,7 @@ func TestWhatIsCutOffMayHaveBeenSent(t *testing.T) {
 		"at once":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"in the answer":   func(w http.ResponseWriter, _ *http.Request) { hijack(w, "HTTP/1.1 20") },
 		"with gibberish":  func(w http.ResponseWriter, _ *http.Request) { hijack(w, "220 ready\r\n") },
-		"without a bytes": func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") },
+		"without a byte": func(w http.ResponseWriter, _ *http.Request) { hijack(w, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(handle)
@@ -83,6 +84,7 @@ func hijack(w http.ResponseWriter, say string) {
 func TestWhatHangsMayHaveBeenSent(t *testing.T) {
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices only then that the caller has gone
 		close(arrived)
 		<-r.Context().Done()
 	}))
