@@ -59,9 +59,28 @@ type world struct {
 	log     eventlog.Log
 	store   kv.Store
 	blobs   *blob.Store
-	keyring *event.Keyring
 	clock   *clock
 	groups  *groups
+
+	keyring  *event.Keyring
+	compiler *event.Compiler
+}
+
+// keys are the same in every world: to make them takes its time.
+func keys() (*event.Keyring, *event.Compiler, error) {
+	made.once.Do(func() {
+		if made.keyring, made.err = event.NewKeyring(bytes.NewReader(make([]byte, 1<<10))); made.err == nil {
+			made.compiler, made.err = event.NewCompiler(made.keyring)
+		}
+	})
+	return made.keyring, made.compiler, made.err
+}
+
+var made struct {
+	once     sync.Once
+	keyring  *event.Keyring
+	compiler *event.Compiler
+	err      error
 }
 
 func newWorld(t testing.TB) *world {
@@ -70,7 +89,7 @@ func newWorld(t testing.TB) *world {
 	w.log = w.records.Open()
 	must(t, w.log.EnsureTopics(t.Context(), eventlog.Topic{Name: event.TopicInteractions, Partitions: partitions}))
 	var err error
-	w.keyring, err = event.NewKeyring(bytes.NewReader(make([]byte, 1<<10)))
+	w.keyring, w.compiler, err = keys()
 	must(t, err)
 	w.blobs, err = blob.Open(t.Context(), "mem://")
 	must(t, err)
@@ -80,9 +99,7 @@ func newWorld(t testing.TB) *world {
 
 // host takes events in and appends them to a log.
 func (w *world) host(log eventlog.Appender) *intake.Intake {
-	compiler, err := event.NewCompiler(w.keyring)
-	must(w.t, err)
-	return intake.New(intake.Config{Compiler: compiler, Keyring: w.keyring, Log: log, Blobs: w.blobs, Now: w.clock.now})
+	return intake.New(intake.Config{Compiler: w.compiler, Keyring: w.keyring, Log: log, Blobs: w.blobs, Now: w.clock.now})
 }
 
 func (w *world) config(inboxes ...outbound.Inbox) outbound.Config {
