@@ -27,6 +27,7 @@ import (
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
+	"github.com/skein-cx/skein/services/outbound"
 	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
 )
@@ -57,6 +58,7 @@ type App struct {
 	listeners []*listener.Listener
 	chat      *chat.Channel
 	webhooks  *webhooks.Service
+	outbound  *outbound.Service
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

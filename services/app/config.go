@@ -29,6 +29,7 @@ type Config struct {
 	Email    EmailConfig    `koanf:"email"`
 	Inboxes  []InboxConfig  `koanf:"inboxes" help:"the company's accounts"`
 	Webhooks WebhooksConfig `koanf:"webhooks"`
+	Outbound OutboundConfig `koanf:"outbound"`
 	Logging  LoggingConfig  `koanf:"logging"`
 	Debug    DebugConfig    `koanf:"debug"`
 	Stop     time.Duration  `koanf:"stop_timeout" help:"how long a shutdown may take"`
@@ -100,11 +101,17 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email or web_chat"`
+	Channel   string   `koanf:"channel" help:"email, web_chat, or connector for one that a connector of yours serves over gRPC"`
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Name      string   `koanf:"name" help:"web_chat: what stands above the chat"`
 	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
 	Secret    string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
+}
+
+// OutboundConfig says how messages are sent.
+type OutboundConfig struct {
+	MaxAge  time.Duration `koanf:"max_age" help:"how old a request to send may become until it fails"`
+	Timeout time.Duration `koanf:"timeout" help:"how long one attempt to send may take"`
 }
 
 // WebhooksConfig says who gets events by HTTP.
@@ -141,6 +148,8 @@ type DebugConfig struct {
 const (
 	channelEmail   = "email"
 	channelWebChat = "web_chat"
+	// channelConnector is an inbox whose channel is a program outside of Skein.
+	channelConnector = "connector"
 )
 
 // Default is a single machine with everything embedded, reachable from itself only.
@@ -161,8 +170,9 @@ func Default() Config {
 			{ID: "support", Tenant: "default", Channel: channelEmail, Addresses: []string{"support@skein.example"}},
 			{ID: "web", Tenant: "default", Channel: channelWebChat, Name: "Skein Home"},
 		},
-		Logging: LoggingConfig{Level: "info", Format: "text"},
-		Stop:    30 * time.Second,
+		Outbound: OutboundConfig{MaxAge: time.Hour, Timeout: 30 * time.Second},
+		Logging:  LoggingConfig{Level: "info", Format: "text"},
+		Stop:     30 * time.Second,
 	}
 }
 
@@ -239,12 +249,17 @@ func (c *Config) Verify(roles []string) []Problem {
 	}
 	v.inboxes(c.Inboxes)
 	v.webhooks(c.Webhooks)
+	v.check(c.Outbound.MaxAge >= time.Minute && c.Outbound.MaxAge <= maxOutboundAge, "outbound.max_age", "must be 1m to 72h: nobody expects an answer later")
+	v.check(c.Outbound.Timeout >= time.Second && c.Outbound.Timeout <= 5*time.Minute, "outbound.timeout", "must be 1s to 5m")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
 	v.check(c.Logging.Format == "text" || c.Logging.Format == "json", "logging.format", "must be text or json")
 	v.check(c.Stop > 0, "stop_timeout", "must be more than zero")
 	v.roles(roles, c.sharedStore())
 	return v.problems
 }
+
+// maxOutboundAge is far below the week for which Kafka keeps the places of a group: they tell that a store was lost.
+const maxOutboundAge = 72 * time.Hour
 
 type verifier struct{ problems []Problem }
 
@@ -289,7 +304,7 @@ func (v *verifier) inboxes(inboxes []InboxConfig) {
 		field := fmt.Sprintf("inboxes[%d]", i)
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
-		v.check(in.Channel == channelEmail || in.Channel == channelWebChat, field+".channel", "must be email or web_chat")
+		v.check(slices.Contains([]string{channelEmail, channelWebChat, channelConnector}, in.Channel), field+".channel", "must be email, web_chat or connector")
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
 			v.add(field+".id", fmt.Sprintf("%q is inboxes[%d] already", in.ID, first))
@@ -328,8 +343,8 @@ func (v *verifier) roles(roles []string, sharedStore bool) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat) || has(roleWebhooks)) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
-			roleProjector, roleTimeline, roleAdmin, roleChat, roleWebhooks))
+	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat) || has(roleWebhooks) || has(roleSender)) && !has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q, %q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
+			roleProjector, roleTimeline, roleAdmin, roleChat, roleWebhooks, roleSender))
 	}
 }

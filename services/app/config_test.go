@@ -108,6 +108,8 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"logging.level":                func(c *app.Config) { c.Logging.Level = "loud" },
 		"debug.profiles":               func(c *app.Config) { c.Debug.Profiles, c.HTTP.Addr = true, "0.0.0.0:7080" },
 		"stop_timeout":                 func(c *app.Config) { c.Stop = 0 },
+		"outbound.max_age":             func(c *app.Config) { c.Outbound.MaxAge = 100 * time.Hour },
+		"outbound.timeout":             func(c *app.Config) { c.Outbound.Timeout = 0 },
 	} {
 		c := app.Default()
 		change(&c)
@@ -123,12 +125,12 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 
 func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	c := app.Default()
-	for _, apart := range []string{"timeline", "projector", "admin", "chat", "webhooks"} {
+	for _, apart := range []string{"timeline", "projector", "admin", "chat", "webhooks", "sender"} {
 		if problems := c.Verify([]string{apart}); len(problems) != 1 || !strings.Contains(problems[0].Reason, "one process") {
 			t.Errorf("%s alone: %v", apart, problems)
 		}
 	}
-	for _, together := range [][]string{{"timeline", "projector"}, {"timeline", "projector", "admin"}, {"timeline", "projector", "webhooks"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
+	for _, together := range [][]string{{"timeline", "projector"}, {"timeline", "projector", "admin"}, {"timeline", "projector", "webhooks"}, {"timeline", "projector", "sender"}, {"ingest"}, {"email"}, {"ingest", "email"}} {
 		if problems := c.Verify(together); len(problems) != 0 {
 			t.Errorf("%v: %v", together, problems)
 		}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/skein-cx/skein/pkg/channel/cursorkv"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/services/outbound"
 	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
 )
@@ -61,11 +63,11 @@ func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 }
 
 // DropStore drops every read model of a server that is not running, and what is noted about them. It keeps what the log
-// cannot tell again: the places of the webhooks.
+// cannot tell again: the places of the webhooks, what was attempted to send, the cursors of channels that pull.
 func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err error) {
 	err = offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
-			if ns == webhooks.Namespace {
+			if kept(ns) {
 				continue
 			}
 			if err := store.Drop(ctx, ns); err != nil {
@@ -76,6 +78,10 @@ func DropStore(ctx context.Context, cfg Config) (dropped []kv.Namespace, err err
 		return nil
 	})
 	return dropped, err
+}
+
+func kept(ns kv.Namespace) bool {
+	return ns == webhooks.Namespace || ns == outbound.Namespace || ns == cursorkv.Namespace
 }
 
 func offline(ctx context.Context, cfg Config, work func(kv.Store, []kv.Namespace) error) (err error) {

@@ -2,11 +2,14 @@ package app_test
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/skein-cx/skein/pkg/channel/cursorkv"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	"github.com/skein-cx/skein/services/app"
+	"github.com/skein-cx/skein/services/outbound"
 	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
 )
@@ -24,7 +27,8 @@ func TestADroppedStoreKeepsThePlacesOfTheWebhooks(t *testing.T) {
 	}
 	folded := []kv.Namespace{{Slice: "meta"}, {Slice: "serving"}, {Slice: timeline.Slice, Generation: 1}, {Slice: timeline.Slice, Generation: 2}}
 	store := open()
-	for _, ns := range append(folded, webhooks.Namespace) {
+	kept := []kv.Namespace{cursorkv.Namespace, outbound.Namespace, webhooks.Namespace}
+	for _, ns := range slices.Concat(folded, kept) {
 		b := &kv.Batch{}
 		b.Set([]byte("key"), []byte("value"))
 		if err := store.Apply(t.Context(), ns, b); err != nil {
@@ -55,7 +59,7 @@ func TestADroppedStoreKeepsThePlacesOfTheWebhooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(left) != 1 || left[0] != webhooks.Namespace {
+	if !slices.Equal(left, kept) {
 		t.Errorf("left are %v", left)
 	}
 }

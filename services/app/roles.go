@@ -12,6 +12,7 @@ const (
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
 	roleWebhooks  = "webhooks"
+	roleSender    = "sender"
 	roleAdmin     = "admin"
 )
 
@@ -30,7 +31,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleAdmin}
+	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -56,6 +57,10 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
 		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
+		lifecycle.Part{
+			Name: roleSender, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partGRPC},
+			Start: a.openSender, Run: a.runSender,
+		},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
 		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},

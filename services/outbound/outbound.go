@@ -1,0 +1,364 @@
+// Package outbound sends what somebody asks to send: message.send_requested goes out through the channel of its thread, and what
+// becomes of it is an event, too. Each attempt is noted in the store before its first byte goes out, so that nothing is sent twice
+// silently: what may have been sent is told as unknown and left alone, unless the provider takes each request once only.
+//
+// Requests are taken out of the log into a pending set in the store, and each inbox is worked off by itself: a provider that
+// hangs holds up nobody else's messages. Messages of a thread keep their order.
+package outbound
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/pubsub"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// Namespace is where requests and attempts are noted. It is no read model: that something may have been sent, the log does not tell.
+var Namespace = kv.Namespace{Slice: "outbound"} //nolint:gochecknoglobals // a constant
+
+// group is the consumer group of all processes that take requests in.
+const group = "skein.outbound"
+
+// Groups shares partitions among processes, and keeps how far they have come.
+type Groups interface {
+	eventlog.Groups
+	// Committed tells how far a group has come in each of its topic's partitions, where it has.
+	Committed(ctx context.Context, group, topic string, partitions int) (map[int32]int64, error)
+}
+
+// Blobs holds attachments, and contents that are too large for the log.
+type Blobs interface {
+	// Get reads a whole blob and checks its hash.
+	Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error)
+}
+
+// Submitter takes events in; channel.Host describes it.
+type Submitter interface {
+	Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error)
+}
+
+// Inbox is one of the company's accounts. Requests of inboxes that are not named are somebody else's.
+type Inbox struct {
+	Tenant, ID string
+	// Sender sends its messages. Without one, and where it is not Remote, requests fail as "cannot_send".
+	Sender channel.Sender
+	// Remote leaves its messages to a connector, which takes and reports them over gRPC.
+	Remote bool
+}
+
+// Config is what a Service works with. Log, Store, Host and Blobs must be set.
+type Config struct {
+	Log   eventlog.Log
+	Store kv.Store
+	Host  Submitter
+	Blobs Blobs
+	// Groups shares the partitions among processes. Without it this process takes all of them in.
+	Groups Groups
+	// Inboxes are those that can send, and those of which requests are to be refused.
+	Inboxes []Inbox
+	// MaxAge is how old a request may become until it fails. 1 h unless set.
+	MaxAge time.Duration
+	// Timeout is how long one attempt may take. 30 s unless set.
+	Timeout time.Duration
+	// FirstRetry and LastRetry are how long to wait after the first attempt that was certainly not sent, and at most, while the
+	// pause doubles, a little more or less each time. 1 s and 5 min unless set.
+	FirstRetry, LastRetry time.Duration
+	// Concurrency is how many threads of one inbox are worked on at a time. 8 unless set.
+	Concurrency int
+	// Recheck is how often to look for what other processes have done. 1 s unless set.
+	Recheck time.Duration
+	// Drain is how long attempts under way may go on after Run's context has ended. 10 s unless set; negative for not at all.
+	Drain time.Duration
+	// Metrics may be nil.
+	Metrics *Metrics
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		set  *time.Duration
+		unit time.Duration
+	}{
+		{&c.MaxAge, time.Hour},
+		{&c.Timeout, 30 * time.Second},
+		{&c.FirstRetry, time.Second},
+		{&c.LastRetry, 5 * time.Minute},
+		{&c.Recheck, time.Second},
+		{&c.Drain, 10 * time.Second},
+	} {
+		if *d.set == 0 {
+			*d.set = d.unit
+		}
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// claimMargin is how much longer than its Timeout an attempt has, before another process takes it for interrupted: to note its
+// outcome, and for clocks that differ.
+const claimMargin = 30 * time.Second
+
+type inboxKey struct{ tenant, id string }
+
+// Service sends. Its methods are safe for concurrent use.
+type Service struct {
+	cfg     Config
+	state   *state
+	owner   string // names this process in claims
+	workers map[inboxKey]*worker
+
+	mu       sync.Mutex
+	changed  chan struct{}       // closed and replaced when something came in
+	begins   map[int32]beginning // of each partition
+	caught   map[int32]bool      // partitions of which everything before this store's beginning was taken in
+	stopping chan struct{}       // closed when Run ends
+	stop     func()              // closes it
+}
+
+// New checks the inboxes, and notes where each partition of the log begins for this store, where it is new. Run sends.
+func New(ctx context.Context, cfg Config) (*Service, error) {
+	cfg = cfg.withDefaults()
+	stopping := make(chan struct{})
+	s := &Service{
+		cfg: cfg, state: &state{store: cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes)),
+		changed: make(chan struct{}), begins: map[int32]beginning{}, caught: map[int32]bool{},
+		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
+	}
+	for _, in := range cfg.Inboxes {
+		key := inboxKey{in.Tenant, in.ID}
+		if _, again := s.workers[key]; again {
+			return nil, fmt.Errorf("outbound: the inbox %q of tenant %q stands twice", in.ID, in.Tenant)
+		}
+		if in.Remote && in.Sender != nil {
+			return nil, fmt.Errorf("outbound: the inbox %q of tenant %q has a sender and is a connector's, too", in.ID, in.Tenant)
+		}
+		s.workers[key] = newWorker(s, in)
+	}
+	if err := s.place(ctx); err != nil {
+		return nil, fmt.Errorf("outbound: %w", err)
+	}
+	return s, nil
+}
+
+// place notes where each partition begins. Where the store is new, requests that the log holds already are looked through for
+// their outcomes before anything is sent. If the group has been here before, the store was lost, and with it what was attempted:
+// such requests may have been sent.
+func (s *Service) place(ctx context.Context) error {
+	n, err := s.cfg.Log.Partitions(ctx, event.TopicInteractions)
+	if err != nil {
+		return err
+	}
+	var committed map[int32]int64
+	for p := range int32(n) {
+		b, found, err := s.state.beginning(ctx, p)
+		if err != nil {
+			return err
+		}
+		if !found {
+			if committed == nil && s.cfg.Groups != nil {
+				if committed, err = s.cfg.Groups.Committed(ctx, group, event.TopicInteractions, n); err != nil {
+					return err
+				}
+			}
+			_, end, err := s.cfg.Log.Bounds(ctx, event.TopicInteractions, p)
+			if err != nil {
+				return err
+			}
+			if b, err = s.state.begin(ctx, p, beginning{End: end, Lost: len(committed) > 0}); err != nil {
+				return err
+			}
+		}
+		s.begins[p] = b
+	}
+	return nil
+}
+
+// Run sends until ctx ends, and then returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.stop()
+	var parts sync.WaitGroup
+	for _, w := range s.workers {
+		parts.Go(func() { w.run(ctx) })
+	}
+	for ctx.Err() == nil {
+		if err := s.takeAll(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.WarnContext(ctx, "requests to send are not taken in, trying again", "error", err)
+			sleep(ctx, s.cfg.Recheck)
+		}
+	}
+	parts.Wait()
+	return nil
+}
+
+// takeAll runs Watermill's router until ctx ends.
+func (s *Service) takeAll(ctx context.Context) error {
+	router, err := message.NewRouter(message.RouterConfig{}, watermill.NewSlogLoggerWithLevelMapping(s.cfg.Logger, map[slog.Level]slog.Level{
+		slog.LevelInfo: slog.LevelDebug, slog.LevelError: slog.LevelWarn, // a rejected message comes again
+	}))
+	if err != nil {
+		return err
+	}
+	cfg := pubsub.Config{Log: s.cfg.Log, Offsets: s.state, Want: s.wanted, LastPause: 5 * time.Second, Logger: s.cfg.Logger}
+	if s.cfg.Groups != nil {
+		cfg.Group, cfg.Groups = group, s.cfg.Groups
+	}
+	subscriber, err := pubsub.NewSubscriber(cfg)
+	if err != nil {
+		return err
+	}
+	router.AddMiddleware(middleware.Recoverer)
+	router.AddConsumerHandler("outbound", event.TopicInteractions, subscriber, func(m *message.Message) error {
+		r, ok := pubsub.RecordOf(m.Context())
+		if !ok {
+			return fmt.Errorf("outbound: the message %q comes from no record", m.UUID)
+		}
+		return s.take(m.Context(), r)
+	})
+	return errors.Join(router.Run(ctx), subscriber.Close())
+}
+
+// wanted tells whether a record is a request or an outcome. What is no event is in the dead letters already: the read model met it.
+func (s *Service) wanted(r eventlog.Record) bool {
+	e, err := event.Decode(r.Value)
+	if err != nil || e.GetBackfill() {
+		return false
+	}
+	if _, ours := s.workers[inboxKey{e.GetTenant(), e.GetInbox()}]; !ours {
+		return false
+	}
+	return e.GetType() == event.TypeMessageSendRequested || isOutcome(e)
+}
+
+// isOutcome tells whether an event may tell what became of a request.
+func isOutcome(e *eventv1.Event) bool {
+	switch e.GetType() {
+	case event.TypeMessageSent, event.TypeMessageFailed, typeSettled:
+		return e.GetCausationId() != ""
+	}
+	return false
+}
+
+// take notes a request, or what became of one.
+func (s *Service) take(ctx context.Context, r eventlog.Record) error {
+	e, err := event.Decode(r.Value)
+	if err != nil {
+		return nil //nolint:nilerr // wanted has seen to that
+	}
+	if isOutcome(e) {
+		return s.learn(ctx, e)
+	}
+	id, err := event.ParseID(e.GetId())
+	if err != nil {
+		return nil //nolint:nilerr // Decode has seen to that
+	}
+	begin := s.begins[r.Partition]
+	added, err := s.state.add(ctx, e.GetTenant(), id, &row{
+		Inbox: e.GetInbox(), Thread: e.GetThreadId(), Partition: r.Partition, Offset: r.Offset,
+		Requested: e.GetReceivedAt().AsTime(), State: stateWaiting, Maybe: begin.Lost && r.Offset < begin.End,
+	})
+	if err != nil {
+		return fmt.Errorf("outbound: note the request %s: %w", e.GetId(), err)
+	}
+	if added {
+		s.tell(inboxKey{e.GetTenant(), e.GetInbox()})
+	}
+	return nil
+}
+
+// learn notes an outcome that stands in the log, whoever wrote it.
+func (s *Service) learn(ctx context.Context, e *eventv1.Event) error {
+	id, err := event.ParseID(e.GetCausationId())
+	if err != nil {
+		return nil //nolint:nilerr // Decode has seen to that
+	}
+	o := outcome{state: stateSent}
+	if e.GetType() == event.TypeMessageFailed {
+		o.state = stateFailed
+		if content, err := contentOf(e); err == nil {
+			f := content.GetMessageFailed()
+			o.code, o.reason = f.GetCode(), f.GetReason()
+			if f.GetUnknown() {
+				o.state = stateUnknown
+			}
+		}
+	}
+	if err := s.state.settle(ctx, e.GetTenant(), id, o); err != nil {
+		return fmt.Errorf("outbound: note what became of %s: %w", e.GetCausationId(), err)
+	}
+	s.tell(inboxKey{e.GetTenant(), e.GetInbox()})
+	return nil
+}
+
+// tell wakes who waits for something new in an inbox.
+func (s *Service) tell(inbox inboxKey) {
+	if w := s.workers[inbox]; w != nil {
+		w.wake()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *Service) change() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// caughtUp tells whether everything of a partition was taken in that the log held when this store began. Before that, the outcome
+// of a request may stand in the log, not seen yet.
+func (s *Service) caughtUp(ctx context.Context, partition int32) (bool, error) {
+	s.mu.Lock()
+	caught := s.caught[partition]
+	s.mu.Unlock()
+	begin := s.begins[partition]
+	if caught || begin.End == 0 {
+		return true, nil
+	}
+	next, _, err := s.state.Load(ctx, event.TopicInteractions, partition)
+	if err != nil || next < begin.End {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.caught[partition] = true
+	return true, nil
+}
+
+// sleep waits; it returns false when ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,63 @@
+package timeline
+
+import (
+	"context"
+
+	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/projection"
+)
+
+// Threads reads what is filed of threads, for who answers in them. It is safe for concurrent use.
+type Threads struct {
+	store      kv.Store
+	partitions int
+	progress   *projection.Progress
+}
+
+// NewThreads reads from a store that is folded from a topic with so many partitions; progress, which may be nil, tells of what is
+// applied in this process.
+func NewThreads(store kv.Store, partitions int, progress *projection.Progress) *Threads {
+	return &Threads{store: store, partitions: partitions, progress: progress}
+}
+
+// threadPage is how many events of a thread are read at once: mostly the newest few are enough.
+const threadPage = 20
+
+// Newest calls yield for the events of a thread, newest first, until it returns false.
+func (t *Threads) Newest(ctx context.Context, tenant string, thread event.ID, yield func(channel.Filed) bool) error {
+	q := Query{
+		Selection: Selection{Tenant: tenant, Threads: []event.ID{thread}}, NewestFirst: true, PageSize: threadPage,
+		Topic: event.TopicInteractions, Partitions: t.partitions,
+	}
+	for {
+		p, err := list(ctx, t.store, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range p.rows {
+			e, err := r.entry()
+			if err != nil {
+				return err
+			}
+			if !yield(channel.Filed{Event: e.GetEvent(), Content: e.GetContent()}) {
+				return nil
+			}
+		}
+		if q.Token = p.next; q.Token == "" {
+			return nil
+		}
+		q.PageSize = MaxPageSize
+	}
+}
+
+// Wait waits until records are applied.
+func (t *Threads) Wait(ctx context.Context, positions ...eventlog.Position) error {
+	ns, err := projection.Serving(ctx, t.store, Slice)
+	if err != nil {
+		return err
+	}
+	return projection.Wait(ctx, t.store, ns, event.TopicInteractions, positions, t.progress)
+}
