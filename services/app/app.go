@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/skein-cx/skein/pkg/blob"
+	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
@@ -25,7 +26,6 @@ import (
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
-	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/outbound"
 	"github.com/skein-cx/skein/services/timeline"
@@ -55,7 +55,8 @@ type App struct {
 	http      *http.Server
 	httpPort  net.Listener
 	mux       *http.ServeMux
-	listeners []*listener.Listener
+	channels  map[string][]channel.Channel // by role
+	redrivers map[string]channel.Redriver  // by provider
 	chat      *chat.Channel
 	webhooks  *webhooks.Service
 	outbound  *outbound.Service
@@ -68,7 +69,10 @@ func New(cfg Config, roles []string, logger *slog.Logger) (*App, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &App{cfg: cfg, roles: roles, logger: logger, registry: registry, broken: make(chan error, 1)}, nil
+	return &App{
+		cfg: cfg, roles: roles, logger: logger, registry: registry, broken: make(chan error, 1),
+		channels: map[string][]channel.Channel{}, redrivers: map[string]channel.Redriver{},
+	}, nil
 }
 
 // ConfigError is a configuration that cannot work.

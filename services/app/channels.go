@@ -32,10 +32,9 @@ func (a *App) openEmail(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.Open(ctx, a.intake); err != nil {
+		if err := a.open(ctx, roleEmail, email.Provider, l); err != nil { // both read mails alike
 			return err
 		}
-		a.listeners = append(a.listeners, l)
 	}
 	return nil
 }
@@ -73,7 +72,7 @@ func (a *App) openChat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.chat.Open(ctx, a.intake)
+	return a.open(ctx, roleChat, "", a.chat)
 }
 
 // VisitorToken signs a token for a visitor of a widget, once the process is ready.
@@ -84,33 +83,31 @@ func (a *App) VisitorToken(widget, visitor, thread string) (string, error) {
 	return a.chat.Token(widget, visitor, thread)
 }
 
-func (a *App) runChat(ctx context.Context) error {
-	if a.chat == nil {
-		<-ctx.Done()
-		return nil
+// open opens a channel of a role. The provider is the one whose rejected payloads it can take in again.
+func (a *App) open(ctx context.Context, role, provider string, c channel.Channel) error {
+	if err := c.Open(ctx, a.intake); err != nil {
+		return err
 	}
-	return a.chat.Run(ctx)
+	a.channels[role] = append(a.channels[role], c)
+	if r, ok := c.(channel.Redriver); ok {
+		a.redrivers[provider] = r
+	}
+	return nil
 }
 
-// redrivers are the adapters of this process that take rejected payloads in again, by provider.
-func (a *App) redrivers() map[string]channel.Redriver {
-	redrivers := make(map[string]channel.Redriver)
-	for _, l := range a.listeners {
-		redrivers[email.Provider] = l // whichever: they read mails alike
+// runChannels runs every channel of a role until ctx ends.
+func (a *App) runChannels(role string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() error { <-gctx.Done(); return nil }) // a role without a channel runs, too
+		for _, c := range a.channels[role] {
+			g.Go(func() error {
+				if err := c.Run(gctx); err != nil {
+					return fmt.Errorf("%s: %w", c.Name(), err)
+				}
+				return nil
+			})
+		}
+		return g.Wait()
 	}
-	return redrivers
-}
-
-// runEmail runs every listener until ctx ends.
-func (a *App) runEmail(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range a.listeners {
-		g.Go(func() error {
-			if err := c.Run(ctx); err != nil {
-				return fmt.Errorf("%s: %w", c.Name(), err)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }

@@ -101,11 +101,14 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email, web_chat, or connector for one that a connector of yours serves over gRPC"`
+	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, or connector for one that a connector of yours serves over gRPC"`
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Name      string   `koanf:"name" help:"web_chat: what stands above the chat"`
 	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
 	Secret    string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
+
+	Twilio TwilioConfig `koanf:"twilio"`
+	Switch SwitchConfig `koanf:"switch"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -146,11 +149,18 @@ type DebugConfig struct {
 
 // The channels that an inbox can have.
 const (
-	channelEmail   = "email"
-	channelWebChat = "web_chat"
+	channelEmail      = "email"
+	channelWebChat    = "web_chat"
+	channelTwilio     = "twilio"
+	channelAsterisk   = "asterisk"
+	channelFreeSwitch = "freeswitch"
 	// channelConnector is an inbox whose channel is a program outside of Skein.
 	channelConnector = "connector"
 )
+
+func channels() []string {
+	return []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+}
 
 // Default is a single machine with everything embedded, reachable from itself only.
 func Default() Config {
@@ -304,7 +314,8 @@ func (v *verifier) inboxes(inboxes []InboxConfig) {
 		field := fmt.Sprintf("inboxes[%d]", i)
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
-		v.check(slices.Contains([]string{channelEmail, channelWebChat, channelConnector}, in.Channel), field+".channel", "must be email, web_chat or connector")
+		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
+		v.phone(field, in)
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
 			v.add(field+".id", fmt.Sprintf("%q is inboxes[%d] already", in.ID, first))
@@ -343,8 +354,8 @@ func (v *verifier) roles(roles []string, sharedStore bool) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) || (has(roleAdmin) || has(roleChat) || has(roleWebhooks) || has(roleSender)) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
-			roleProjector, roleTimeline, roleAdmin, roleChat, roleWebhooks, roleSender))
+	if has(roleTimeline) != has(roleProjector) || slices.ContainsFunc([]string{roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender}, has) && !has(roleProjector) {
+		v.add("roles", fmt.Sprintf("%q, %q, %q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
+			roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender))
 	}
 }

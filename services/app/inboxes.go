@@ -26,6 +26,16 @@ func (c *Config) TakesMail(address string) bool {
 	return ok && tenant == c.Tenant
 }
 
+// TwilioToken gives the token of a twilio inbox of the tenant of callers without a token; empty where there is none.
+func (c *Config) TwilioToken(id string) string {
+	for _, in := range c.Inboxes {
+		if in.Channel == channelTwilio && in.ID == id && in.Tenant == c.Tenant {
+			return in.Twilio.AuthToken
+		}
+	}
+	return ""
+}
+
 // HasWidget reports whether the tenant of callers without a token has a web chat of this id.
 func (c *Config) HasWidget(id string) bool {
 	return slices.ContainsFunc(c.Inboxes, func(in InboxConfig) bool {

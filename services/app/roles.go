@@ -8,6 +8,7 @@ import (
 const (
 	roleIngest    = "ingest"
 	roleEmail     = "email"
+	rolePhone     = "phone"
 	roleChat      = "chat"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
@@ -31,7 +32,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -62,8 +63,9 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.openSender, Run: a.runSender,
 		},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
-		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChat},
-		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runEmail},
+		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
+		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runChannels(roleEmail)},
+		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)
 }

@@ -118,7 +118,7 @@ func (a *App) registerAdmin(context.Context) error {
 		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
 	}).Register(a.grpc)
 	letters := deadletters.New(deadletters.Config{
-		Log: a.log, Publisher: pubsub.NewPublisher(a.log), Host: a.intake, Blobs: a.blobs, Redrivers: a.redrivers(),
+		Log: a.log, Publisher: pubsub.NewPublisher(a.log), Host: a.intake, Blobs: a.blobs, Redrivers: a.redrivers,
 	})
 	deadletters.NewServer(letters).Register(a.grpc)
 	return nil

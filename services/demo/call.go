@@ -19,6 +19,8 @@ const (
 	HotlineNumber = "+4930200100"
 	// HotlineAccount is Twilio's id of the company's account.
 	HotlineAccount = "AC00000000000000000000000000000000"
+	// PublicURL is where Twilio believes the company to be, and signs.
+	PublicURL = "https://skein.example"
 )
 
 // Call is a scene of a telephone call: something that Twilio tells by a webhook.
@@ -35,13 +37,13 @@ func (p *Player) ring(ctx context.Context, s Scene) error {
 		form.Set(name, value)
 	}
 	form.Set("AccountSid", HotlineAccount)
-	address := p.Twilio + s.Call.Kind
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	path := "/channels/twilio/" + p.Tenant + "/" + Hotline + "/" + s.Call.Kind
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.HTTP+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("X-Twilio-Signature", p.signature(address, form))
+	req.Header.Set("X-Twilio-Signature", p.signature(PublicURL+path, form))
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -45,9 +45,8 @@ type Player struct {
 	Chat string
 	// Token signs a token for a visitor of the widget, as the site would do for who has signed in.
 	Token func(visitor, thread string) (string, error)
-	// Twilio is the begin of the webhooks' addresses, such as http://127.0.0.1:7080/channels/twilio/default/hotline/, and
-	// TwilioToken signs them.
-	Twilio, TwilioToken string
+	// HTTP is where Twilio's webhooks go, such as http://127.0.0.1:7080, for an inbox of Tenant; TwilioToken signs them.
+	HTTP, Tenant, TwilioToken string
 	// Ingest takes what the company answers.
 	Ingest ingestv1.IngestServiceClient
 

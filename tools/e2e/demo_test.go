@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,7 @@ import (
 
 // customers are the addresses of the story's customers.
 func customers() []string {
-	return []string{"anna.weber@example.com", "visitor:anna-weber", "li.na@example.cn", "visitor:li-na"}
+	return []string{"anna.weber@example.com", "visitor:anna-weber", "+4930901820", "li.na@example.cn", "visitor:li-na"}
 }
 
 // What the story consists of, by native id, in order of time.
@@ -29,7 +30,13 @@ func chats() []string {
 	return []string{"invoice-1", "invoice-2", "invoice-3", "invoice-4", "descaling-1", "descaling-2", "descaling-3"}
 }
 
-func everything() []string { return append(mails(), chats()...) }
+func call() []string {
+	event := func(n int) string { return fmt.Sprintf("EV%032d", n) }
+	const status = "CA00000000000000000000000000004711/completed" // tells the call's begin and its end
+	return []string{event(1), status, event(2), event(3), event(3), event(4), event(5), event(5), event(6), status}
+}
+
+func everything() []string { return slices.Concat(mails(), chats(), call()) }
 
 // playDemo starts a server that plays the story, and waits until it has.
 func playDemo(s *skeintest.Site, extra ...string) *skeintest.Process {
@@ -74,17 +81,17 @@ func records(s *skeintest.Site) (ids []string) {
 	return ids
 }
 
-func TestTheDemoTellsOfBothCustomersByMailAndChatAndTheNextStartAddsNothing(t *testing.T) {
+func TestTheDemoTellsOfBothCustomersOnEveryChannelAndTheNextStartAddsNothing(t *testing.T) {
 	s := newSite(t)
 	want := everything()
 	told := []string{
 		"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)",
-		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头",
-		"timeline anna.weber@example.com visitor:anna-weber --follow", "http://" + s.HTTP + "/chat/v1/web/",
+		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头", "queue.entered  in Kettles", "transfer.completed", "interaction.ended",
+		"timeline anna.weber@example.com visitor:anna-weber +4930901820 --follow", "http://" + s.HTTP + "/chat/v1/web/",
 	}
 	var first []string
 	for _, start := range []struct{ name, says string }{
-		{"first", "A story of 13 events"}, {"second", "The story is there already"}, {"third", "The story is there already"},
+		{"first", "A story of 20 moments"}, {"second", "The story is there already"}, {"third", "The story is there already"},
 	} {
 		srv := playDemo(s)
 		for _, text := range append(told, start.says) {
@@ -116,8 +123,8 @@ func TestADemoThatIsPlayedAgainAddsOnlyWhatIsMissing(t *testing.T) {
 		leftOut string
 		played  []string
 	}{
-		"the mails are left out": {[]string{"--smtp", ""}, "The mails are left out: email.smtp", chats()},
-		"the chats are left out": {[]string{"-c", noChat}, "The chats are left out: no inbox", mails()},
+		"the mails are left out": {[]string{"--smtp", ""}, "The mails are left out: email.smtp", slices.Concat(chats(), call())},
+		"the chats are left out": {[]string{"-c", noChat}, "The chats are left out: no inbox", slices.Concat(mails(), call())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,22 @@ const (
 var errDemoTokens = errors.New("--demo asks the server without a token, and auth.tokens lets nobody in without one: " +
 	"start without --demo, or with a configuration without tokens")
 
+// withHotline gives the story a telephone, unless there is one, under a token that nobody knows.
+func withHotline(cfg app.Config) app.Config {
+	for _, in := range cfg.Inboxes {
+		if in.Tenant == cfg.Tenant && in.ID == demo.Hotline {
+			return cfg
+		}
+	}
+	cfg.Inboxes = append(slices.Clone(cfg.Inboxes), app.InboxConfig{
+		ID: demo.Hotline, Tenant: cfg.Tenant, Channel: "twilio",
+		Twilio: app.TwilioConfig{
+			AccountSID: demo.HotlineAccount, AuthToken: rand.Text(), Numbers: []string{demo.HotlineNumber}, BaseURLs: []string{demo.PublicURL}, TaskRouter: true,
+		},
+	})
+	return cfg
+}
+
 // playDemo plays the story through the real channels and shows how the timeline grows. A story that is there already is
 // only shown.
 func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) error {
@@ -47,6 +64,7 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 		out: out, conn: conn, drawing: newDrawing(out, terminalWidth(), useColor()), scenes: demo.Story(), filed: map[string]bool{},
 		player: &demo.Player{
 			SMTP: cfg.Email.SMTP, Chat: chat, Ingest: ingestv1.NewIngestServiceClient(conn),
+			HTTP: "http://" + a.HTTPAddr(), Tenant: cfg.Tenant, TwilioToken: cfg.TwilioToken(demo.Hotline),
 			Token: func(visitor, thread string) (string, error) { return a.VisitorToken(demo.Widget, visitor, thread) },
 		},
 	}
@@ -58,6 +76,10 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 	if !cfg.HasWidget(demo.Widget) {
 		t.leaveOut("The chats are left out: no inbox of tenant "+cfg.Tenant+" is a web_chat with the id "+demo.Widget+".",
 			func(s demo.Scene) bool { return s.Line != nil })
+	}
+	if t.player.TwilioToken == "" {
+		t.leaveOut("The call is left out: no inbox of tenant "+cfg.Tenant+" is a twilio with the id "+demo.Hotline+".",
+			func(s demo.Scene) bool { return s.Call != nil })
 	}
 	if err := t.show(ctx); err != nil {
 		return err
@@ -114,9 +136,9 @@ func (t *theatre) show(ctx context.Context) error {
 	case len(missing) == 0:
 		fmt.Fprintln(t.out, "The story is there already: playing it again would add nothing.")
 	case len(missing) < len(t.scenes):
-		fmt.Fprintf(t.out, "Of the story, %d of %d events are there already: it is played again, which adds only what is missing.\n", len(t.scenes)-len(missing), len(t.scenes))
+		fmt.Fprintf(t.out, "Of the story, %d of %d moments are there already: it is played again, which adds only what is missing.\n", len(t.scenes)-len(missing), len(t.scenes))
 	default:
-		fmt.Fprintf(t.out, "A story of %d events, which are shown one after the other, as the timeline gets them.\n", len(t.scenes))
+		fmt.Fprintf(t.out, "A story of %d moments, which are shown one after the other, as the timeline gets them.\n", len(t.scenes))
 	}
 	if len(entries)+len(missing) > 0 {
 		fmt.Fprintf(t.out, "The timeline of %s:\n", strings.Join(addresses, ", "))
@@ -204,9 +226,9 @@ func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
 	if addrs := strings.Join(a.KafkaAddrs(), ","); addrs != app.Default().Log.Addr {
 		kafka = " --kafka " + addrs
 	}
-	anna := strings.Join(demo.Addresses()[:2], " ")
+	anna := strings.Join(demo.Addresses()[:3], " ")
 	tries := [][2]string{
-		{"Anna's timeline, by mail and in the chat, and what comes:", skein + " timeline " + anna + " --follow" + server},
+		{"Anna's timeline, by mail, in the chat and on the telephone, and what comes:", skein + " timeline " + anna + " --follow" + server},
 	}
 	if cfg.HasWidget(demo.Widget) {
 		tries = append(tries, [2]string{"Chat as a visitor, in a browser:", chat})

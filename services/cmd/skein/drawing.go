@@ -103,7 +103,7 @@ func (d *drawing) body(e *timelinev1.Entry) []string {
 	var lines []string
 	content := e.GetContent()
 	if e.GetEvent().GetType() != "message.received" && e.GetEvent().GetType() != "message.sent" {
-		lines = append(lines, d.style(dim, e.GetEvent().GetType()))
+		lines = append(lines, d.style(dim, what(e.GetEvent())))
 	}
 	if m := messageOf(content); m != nil {
 		lines = append(lines, d.message(m)...)
@@ -115,6 +115,22 @@ func (d *drawing) body(e *timelinev1.Entry) []string {
 		lines = append(lines, d.style(dim, "[sealed]"))
 	}
 	return lines
+}
+
+// what tells what happened, in which queue, and which of the company's people or machines did it.
+func what(e *eventv1.Event) string {
+	text := e.GetType()
+	if e.GetQueue() != "" {
+		text += "  in " + printable(e.GetQueue())
+	}
+	switch kind := e.GetActor().GetKind(); kind {
+	case eventv1.ActorKind_ACTOR_KIND_AGENT, eventv1.ActorKind_ACTOR_KIND_BOT:
+		if e.GetActor().GetId() != "" {
+			text += "  by " + strings.ToLower(strings.TrimPrefix(kind.String(), "ACTOR_KIND_")) + " " + printable(e.GetActor().GetId())
+		}
+	default:
+	}
+	return text
 }
 
 func (d *drawing) message(m *eventv1.Message) []string {

@@ -29,7 +29,7 @@ Data stay in --data and go on with the next start. Ctrl-C shuts down cleanly.`,
 		},
 	}
 	cobra.CheckErr(serverFlags(cmd.Flags()))
-	cmd.Flags().BoolVar(&withDemo, "demo", false, "play a short story by mail and in the web chat, and draw its timeline as it grows")
+	cmd.Flags().BoolVar(&withDemo, "demo", false, "play a short story by mail, in the web chat and on the telephone, and draw its timeline as it grows")
 	return cmd
 }
 
@@ -65,6 +65,9 @@ func serve(cmd *cobra.Command, roles []string, withDemo bool) error {
 	}
 	if withDemo && len(cfg.Auth.Tokens) > 0 {
 		return errDemoTokens
+	}
+	if withDemo {
+		cfg = withHotline(cfg)
 	}
 	logger, err := app.NewLogger(cfg.Logging, os.Stderr)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// provider names Asterisk in events.
-const provider = "asterisk"
+// Provider is the name of the provider in events and rejections.
+const Provider = "asterisk"
 
 // reading is a block on its way to events. It is a function of the block and the configuration of its switch alone.
 type reading struct {
@@ -177,7 +177,7 @@ func (r *reading) tell(typ, thread, id string, content *eventv1.Content) *eventv
 		native += "/" + stated
 	}
 	s := &eventv1.Submission{
-		Type: typ, Channel: eventv1.Channel_CHANNEL_VOICE, Provider: provider, Inbox: r.sw.Inbox,
+		Type: typ, Channel: eventv1.Channel_CHANNEL_VOICE, Provider: Provider, Inbox: r.sw.Inbox,
 		Thread: thread, NativeId: native, Discriminator: r.digest, Content: content,
 	}
 	if !r.at.IsZero() {
@@ -193,7 +193,7 @@ func (r *reading) join(threads ...string) {
 	parent, children := family(threads)
 	for _, child := range children {
 		r.out = append(r.out, &eventv1.Submission{
-			Type: event.TypeThreadJoined, Channel: eventv1.Channel_CHANNEL_VOICE, Provider: provider, Inbox: r.sw.Inbox,
+			Type: event.TypeThreadJoined, Channel: eventv1.Channel_CHANNEL_VOICE, Provider: Provider, Inbox: r.sw.Inbox,
 			Thread: child, NativeId: "join/" + parent, Actor: systemActor(),
 			Content: &eventv1.Content{Body: &eventv1.Content_ThreadJoined{ThreadJoined: &eventv1.ThreadJoined{ParentThread: parent}}},
 		})

@@ -57,7 +57,7 @@ func (s *session) began(b *block, at time.Time) error {
 
 // found adds an event that no event of the switch tells.
 func (s *session) found(b *block, sub *eventv1.Submission) {
-	sub.Channel, sub.Provider, sub.Inbox = eventv1.Channel_CHANNEL_VOICE, provider, s.Inbox
+	sub.Channel, sub.Provider, sub.Inbox = eventv1.Channel_CHANNEL_VOICE, Provider, s.Inbox
 	s.pending = append(s.pending, item{block: b, submissions: []*eventv1.Submission{sub}})
 }
 

@@ -54,7 +54,7 @@ func (l *line) item(b *block) item {
 }
 
 func (l *line) rejection(it item) channel.Rejection {
-	return channel.Rejection{Tenant: l.Tenant, Provider: provider, Inbox: l.Inbox, Reason: it.reason.Error(), Raw: it.block.raw}
+	return channel.Rejection{Tenant: l.Tenant, Provider: Provider, Inbox: l.Inbox, Reason: it.reason.Error(), Raw: it.block.raw}
 }
 
 // name of the line's cursor.

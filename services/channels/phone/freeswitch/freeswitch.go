@@ -32,8 +32,10 @@ import (
 )
 
 const (
-	name     = "phone.freeswitch"
-	provider = "freeswitch"
+	name = "phone.freeswitch"
+
+	// Provider is the name of the provider in events and rejections.
+	Provider = "freeswitch"
 )
 
 // Switch is a FreeSWITCH and the inbox that its calls belong to.

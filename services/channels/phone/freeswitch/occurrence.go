@@ -126,6 +126,6 @@ func (o occurrence) join() (child, parent string, ok bool) {
 func (o occurrence) submission(typ, thread string, direction eventv1.Direction) *eventv1.Submission {
 	return &eventv1.Submission{
 		Type: typ, Thread: thread, NativeId: o.id, Direction: direction, OccurredAt: timestamppb.New(o.at),
-		Channel: eventv1.Channel_CHANNEL_VOICE, Provider: provider,
+		Channel: eventv1.Channel_CHANNEL_VOICE, Provider: Provider,
 	}
 }

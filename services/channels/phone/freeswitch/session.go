@@ -286,7 +286,7 @@ func (n *session) reject(raw []byte, reason string) error {
 	n.channel.metrics.dead.WithLabelValues(n.sw.Addr).Inc()
 	err := n.persist(func() error {
 		return n.channel.host.Reject(n.work, channel.Rejection{
-			Tenant: n.sw.Tenant, Provider: provider, Inbox: n.sw.Inbox, Reason: reason, Raw: raw,
+			Tenant: n.sw.Tenant, Provider: Provider, Inbox: n.sw.Inbox, Reason: reason, Raw: raw,
 		})
 	})
 	if err != nil {
