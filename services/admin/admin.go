@@ -11,8 +11,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
@@ -34,6 +36,8 @@ type Config struct {
 	Slices map[string]Slice
 	// Topics are the names of Skein's.
 	Topics []string
+	// Channels gives the channels of this process; nil means that there are none.
+	Channels func() []channel.Channel
 	// Now measures delays; nil means time.Now.
 	Now func() time.Time
 }
@@ -185,4 +189,36 @@ func (s *Server) Rebuild(req *adminv1.RebuildRequest, stream grpc.ServerStreamin
 		return rpc.Unavailable(err)
 	}
 	return err
+}
+
+// ListChannels tells whether the channels of this process work.
+func (s *Server) ListChannels(ctx context.Context, _ *adminv1.ListChannelsRequest) (*adminv1.ListChannelsResponse, error) {
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return nil, err
+	}
+	resp := &adminv1.ListChannelsResponse{}
+	if s.cfg.Channels == nil {
+		return resp, nil
+	}
+	for _, c := range s.cfg.Channels() {
+		out := &adminv1.Channel{Name: c.Name()}
+		if r, ok := c.(channel.Reporter); ok {
+			for _, status := range r.Statuses() {
+				out.Sources = append(out.Sources, source(status))
+			}
+		}
+		resp.Channels = append(resp.Channels, out)
+	}
+	return resp, nil
+}
+
+func source(s channel.Status) *adminv1.ChannelSource {
+	out := &adminv1.ChannelSource{Tenant: s.Tenant, Inbox: s.Inbox, Source: s.Source}
+	if s.Err != nil {
+		out.Error = s.Err.Error()
+	}
+	if !s.Since.IsZero() {
+		out.Since = timestamppb.New(s.Since)
+	}
+	return out
 }

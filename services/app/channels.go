@@ -95,6 +95,15 @@ func (a *App) open(ctx context.Context, role, provider string, c channel.Channel
 	return nil
 }
 
+// openChannels are the channels of this process, by role.
+func (a *App) openChannels() []channel.Channel {
+	var open []channel.Channel
+	for _, role := range RoleNames() {
+		open = append(open, a.channels[role]...)
+	}
+	return open
+}
+
 // runChannels runs every channel of a role until ctx ends.
 func (a *App) runChannels(role string) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -114,7 +114,7 @@ func (a *App) registerAdmin(context.Context) error {
 		topics = append(topics, t.Name)
 	}
 	admin.NewServer(admin.Config{
-		Log: a.log, Store: a.store, Topics: topics,
+		Log: a.log, Store: a.store, Topics: topics, Channels: a.openChannels,
 		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
 	}).Register(a.grpc)
 	letters := deadletters.New(deadletters.Config{

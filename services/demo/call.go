@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// Hotline is the company's telephone inbox in the story, and HotlineNumber its number, which Twilio serves.
-	Hotline       = "hotline"
+	// Hotline is the company's telephone inbox in the story.
+	Hotline = "hotline"
+	// HotlineNumber is its number, which Twilio serves.
 	HotlineNumber = "+4930200100"
 	// HotlineAccount is Twilio's id of the company's account.
 	HotlineAccount = "AC00000000000000000000000000000000"

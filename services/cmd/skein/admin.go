@@ -110,6 +110,41 @@ func topicsCommand() *cobra.Command {
 	return cmd
 }
 
+func channelsCommand() *cobra.Command {
+	to := &client{}
+	cmd := &cobra.Command{
+		Use:   "channels",
+		Short: "Tell which channels there are, what they are connected to, and whether that works",
+		Args:  cobra.NoArgs,
+		RunE: adminCall(to, func(cmd *cobra.Command, service adminv1.AdminServiceClient, _ []string) error {
+			resp, err := service.ListChannels(cmd.Context(), &adminv1.ListChannelsRequest{})
+			if err != nil {
+				return err
+			}
+			return table(cmd.OutOrStdout(), func(w io.Writer) {
+				fmt.Fprintln(w, "CHANNEL\tINBOX\tSOURCE\tSTATE\tSINCE")
+				for _, c := range resp.GetChannels() {
+					if len(c.GetSources()) == 0 {
+						fmt.Fprintf(w, "%s\t\t\twaits to be called\t\n", c.GetName())
+					}
+					for _, s := range c.GetSources() {
+						state, since := "works", ""
+						if s.GetError() != "" {
+							state = printable(s.GetError())
+						}
+						if s.GetSince() != nil {
+							since = s.GetSince().AsTime().Local().Format(time.DateTime)
+						}
+						fmt.Fprintf(w, "%s\t%s/%s\t%s\t%s\t%s\n", c.GetName(), s.GetTenant(), s.GetInbox(), printable(s.GetSource()), state, since)
+					}
+				}
+			})
+		}),
+	}
+	to.flags(cmd.Flags())
+	return cmd
+}
+
 func rebuildCommand() *cobra.Command {
 	to := &client{}
 	cmd := &cobra.Command{

@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -620,11 +621,231 @@ func (x *RebuildResponse) GetTotal() int64 {
 	return 0
 }
 
+// ListChannelsRequest asks for all of them.
+type ListChannelsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListChannelsRequest) Reset() {
+	*x = ListChannelsRequest{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListChannelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListChannelsRequest) ProtoMessage() {}
+
+func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListChannelsRequest.ProtoReflect.Descriptor instead.
+func (*ListChannelsRequest) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+// ListChannelsResponse holds the channels of the process that answers.
+type ListChannelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The channels, in the order in which they were opened.
+	Channels      []*Channel `protobuf:"bytes,1,rep,name=channels,proto3" json:"channels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListChannelsResponse) Reset() {
+	*x = ListChannelsResponse{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListChannelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListChannelsResponse) ProtoMessage() {}
+
+func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListChannelsResponse.ProtoReflect.Descriptor instead.
+func (*ListChannelsResponse) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListChannelsResponse) GetChannels() []*Channel {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+// Channel is an adapter at work.
+type Channel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its provider and transport, such as email.imap.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its connections, where it keeps some: a channel without any waits to be called, and works.
+	Sources       []*ChannelSource `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Channel) Reset() {
+	*x = Channel{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Channel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Channel) ProtoMessage() {}
+
+func (x *Channel) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Channel.ProtoReflect.Descriptor instead.
+func (*Channel) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Channel) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Channel) GetSources() []*ChannelSource {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+// ChannelSource is where a channel takes from.
+type ChannelSource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tenant of the inbox.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// The inbox.
+	Inbox string `protobuf:"bytes,2,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	// What it is connected to: an address, a mailbox.
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// Why it cannot work at present; empty where it can.
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// When it began or ceased to work.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelSource) Reset() {
+	*x = ChannelSource{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelSource) ProtoMessage() {}
+
+func (x *ChannelSource) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelSource.ProtoReflect.Descriptor instead.
+func (*ChannelSource) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ChannelSource) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ChannelSource) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
+func (x *ChannelSource) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ChannelSource) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *ChannelSource) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 var File_skein_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1askein/admin/v1/admin.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x13\n" +
+	"\x1askein/admin/v1/admin.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n" +
 	"\x11ListSlicesRequest\"C\n" +
 	"\x12ListSlicesResponse\x12-\n" +
 	"\x06slices\x18\x01 \x03(\v2\x15.skein.admin.v1.SliceR\x06slices\"\xa7\x01\n" +
@@ -669,13 +890,26 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\aserving\x18\x01 \x01(\rR\aserving\x12\x1a\n" +
 	"\bbuilding\x18\x02 \x01(\rR\bbuilding\x12\x12\n" +
 	"\x04done\x18\x03 \x01(\x03R\x04done\x12\x14\n" +
-	"\x05total\x18\x04 \x01(\x03R\x05total2\x86\x02\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total\"\x15\n" +
+	"\x13ListChannelsRequest\"K\n" +
+	"\x14ListChannelsResponse\x123\n" +
+	"\bchannels\x18\x01 \x03(\v2\x17.skein.admin.v1.ChannelR\bchannels\"V\n" +
+	"\aChannel\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
+	"\asources\x18\x02 \x03(\v2\x1d.skein.admin.v1.ChannelSourceR\asources\"\x9d\x01\n" +
+	"\rChannelSource\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05inbox\x18\x02 \x01(\tR\x05inbox\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since2\xe1\x02\n" +
 	"\fAdminService\x12S\n" +
 	"\n" +
 	"ListSlices\x12!.skein.admin.v1.ListSlicesRequest\x1a\".skein.admin.v1.ListSlicesResponse\x12S\n" +
 	"\n" +
 	"ListTopics\x12!.skein.admin.v1.ListTopicsRequest\x1a\".skein.admin.v1.ListTopicsResponse\x12L\n" +
-	"\aRebuild\x12\x1e.skein.admin.v1.RebuildRequest\x1a\x1f.skein.admin.v1.RebuildResponse0\x01B8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
+	"\aRebuild\x12\x1e.skein.admin.v1.RebuildRequest\x1a\x1f.skein.admin.v1.RebuildResponse0\x01\x12Y\n" +
+	"\fListChannels\x12#.skein.admin.v1.ListChannelsRequest\x1a$.skein.admin.v1.ListChannelsResponseB8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_skein_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -689,40 +923,50 @@ func file_skein_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_skein_admin_v1_admin_proto_rawDescData
 }
 
-var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_skein_admin_v1_admin_proto_goTypes = []any{
-	(*ListSlicesRequest)(nil),   // 0: skein.admin.v1.ListSlicesRequest
-	(*ListSlicesResponse)(nil),  // 1: skein.admin.v1.ListSlicesResponse
-	(*Slice)(nil),               // 2: skein.admin.v1.Slice
-	(*SlicePartition)(nil),      // 3: skein.admin.v1.SlicePartition
-	(*ListTopicsRequest)(nil),   // 4: skein.admin.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),  // 5: skein.admin.v1.ListTopicsResponse
-	(*Topic)(nil),               // 6: skein.admin.v1.Topic
-	(*TopicPartition)(nil),      // 7: skein.admin.v1.TopicPartition
-	(*RebuildRequest)(nil),      // 8: skein.admin.v1.RebuildRequest
-	(*RebuildResponse)(nil),     // 9: skein.admin.v1.RebuildResponse
-	nil,                         // 10: skein.admin.v1.Topic.SettingsEntry
-	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
+	(*ListSlicesRequest)(nil),     // 0: skein.admin.v1.ListSlicesRequest
+	(*ListSlicesResponse)(nil),    // 1: skein.admin.v1.ListSlicesResponse
+	(*Slice)(nil),                 // 2: skein.admin.v1.Slice
+	(*SlicePartition)(nil),        // 3: skein.admin.v1.SlicePartition
+	(*ListTopicsRequest)(nil),     // 4: skein.admin.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),    // 5: skein.admin.v1.ListTopicsResponse
+	(*Topic)(nil),                 // 6: skein.admin.v1.Topic
+	(*TopicPartition)(nil),        // 7: skein.admin.v1.TopicPartition
+	(*RebuildRequest)(nil),        // 8: skein.admin.v1.RebuildRequest
+	(*RebuildResponse)(nil),       // 9: skein.admin.v1.RebuildResponse
+	(*ListChannelsRequest)(nil),   // 10: skein.admin.v1.ListChannelsRequest
+	(*ListChannelsResponse)(nil),  // 11: skein.admin.v1.ListChannelsResponse
+	(*Channel)(nil),               // 12: skein.admin.v1.Channel
+	(*ChannelSource)(nil),         // 13: skein.admin.v1.ChannelSource
+	nil,                           // 14: skein.admin.v1.Topic.SettingsEntry
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_skein_admin_v1_admin_proto_depIdxs = []int32{
 	2,  // 0: skein.admin.v1.ListSlicesResponse.slices:type_name -> skein.admin.v1.Slice
 	3,  // 1: skein.admin.v1.Slice.partitions:type_name -> skein.admin.v1.SlicePartition
-	11, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
+	15, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
 	6,  // 3: skein.admin.v1.ListTopicsResponse.topics:type_name -> skein.admin.v1.Topic
-	11, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
+	15, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
 	7,  // 5: skein.admin.v1.Topic.partitions:type_name -> skein.admin.v1.TopicPartition
-	10, // 6: skein.admin.v1.Topic.settings:type_name -> skein.admin.v1.Topic.SettingsEntry
-	0,  // 7: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
-	4,  // 8: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
-	8,  // 9: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
-	1,  // 10: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
-	5,  // 11: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
-	9,  // 12: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 6: skein.admin.v1.Topic.settings:type_name -> skein.admin.v1.Topic.SettingsEntry
+	12, // 7: skein.admin.v1.ListChannelsResponse.channels:type_name -> skein.admin.v1.Channel
+	13, // 8: skein.admin.v1.Channel.sources:type_name -> skein.admin.v1.ChannelSource
+	16, // 9: skein.admin.v1.ChannelSource.since:type_name -> google.protobuf.Timestamp
+	0,  // 10: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
+	4,  // 11: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
+	8,  // 12: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
+	10, // 13: skein.admin.v1.AdminService.ListChannels:input_type -> skein.admin.v1.ListChannelsRequest
+	1,  // 14: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
+	5,  // 15: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
+	9,  // 16: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
+	11, // 17: skein.admin.v1.AdminService.ListChannels:output_type -> skein.admin.v1.ListChannelsResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_skein_admin_v1_admin_proto_init() }
@@ -736,7 +980,7 @@ func file_skein_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_admin_v1_admin_proto_rawDesc), len(file_skein_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_ListSlices_FullMethodName = "/skein.admin.v1.AdminService/ListSlices"
-	AdminService_ListTopics_FullMethodName = "/skein.admin.v1.AdminService/ListTopics"
-	AdminService_Rebuild_FullMethodName    = "/skein.admin.v1.AdminService/Rebuild"
+	AdminService_ListSlices_FullMethodName   = "/skein.admin.v1.AdminService/ListSlices"
+	AdminService_ListTopics_FullMethodName   = "/skein.admin.v1.AdminService/ListTopics"
+	AdminService_Rebuild_FullMethodName      = "/skein.admin.v1.AdminService/Rebuild"
+	AdminService_ListChannels_FullMethodName = "/skein.admin.v1.AdminService/ListChannels"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -40,6 +41,8 @@ type AdminServiceClient interface {
 	// its progress and ends when the new generation serves. Calling it while a rebuild is under way joins that one; the end
 	// of the call does not end the rebuild, and a restart of the process goes on with it. NOT_FOUND: no such slice here.
 	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
+	// ListChannels tells of the channels of the process that answers, and whether they work.
+	ListChannels(ctx context.Context, in *ListChannelsRequest, opts ...grpc.CallOption) (*ListChannelsResponse, error)
 }
 
 type adminServiceClient struct {
@@ -89,6 +92,16 @@ func (c *adminServiceClient) Rebuild(ctx context.Context, in *RebuildRequest, op
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RebuildClient = grpc.ServerStreamingClient[RebuildResponse]
 
+func (c *adminServiceClient) ListChannels(ctx context.Context, in *ListChannelsRequest, opts ...grpc.CallOption) (*ListChannelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListChannelsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListChannels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -103,6 +116,8 @@ type AdminServiceServer interface {
 	// its progress and ends when the new generation serves. Calling it while a rebuild is under way joins that one; the end
 	// of the call does not end the rebuild, and a restart of the process goes on with it. NOT_FOUND: no such slice here.
 	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
+	// ListChannels tells of the channels of the process that answers, and whether they work.
+	ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -121,6 +136,9 @@ func (UnimplementedAdminServiceServer) ListTopics(context.Context, *ListTopicsRe
 }
 func (UnimplementedAdminServiceServer) Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error {
 	return status.Error(codes.Unimplemented, "method Rebuild not implemented")
+}
+func (UnimplementedAdminServiceServer) ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListChannels not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -190,6 +208,24 @@ func _AdminService_Rebuild_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RebuildServer = grpc.ServerStreamingServer[RebuildResponse]
 
+func _AdminService_ListChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListChannelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListChannels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListChannels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListChannels(ctx, req.(*ListChannelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -204,6 +240,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTopics",
 			Handler:    _AdminService_ListTopics_Handler,
+		},
+		{
+			MethodName: "ListChannels",
+			Handler:    _AdminService_ListChannels_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
