@@ -312,15 +312,17 @@ func (s *Service) learn(ctx context.Context, e *eventv1.Event) error {
 		return nil //nolint:nilerr // Decode has seen to that
 	}
 	o := outcome{state: stateSent}
-	if e.GetType() == event.TypeMessageFailed {
-		o.state = stateFailed
-		if content, err := contentOf(e); err == nil {
-			f := content.GetMessageFailed()
-			o.code, o.reason = f.GetCode(), f.GetReason()
-			if f.GetUnknown() {
-				o.state = stateUnknown
-			}
-		}
+	content, err := contentOf(e)
+	if err != nil {
+		content = &eventv1.Content{} // that there is an outcome is enough
+	}
+	switch f := content.GetMessageFailed(); {
+	case e.GetType() == event.TypeMessageSent:
+		o.native = content.GetNativeId()
+	case e.GetType() == event.TypeMessageFailed && f.GetUnknown():
+		o = outcome{state: stateUnknown, code: f.GetCode(), reason: f.GetReason()}
+	case e.GetType() == event.TypeMessageFailed:
+		o = outcome{state: stateFailed, code: f.GetCode(), reason: f.GetReason()}
 	}
 	if err := s.state.settle(ctx, e.GetTenant(), id, o); err != nil {
 		return fmt.Errorf("outbound: note what became of %s: %w", e.GetCausationId(), err)
