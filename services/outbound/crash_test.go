@@ -1,8 +1,10 @@
 package outbound_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +108,7 @@ func (l faultyLog) Append(ctx context.Context, m eventlog.Message, done func(eve
 
 // crashes runs two messages of a thread through a process whose n-th call of store or log fails, for every n.
 func crashes(t *testing.T, keys bool, check func(t *testing.T, w *world, p *provider, requests []string), done, crash bool) {
+	t.Helper()
 	for n := 1; ; n++ {
 		w := newWorld(t)
 		p := newProvider(t)
@@ -176,11 +179,17 @@ func known(t *testing.T, w *world, p *provider, requests []string, all bool) {
 	}
 }
 
+func allSent(t *testing.T, w *world, p *provider, requests []string) {
+	t.Helper()
+	known(t, w, p, requests, true)
+}
+
 func TestAProcessThatEndsAnywhereSendsNothingTwiceAndTellsWhatIsUnknown(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		t.Run(fmt.Sprintf("done %t", done), func(t *testing.T) {
 			unknown := 0
 			crashes(t, false, func(t *testing.T, w *world, p *provider, requests []string) {
+				t.Helper()
 				known(t, w, p, requests, false)
 				for _, request := range requests {
 					if strings.HasPrefix(told(w.outcomes(request)[0]), "unknown") {
@@ -199,7 +208,7 @@ func TestAProcessThatEndsAnywhereSendsNothingTwiceAndTellsWhatIsUnknown(t *testi
 func TestAProcessThatEndsAnywhereLosesNothingWhereTheProviderTakesAKeyOnce(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		t.Run(fmt.Sprintf("done %t", done), func(t *testing.T) {
-			crashes(t, true, func(t *testing.T, w *world, p *provider, requests []string) { known(t, w, p, requests, true) }, done, true)
+			crashes(t, true, allSent, done, true)
 		})
 	}
 }
@@ -208,7 +217,7 @@ func TestAStoreOrLogThatFailsOnceChangesNothing(t *testing.T) {
 	for _, keys := range []bool{false, true} {
 		for _, done := range []bool{false, true} {
 			t.Run(fmt.Sprintf("keys %t, done %t", keys, done), func(t *testing.T) {
-				crashes(t, keys, func(t *testing.T, w *world, p *provider, requests []string) { known(t, w, p, requests, true) }, done, false)
+				crashes(t, keys, allSent, done, false)
 			})
 		}
 	}
@@ -305,6 +314,65 @@ func TestWhereTheStoreIsLostTheLogTellsWhatWasSent(t *testing.T) {
 	if n := len(w.outcomes(sent)); n != 1 || !slices.Equal(p.texts(), []string{"sent", "new"}) {
 		t.Errorf("%d outcomes; the provider has %q", n, p.texts())
 	}
+}
+
+func TestWhereTheStoreIsPutBackFromABackupNothingIsSentTwice(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	config := func() outbound.Config {
+		cfg := w.config(w.pager(p))
+		cfg.Groups = w.groups
+		return cfg
+	}
+	committed := func(request string) {
+		w.outcome(request)
+		w.until("its outcome is committed", func() bool {
+			ends := map[int32]int64{}
+			for q := range int32(partitions) {
+				_, next, err := w.log.Bounds(t.Context(), event.TopicInteractions, q)
+				must(t, err)
+				if next > 0 {
+					ends[q] = next
+				}
+			}
+			committed, err := w.groups.Committed(t.Context(), "", "", partitions)
+			return err == nil && maps.Equal(committed, ends)
+		})
+	}
+	_, stop := w.start(config())
+	committed(w.ask("t", "r1", "before"))
+	stop()
+	backup := copied(t, w.store)
+	_, stop = w.start(config())
+	committed(w.ask("t", "r2", "since"))
+	stop()
+	open := w.ask("t", "r3", "perhaps")
+	w.store = backup
+	w.start(config())
+	if got := told(w.outcome(open)); got != "unknown lost" {
+		t.Errorf("it is told as %s", got)
+	}
+	if got := told(w.outcome(w.ask("t", "r4", "afterwards"))); got != "sent" || !slices.Equal(p.texts(), []string{"before", "since", "afterwards"}) {
+		t.Errorf("it is told as %s, the provider has %q", got, p.texts())
+	}
+}
+
+func copied(t *testing.T, from kv.Store) kv.Store {
+	t.Helper()
+	snap, err := from.Snapshot(t.Context(), outbound.Namespace)
+	must(t, err)
+	defer snap.Close()
+	it, err := snap.Scan(t.Context(), kv.Range{})
+	must(t, err)
+	defer it.Close()
+	var b kv.Batch
+	for it.Next() {
+		b.Set(bytes.Clone(it.Key()), bytes.Clone(it.Value()))
+	}
+	must(t, it.Err())
+	to := memkv.New()
+	must(t, to.Apply(t.Context(), outbound.Namespace, &b))
+	return to
 }
 
 func TestARequestOfTheFirstHourIsSentAndAnOlderOneExpires(t *testing.T) {

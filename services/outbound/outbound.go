@@ -132,12 +132,14 @@ type Service struct {
 	owner   string // names this process in claims
 	workers map[inboxKey]*worker
 
-	mu       sync.Mutex
-	changed  chan struct{}       // closed and replaced when something came in
 	begins   map[int32]beginning // of each partition
-	caught   map[int32]bool      // partitions of which everything before this store's beginning was taken in
+	ends     map[int32]int64     // of each partition, when this process began
 	stopping chan struct{}       // closed when Run ends
 	stop     func()              // closes it
+
+	mu      sync.Mutex
+	changed chan struct{}  // closed and replaced when something came in
+	caught  map[int32]bool // partitions of which everything before their ends was taken in
 }
 
 // New checks the inboxes, and notes where each partition of the log begins for this store, where it is new. Run sends.
@@ -146,7 +148,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	stopping := make(chan struct{})
 	s := &Service{
 		cfg: cfg, state: &state{store: cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes)),
-		changed: make(chan struct{}), begins: map[int32]beginning{}, caught: map[int32]bool{},
+		changed: make(chan struct{}), begins: map[int32]beginning{}, ends: map[int32]int64{}, caught: map[int32]bool{},
 		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 	}
 	for _, in := range cfg.Inboxes {
@@ -165,37 +167,48 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// place notes where each partition begins. Where the store is new, requests that the log holds already are looked through for
-// their outcomes before anything is sent. If the group has been here before, the store was lost, and with it what was attempted:
-// such requests may have been sent.
+// place notes where each partition begins, and where it ends now: what the log holds already is looked through for outcomes before
+// anything is sent. If the store is new, or behind, and the group has been further, the store was lost or put back from a backup,
+// and with it what was attempted: requests of before that have no outcome may have been sent.
 func (s *Service) place(ctx context.Context) error {
 	n, err := s.cfg.Log.Partitions(ctx, event.TopicInteractions)
 	if err != nil {
 		return err
 	}
 	var committed map[int32]int64
+	if s.cfg.Groups != nil {
+		if committed, err = s.cfg.Groups.Committed(ctx, group, event.TopicInteractions, n); err != nil {
+			return err
+		}
+	}
 	for p := range int32(n) {
-		b, found, err := s.state.beginning(ctx, p)
+		b, err := s.state.beginning(ctx, p)
 		if err != nil {
 			return err
 		}
-		if !found {
-			if committed == nil && s.cfg.Groups != nil {
-				if committed, err = s.cfg.Groups.Committed(ctx, group, event.TopicInteractions, n); err != nil {
-					return err
-				}
-			}
-			_, end, err := s.cfg.Log.Bounds(ctx, event.TopicInteractions, p)
-			if err != nil {
-				return err
-			}
-			if b, err = s.state.begin(ctx, p, beginning{End: end, Lost: len(committed) > 0}); err != nil {
+		next, _, err := s.state.Load(ctx, event.TopicInteractions, p)
+		if err != nil {
+			return err
+		}
+		_, end, err := s.cfg.Log.Bounds(ctx, event.TopicInteractions, p)
+		if err != nil {
+			return err
+		}
+		behind := committed[p] > max(next, 0) // a place is in the store before the group commits it
+		if b == nil || behind {
+			if b, err = s.state.begin(ctx, p, b, &beginning{End: end, Lost: behind || len(committed) > 0}); err != nil {
 				return err
 			}
 		}
-		s.begins[p] = b
+		s.begins[p], s.ends[p] = *b, end
 	}
 	return nil
+}
+
+// maybe tells whether a request may have been sent.
+func (s *Service) maybe(r *row) bool {
+	b := s.begins[r.Partition]
+	return r.Maybe || b.Lost && r.Offset < b.End
 }
 
 // Run sends until ctx ends, and then returns nil.
@@ -232,13 +245,7 @@ func (s *Service) takeAll(ctx context.Context) error {
 		return err
 	}
 	router.AddMiddleware(middleware.Recoverer)
-	router.AddConsumerHandler("outbound", event.TopicInteractions, subscriber, func(m *message.Message) error {
-		r, ok := pubsub.RecordOf(m.Context())
-		if !ok {
-			return fmt.Errorf("outbound: the message %q comes from no record", m.UUID)
-		}
-		return s.take(m.Context(), r)
-	})
+	router.AddConsumerHandler("outbound", event.TopicInteractions, subscriber, s.handle)
 	return errors.Join(router.Run(ctx), subscriber.Close())
 }
 
@@ -263,6 +270,15 @@ func isOutcome(e *eventv1.Event) bool {
 	return false
 }
 
+// handle is Watermill's handler.
+func (s *Service) handle(m *message.Message) error {
+	r, ok := pubsub.RecordOf(m.Context())
+	if !ok {
+		return fmt.Errorf("outbound: the message %q comes from no record", m.UUID)
+	}
+	return s.take(m.Context(), r)
+}
+
 // take notes a request, or what became of one.
 func (s *Service) take(ctx context.Context, r eventlog.Record) error {
 	e, err := event.Decode(r.Value)
@@ -276,10 +292,9 @@ func (s *Service) take(ctx context.Context, r eventlog.Record) error {
 	if err != nil {
 		return nil //nolint:nilerr // Decode has seen to that
 	}
-	begin := s.begins[r.Partition]
 	added, err := s.state.add(ctx, e.GetTenant(), id, &row{
 		Inbox: e.GetInbox(), Thread: e.GetThreadId(), Partition: r.Partition, Offset: r.Offset,
-		Requested: e.GetReceivedAt().AsTime(), State: stateWaiting, Maybe: begin.Lost && r.Offset < begin.End,
+		Requested: e.GetReceivedAt().AsTime(), State: stateWaiting,
 	})
 	if err != nil {
 		return fmt.Errorf("outbound: note the request %s: %w", e.GetId(), err)
@@ -297,15 +312,17 @@ func (s *Service) learn(ctx context.Context, e *eventv1.Event) error {
 		return nil //nolint:nilerr // Decode has seen to that
 	}
 	o := outcome{state: stateSent}
-	if e.GetType() == event.TypeMessageFailed {
-		o.state = stateFailed
-		if content, err := contentOf(e); err == nil {
-			f := content.GetMessageFailed()
-			o.code, o.reason = f.GetCode(), f.GetReason()
-			if f.GetUnknown() {
-				o.state = stateUnknown
-			}
-		}
+	content, err := contentOf(e)
+	if err != nil {
+		content = &eventv1.Content{} // that there is an outcome is enough
+	}
+	switch f := content.GetMessageFailed(); {
+	case e.GetType() == event.TypeMessageSent:
+		o.native = content.GetNativeId()
+	case e.GetType() == event.TypeMessageFailed && f.GetUnknown():
+		o = outcome{state: stateUnknown, code: f.GetCode(), reason: f.GetReason()}
+	case e.GetType() == event.TypeMessageFailed:
+		o = outcome{state: stateFailed, code: f.GetCode(), reason: f.GetReason()}
 	}
 	if err := s.state.settle(ctx, e.GetTenant(), id, o); err != nil {
 		return fmt.Errorf("outbound: note what became of %s: %w", e.GetCausationId(), err)
@@ -331,18 +348,15 @@ func (s *Service) change() <-chan struct{} {
 	return s.changed
 }
 
-// caughtUp tells whether everything of a partition was taken in that the log held when this store began. Before that, the outcome
+// caughtUp tells whether everything of a partition was taken in that the log held when this process began. Before that, the outcome
 // of a request may stand in the log, not seen yet.
 func (s *Service) caughtUp(ctx context.Context, partition int32) (bool, error) {
 	s.mu.Lock()
 	caught := s.caught[partition]
 	s.mu.Unlock()
-	begin := s.begins[partition]
-	if caught || begin.End == 0 {
+	if end := s.ends[partition]; caught || end == 0 {
 		return true, nil
-	}
-	next, _, err := s.state.Load(ctx, event.TopicInteractions, partition)
-	if err != nil || next < begin.End {
+	} else if next, _, err := s.state.Load(ctx, event.TopicInteractions, partition); err != nil || next < end {
 		return false, err
 	}
 	s.mu.Lock()

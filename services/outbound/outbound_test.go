@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -222,11 +223,14 @@ func (w *world) outcome(request string) filed {
 // until waits for a condition.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(patience); !holds(); {
-		if time.Now().After(end) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for end := time.After(patience); !holds(); {
+		select {
+		case <-look.C:
+		case <-end:
 			w.t.Fatalf("in vain until %s", what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -275,11 +279,7 @@ func (g *groups) Join(ctx context.Context, _, _ string, own func(context.Context
 func (g *groups) Committed(context.Context, string, string, int) (map[int32]int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := map[int32]int64{}
-	for p, next := range g.committed {
-		out[p] = next
-	}
-	return out, nil
+	return maps.Clone(g.committed), nil
 }
 
 // provider is a paging service: it takes {"key":…,"to":…,"text":…} by POST, answers 201 with the message's id, and otherwise does what
@@ -297,6 +297,7 @@ type provider struct {
 type page struct{ Key, To, Text string }
 
 func newProvider(t testing.TB) *provider {
+	t.Helper()
 	p := &provider{calls: map[string]int{}, release: make(chan struct{})}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(func() {
@@ -315,7 +316,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	what, times, _ := strings.Cut(m.Text, "*")
 	p.mu.Lock()
 	p.calls[m.Text]++
-	again := len(times) > 0 && p.calls[m.Text] > len(times) // "429***" does it twice
+	again := times != "" && p.calls[m.Text] > len(times) // "429***" does it twice
 	p.mu.Unlock()
 	if again {
 		what = ""
@@ -348,7 +349,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(map[string]string{"id": id})
+	_, _ = fmt.Fprintf(w, `{"id":%q}`, id)
 }
 
 func (p *provider) accept(m page) string {

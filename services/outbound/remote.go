@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -58,7 +59,7 @@ func decodeCursor(text string, inbox inboxKey) (cursor, error) {
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	head := cursorHead(inbox)
-	if err != nil || len(b) < len(head) || string(b[:len(head)]) != string(head) {
+	if err != nil || len(b) < len(head) || !bytes.Equal(b[:len(head)], head) {
 		return nil, ErrBadCursor
 	}
 	for b = b[len(head):]; len(b) > 0; {
@@ -172,7 +173,7 @@ func (s *Service) handOne(ctx context.Context, w *worker, l listed) (*Handed, er
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
 	for r := l.row; r != nil && r.State == stateWaiting && s.cfg.Now().Before(r.Requested.Add(s.cfg.MaxAge)); {
-		before := r.Maybe
+		before := s.maybe(r)
 		r.Maybe = true
 		r.Attempts++
 		err := s.state.put(ctx, w.Tenant, l.id, r)

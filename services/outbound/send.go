@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -127,8 +128,9 @@ func customers(parties []*eventv1.SubmittedParty) []*eventv1.SubmittedParty {
 			continue
 		}
 		to := &eventv1.SubmittedParty{Address: p.GetAddress(), Role: eventv1.PartyRole_PARTY_ROLE_TO, Side: p.GetSide(), DisplayName: p.GetDisplayName()}
-		switch p.GetRole() {
-		case eventv1.PartyRole_PARTY_ROLE_SENDER, eventv1.PartyRole_PARTY_ROLE_INITIATOR, eventv1.PartyRole_PARTY_ROLE_AUTHOR:
+		if slices.Contains([]eventv1.PartyRole{
+			eventv1.PartyRole_PARTY_ROLE_SENDER, eventv1.PartyRole_PARTY_ROLE_INITIATOR, eventv1.PartyRole_PARTY_ROLE_AUTHOR,
+		}, p.GetRole()) {
 			wrote = append(wrote, to)
 		}
 		if len(all) == 0 || !reachable(p.GetAddress()) {
@@ -204,8 +206,7 @@ func (s *Service) Send(ctx context.Context, threads Threads, a Ask) (channel.Ack
 	}
 	acks, err := s.cfg.Host.Submit(ctx, a.Tenant, submissions...)
 	if err != nil {
-		var wrong *event.InvalidError
-		if errors.As(err, &wrong) {
+		if _, wrong := errors.AsType[*event.InvalidError](err); wrong {
 			if e := s.state.forget(ctx, key, known); e != nil && !errors.Is(e, kv.ErrConflict) {
 				s.cfg.Logger.WarnContext(ctx, "a request that is wrong cannot be forgotten", "error", e)
 			}

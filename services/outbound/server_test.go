@@ -65,7 +65,7 @@ func (w *world) serve(s *outbound.Service) channelv1.ChannelServiceClient {
 	return channelv1.NewChannelServiceClient(conn)
 }
 
-func (w *world) received(thread, id, text string, change ...func(*eventv1.Submission)) string {
+func (w *world) received(thread, id, text string, change ...func(*eventv1.Submission)) {
 	s := &eventv1.Submission{
 		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Direction: eventv1.Direction_DIRECTION_INBOUND,
 		Provider: "smtp", Inbox: desk, Thread: thread, NativeId: id,
@@ -94,7 +94,7 @@ func (w *world) received(thread, id, text string, change ...func(*eventv1.Submis
 	for _, c := range change {
 		c(s)
 	}
-	return w.submit(s)
+	w.submit(s)
 }
 
 func say(id, text string) *channelv1.SendRequest {

@@ -48,7 +48,7 @@ type row struct {
 	Offset    int64     `json:"offset"`
 	Requested time.Time `json:"requested"`
 	State     string    `json:"state"`
-	// Maybe says that it may have been sent: by an idempotent sender, by a connector, or before the store was lost.
+	// Maybe says that it may have been sent: by an idempotent sender, or by a connector.
 	Maybe    bool `json:"maybe,omitempty"`
 	Attempts int  `json:"attempts,omitempty"`
 	// Next is when another attempt is due.
@@ -247,35 +247,42 @@ func (s *state) list(ctx context.Context, space byte, tenant, inbox string, reve
 	return it.Err()
 }
 
-// beginning is where a partition of the log was when this store was new.
+// beginning is where a partition of the log was when this store was new, or when it was put back.
 type beginning struct {
 	// End is the offset of the next record then.
 	End int64 `json:"end"`
-	// Lost says that another store was there before.
+	// Lost says that another store was there before, or that this one had been further.
 	Lost bool `json:"lost,omitempty"`
+
+	raw []byte
 }
 
-func (s *state) beginning(ctx context.Context, partition int32) (b beginning, found bool, err error) {
+// beginning is nil where the store has none.
+func (s *state) beginning(ctx context.Context, partition int32) (*beginning, error) {
 	raw, found, err := s.get(ctx, partitionKey(spaceBegin, partition))
 	if err != nil || !found {
-		return beginning{}, false, err
+		return nil, err
 	}
-	return b, true, json.Unmarshal(raw, &b)
+	b := &beginning{raw: raw}
+	return b, json.Unmarshal(raw, b)
 }
 
-// begin notes a beginning, unless another process has; it returns the one that counts.
-func (s *state) begin(ctx context.Context, partition int32, b beginning) (beginning, error) {
+// begin notes a beginning in the place of the one that was read, unless another process has; it returns the one that counts.
+func (s *state) begin(ctx context.Context, partition int32, was, b *beginning) (*beginning, error) {
 	raw, err := json.Marshal(b)
 	if err != nil {
-		return beginning{}, err
+		return nil, err
 	}
 	var batch kv.Batch
 	key := partitionKey(spaceBegin, partition)
-	batch.Require(key, nil)
+	if was == nil {
+		was = &beginning{}
+	}
+	batch.Require(key, was.raw)
 	batch.Set(key, raw)
 	err = s.store.Apply(ctx, Namespace, &batch)
 	if errors.Is(err, kv.ErrConflict) {
-		b, _, err = s.beginning(ctx, partition)
+		return s.beginning(ctx, partition)
 	}
 	return b, err
 }

@@ -66,7 +66,7 @@ func (w *worker) run(ctx context.Context) {
 	}()
 	for ctx.Err() == nil {
 		wait, err := w.round(ctx, func(l listed) {
-			under.Go(func() { w.work(work, l) }) //nolint:contextcheck // what has begun may go on for a while
+			under.Go(func() { w.work(work, l) })
 		})
 		if err != nil && ctx.Err() == nil {
 			w.logger.WarnContext(ctx, "what is to be sent cannot be read, trying again", "error", err)
@@ -163,7 +163,7 @@ func (w *worker) next(r *row, now time.Time) doing {
 	expiry := r.Requested.Add(w.cfg.MaxAge)
 	expired := !now.Before(expiry)
 	idempotent := w.Sender != nil && w.Sender.Idempotent()
-	maybe := r.Maybe
+	maybe := w.service.maybe(r)
 	switch {
 	case r.State == stateDecided && r.Owner != w.service.owner && now.Before(r.Until):
 		return doing{at: r.Until} // who has decided tells it
@@ -239,8 +239,7 @@ func (w *worker) step(ctx context.Context, id event.ID) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.finish(ctx, id, submissions, nil, outcome{r.Becomes, r.Code, r.Reason, r.Native})
-		return err
+		return w.finish(ctx, id, submissions, nil, outcome{r.Becomes, r.Code, r.Reason, r.Native})
 	}
 	q, err := w.service.load(ctx, id, r)
 	if errors.Is(err, errSealed) {
@@ -386,15 +385,13 @@ func (w *worker) decide(
 			w.logger.WarnContext(ctx, "an outcome cannot be noted before it is told", "request", id, "error", err)
 		}
 	}
-	_, err = w.finish(ctx, id, submissions, otherwise, o)
-	return err
+	return w.finish(ctx, id, submissions, otherwise, o)
 }
 
 // finish tells an outcome and notes that it is told.
-func (w *worker) finish(ctx context.Context, id event.ID, submissions, otherwise []*eventv1.Submission, o outcome) (acks []channel.Acknowledgement, err error) {
-	err = w.persist(ctx, func() error {
-		var err error
-		acks, err = w.cfg.Host.Submit(ctx, w.Tenant, submissions...)
+func (w *worker) finish(ctx context.Context, id event.ID, submissions, otherwise []*eventv1.Submission, o outcome) error {
+	err := w.persist(ctx, func() error {
+		_, err := w.cfg.Host.Submit(ctx, w.Tenant, submissions...)
 		var wrong *event.InvalidError
 		if !errors.As(err, &wrong) && !errors.Is(err, eventlog.ErrTooLarge) {
 			return err
@@ -405,19 +402,19 @@ func (w *worker) finish(ctx context.Context, id event.ID, submissions, otherwise
 			return nil
 		}
 		submissions, otherwise = otherwise, nil
-		acks, err = w.cfg.Host.Submit(ctx, w.Tenant, submissions...)
+		_, err = w.cfg.Host.Submit(ctx, w.Tenant, submissions...)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("tell what became of it: %w", err)
+		return fmt.Errorf("tell what became of it: %w", err)
 	}
 	err = w.persist(ctx, func() error { return w.state.settle(ctx, w.Tenant, id, o) })
 	if err != nil {
-		return acks, fmt.Errorf("note that it is told: %w", err)
+		return fmt.Errorf("note that it is told: %w", err)
 	}
 	w.cfg.Metrics.settled(w.key(), o.state)
 	w.service.tell(w.key())
-	return acks, nil
+	return nil
 }
 
 // persist tries until it works, or ctx ends.

@@ -47,6 +47,7 @@ func at(t *testing.T, c *cursorkv.Cursors, name, want string) {
 
 func TestACursorMovesFromWhereItWasRead(t *testing.T) {
 	onEach(t, func(t *testing.T, store kv.Store) {
+		t.Helper()
 		c := cursorkv.New(store)
 		at(t, c, "imap/acme/desk", "")
 		must(t, c.MoveCursor(t.Context(), "imap/acme/desk", "", "1:7"))
@@ -62,6 +63,7 @@ func TestACursorMovesFromWhereItWasRead(t *testing.T) {
 
 func TestACursorThatSomebodyElseHasMovedStaysWhereItIs(t *testing.T) {
 	onEach(t, func(t *testing.T, store kv.Store) {
+		t.Helper()
 		c := cursorkv.New(store)
 		must(t, c.MoveCursor(t.Context(), "ami", "", "a"))
 		for _, was := range []string{"", "b"} {
@@ -78,6 +80,7 @@ func TestACursorThatSomebodyElseHasMovedStaysWhereItIs(t *testing.T) {
 
 func TestOfManyWhoMoveACursorOneWinsEachStep(t *testing.T) {
 	onEach(t, func(t *testing.T, store kv.Store) {
+		t.Helper()
 		const movers, steps = 8, 40
 		var all sync.WaitGroup
 		for range movers {

@@ -29,7 +29,7 @@ func Do(client *http.Client, r *http.Request) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	// Without GetBody and without an idempotency header the transport tries a POST again only where nothing was written.
-	resp, err := client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	resp, err := client.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))) //nolint:gosec // to where a channel is configured
 	if err == nil {
 		return resp, nil
 	}
