@@ -33,13 +33,13 @@ func TestACallThroughASwitchIsWholeThoughSkeinIsKilledInTheMiddle(t *testing.T) 
 	srv := s.Up("-c", config)
 	pbx.AwaitLogins(t, 1)
 	pbx.Play(t, string(story[:middle]))
-	await(s, "offered to the agent", "assignment.offered")
+	await(s, srv, "offering it to an agent", "assignment.offered")
 	srv.Kill()
 
 	srv = s.Up("-c", config)
 	pbx.AwaitLogins(t, 2)
 	pbx.Play(t, string(story[middle:]))
-	shown := await(s, "over", "interaction.ended")
+	shown := await(s, srv, "told that it is over", "interaction.ended")
 	for _, typ := range []string{"interaction.started", "queue.entered", "assignment.connected", "assignment.ended"} {
 		if n := strings.Count(shown, `"type":"`+typ+`"`); n != 1 {
 			t.Errorf("%d times %s in\n%s", n, typ, shown)
@@ -57,9 +57,9 @@ func TestACallThroughASwitchIsWholeThoughSkeinIsKilledInTheMiddle(t *testing.T) 
 }
 
 // await waits until the timeline of the caller holds an event of a type, and gives it.
-func await(s *skeintest.Site, what, typ string) (shown string) {
+func await(s *skeintest.Site, srv *skeintest.Process, what, typ string) (shown string) {
 	s.T.Helper()
-	skeintest.Wait(s.T, what, func() bool {
+	srv.WaitFor(what, func() bool {
 		shown = strings.ReplaceAll(s.Run("timeline", "--json", "--server", s.GRPC, "+493012345678"), `": "`, `":"`)
 		return strings.Contains(shown, `"type":"`+typ+`"`)
 	})
