@@ -47,8 +47,8 @@ func cleanID(id string) string {
 	return id
 }
 
-// Thread is the native id of the thread that the mail belongs to: the first of References, else In-Reply-To, else its own
-// Message-ID, else its fingerprint. Of several ids in In-Reply-To it is the last, because before it may stand the
+// Thread is the native id of the thread that the mail belongs to: the first of References, else In-Reply-To, else (where it
+// reports that a mail did not arrive) the thread of that mail, else its own Message-ID, else its fingerprint. Of several ids in In-Reply-To it is the last, because before it may stand the
 // address of who is answered: "Message from Jo <jo@example.com> of Tuesday <17@example.com>".
 func (m *Mail) Thread() string {
 	switch {
@@ -56,6 +56,16 @@ func (m *Mail) Thread() string {
 		return m.References[0]
 	case m.InReplyTo != "":
 		return m.InReplyTo
+	case m.Bounce != nil && m.returned != nil:
+		if references := ids(m.returned["References"], maxReferences); len(references) > 0 {
+			return references[0]
+		}
+		if answered := ids(m.returned["In-Reply-To"], maxReferences); len(answered) > 0 {
+			return answered[len(answered)-1]
+		}
+		if id := ownID(m.returned.Get("Message-Id")); id != "" {
+			return id
+		}
 	}
 	return m.NativeID()
 }
