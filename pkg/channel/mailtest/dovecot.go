@@ -176,6 +176,7 @@ mail_gid = GROUP
 mail_location = maildir:DIR/mail/%u
 mail_fsync = never
 auth_username_chars =
+auth_username_format = %n
 ssl = yes
 ssl_cert = <DIR/ca.pem
 ssl_key = <DIR/key.pem

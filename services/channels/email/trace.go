@@ -49,27 +49,33 @@ func trimEnd(body []byte) []byte {
 	return append(text[:len(text):len(text)], "\r\n"...)
 }
 
-// crlf ends the lines of a text as mails on the wire do (RFC 5322, section 2.3).
+// crlf ends the lines of a text as mails on the wire do (RFC 5322, section 2.3). Several carriage returns before a line feed, which
+// some servers reduce to one, are one.
 func crlf(b []byte) []byte {
-	bare := 0
+	if !needsCRLF(b) {
+		return b
+	}
+	out := make([]byte, 0, len(b)+len(b)/32)
+	for len(b) > 0 {
+		line, after, found := bytes.Cut(b, []byte{'\n'})
+		if !found {
+			return append(out, line...)
+		}
+		out = append(append(out, bytes.TrimRight(line, "\r")...), "\r\n"...)
+		b = after
+	}
+	return out
+}
+
+func needsCRLF(b []byte) bool {
 	for i := 0; i < len(b); i++ {
 		next := bytes.IndexByte(b[i:], '\n')
 		if next < 0 {
 			break
 		}
-		if i += next; i == 0 || b[i-1] != '\r' {
-			bare++
+		if i += next; i == 0 || b[i-1] != '\r' || i > 1 && b[i-2] == '\r' {
+			return true
 		}
 	}
-	if bare == 0 {
-		return b
-	}
-	out := make([]byte, 0, len(b)+bare)
-	for i, c := range b {
-		if c == '\n' && (i == 0 || b[i-1] != '\r') {
-			out = append(out, '\r')
-		}
-		out = append(out, c)
-	}
-	return out
+	return false
 }

@@ -85,7 +85,7 @@ type Account struct {
 	CAFile string
 	// Username and Password log in. Instead of the password, OAuth or TokenSource may give a token.
 	Username, Password string
-	OAuth              *OAuth
+	OAuth              *email.OAuth
 	TokenSource        oauth2.TokenSource
 	// Folders to read; INBOX. The first is waited for by IDLE, the others are looked at every PollInterval.
 	Folders []Folder
@@ -240,7 +240,7 @@ func (p *Puller) newAccount(cfg Account) (*account, error) {
 	}
 	a.tokens = a.TokenSource
 	if a.OAuth != nil {
-		if a.tokens, err = a.OAuth.source(); err != nil {
+		if a.tokens, err = a.OAuth.Source(); err != nil {
 			errs = append(errs, err)
 		}
 	}

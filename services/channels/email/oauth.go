@@ -1,14 +1,13 @@
-package imap
+package email
 
 import (
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -22,9 +21,10 @@ type OAuth struct {
 	Scopes                           []string
 }
 
-func (o *OAuth) source() (oauth2.TokenSource, error) {
+// Source gives tokens, each for as long as it lasts.
+func (o *OAuth) Source() (oauth2.TokenSource, error) {
 	if u, err := url.Parse(o.TokenURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || o.ClientID == "" {
-		return nil, errors.New("OAuth needs the address of the token endpoint and a client id")
+		return nil, errors.New("email: OAuth needs the address of the token endpoint and a client id")
 	}
 	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Timeout: 30 * time.Second})
 	if o.RefreshToken != "" {
@@ -35,30 +35,23 @@ func (o *OAuth) source() (oauth2.TokenSource, error) {
 	return c.TokenSource(ctx), nil
 }
 
-// login authenticates: by a token (RFC 7628, or Google's XOAUTH2 where the server has only that), or by a password.
-func (a *account) login(c *imapclient.Client) error {
-	caps := c.Caps()
-	if a.tokens == nil {
-		if caps.Has(imap.AuthCap(sasl.Plain)) {
-			return c.Authenticate(sasl.NewPlainClient("", a.Username, a.Password))
-		}
-		return c.Login(a.Username, a.Password).Wait()
-	}
-	token, err := a.tokens.Token()
+// TokenAuth authenticates a user to a mail server by a token: as RFC 7628 has it, or by Google's XOAUTH2
+// (https://developers.google.com/workspace/gmail/imap/xoauth2-protocol) where the server has only that.
+func TokenAuth(username string, tokens oauth2.TokenSource, supports func(mechanism string) bool) (sasl.Client, error) {
+	token, err := tokens.Token()
 	if err != nil {
 		var refused *oauth2.RetrieveError
-		if errors.As(err, &refused) { // its text may hold what the endpoint answered
-			return errors.New("the token endpoint refuses: " + refused.ErrorCode + " " + refused.Response.Status)
+		if errors.As(err, &refused) { // its text holds what the endpoint answered
+			return nil, errors.New("email: the token endpoint refuses: " + strings.TrimSpace(refused.Response.Status+" "+refused.ErrorCode))
 		}
-		return err
+		return nil, errors.New("email: the token endpoint does not answer as it should")
 	}
-	if caps.Has(imap.AuthCap(sasl.OAuthBearer)) || !caps.Has(imap.AuthCap("XOAUTH2")) {
-		return c.Authenticate(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: a.Username, Token: token.AccessToken}))
+	if supports(sasl.OAuthBearer) || !supports("XOAUTH2") {
+		return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: username, Token: token.AccessToken}), nil
 	}
-	return c.Authenticate(&xoauth2{a.Username, token.AccessToken})
+	return &xoauth2{username, token.AccessToken}, nil
 }
 
-// xoauth2 is the mechanism of https://developers.google.com/workspace/gmail/imap/xoauth2-protocol.
 type xoauth2 struct{ username, token string }
 
 // Start implements sasl.Client.
