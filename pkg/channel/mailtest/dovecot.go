@@ -144,7 +144,7 @@ func StartDovecot(tb testing.TB, more ...string) *Dovecot {
 	}
 	port := func(addr string) string { _, p, _ := net.SplitHostPort(addr); return p } // they are our own
 	write(tb, filepath.Join(d.dir, "dovecot.conf"), strings.NewReplacer("DIR", d.dir, "USER", who.Username, "GROUP", group.Name, "PASSWORD", Password,
-		"IMAPPORT", port(d.IMAP), "IMAPSPORT", port(d.IMAPS), "LMTPPORT", port(d.LMTP), "MORE", strings.Join(more, "\n")).Replace(dovecotConf), who)
+		"IMAPPORT", port(d.IMAP), "IMAPSPORT", port(d.IMAPS), "LMTPPORT", port(d.LMTP)).Replace(strings.Replace(dovecotConf, "MORE", strings.Join(more, "\n"), 1)), who)
 	d.command = exec.Command(program, "-F", "-c", filepath.Join(d.dir, "dovecot.conf")) //nolint:noctx // it ends with the test
 	as(d.command, who)
 	d.start(tb)
@@ -310,4 +310,10 @@ func certify(tb testing.TB) (certificate, key string) {
 		tb.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))
+}
+
+// Write puts a file into the server's directory, which is DIR in its configuration. Restart lets the server read it.
+func (d *Dovecot) Write(tb testing.TB, name, text string) {
+	tb.Helper()
+	write(tb, filepath.Join(d.dir, name), text, owner(tb))
 }
