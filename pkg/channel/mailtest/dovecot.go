@@ -129,7 +129,7 @@ func StartDovecot(tb testing.TB, more ...string) *Dovecot {
 			missing(tb, "Dovecot (dovecot-imapd, dovecot-lmtpd)")
 		}
 	}
-	if version, err := exec.Command(program, "--version").Output(); err != nil || !strings.HasPrefix(string(version), "2.3.") { //nolint:noctx // it ends at once
+	if version, err := exec.Command(program, "--version").Output(); err != nil || !strings.HasPrefix(string(version), "2.3.") {
 		missing(tb, fmt.Sprintf("Dovecot 2.3 (%.20q is another, with another configuration)", version))
 	}
 	who := owner(tb)
@@ -145,7 +145,7 @@ func StartDovecot(tb testing.TB, more ...string) *Dovecot {
 	port := func(addr string) string { _, p, _ := net.SplitHostPort(addr); return p } // they are our own
 	write(tb, filepath.Join(d.dir, "dovecot.conf"), strings.NewReplacer("DIR", d.dir, "USER", who.Username, "GROUP", group.Name, "PASSWORD", Password,
 		"IMAPPORT", port(d.IMAP), "IMAPSPORT", port(d.IMAPS), "LMTPPORT", port(d.LMTP)).Replace(strings.Replace(dovecotConf, "MORE", strings.Join(more, "\n"), 1)), who)
-	d.command = exec.Command(program, "-F", "-c", filepath.Join(d.dir, "dovecot.conf")) //nolint:noctx // it ends with the test
+	d.command = exec.Command(program, "-F", "-c", filepath.Join(d.dir, "dovecot.conf"))
 	as(d.command, who)
 	d.start(tb)
 	tb.Cleanup(func() {
@@ -282,8 +282,8 @@ func (d *Dovecot) Kill() {
 func (d *Dovecot) Restart(tb testing.TB) {
 	tb.Helper()
 	d.Kill()
-	_ = os.RemoveAll(filepath.Join(d.dir, "run"))                // the master's pid file among it
-	again := exec.Command(d.command.Path, d.command.Args[1:]...) //nolint:noctx // it ends with the test
+	_ = os.RemoveAll(filepath.Join(d.dir, "run")) // the master's pid file among it
+	again := exec.Command(d.command.Path, d.command.Args[1:]...)
 	again.SysProcAttr = d.command.SysProcAttr
 	d.command = again
 	d.start(tb)

@@ -36,25 +36,25 @@ func StartPostfix(tb testing.TB, lmtp string) *Postfix {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
+	if err := os.Chmod(dir, 0o755); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &Postfix{SMTP: FreeAddr(tb)}
 	for _, d := range []string{"etc", "queue", "data"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil { //nolint:gosec // nothing in it is secret
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	own(tb, filepath.Join(dir, "data"), who)
 	conf := strings.NewReplacer("DIR", dir, "LMTP", "inet:"+strings.Replace(lmtp, "127.0.0.1:", "[127.0.0.1]:", 1), "SMTP", p.SMTP)
 	for name, text := range map[string]string{"main.cf": postfixMain, "master.cf": postfixMaster} {
-		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(conf.Replace(text)), 0o644); err != nil { //nolint:gosec // nothing in it is secret
+		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(conf.Replace(text)), 0o644); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	run := func(args ...string) *exec.Cmd {
-		return exec.Command("/usr/sbin/postfix", append([]string{"-c", filepath.Join(dir, "etc")}, args...)...) //nolint:noctx // it ends with the test
+		return exec.Command("/usr/sbin/postfix", append([]string{"-c", filepath.Join(dir, "etc")}, args...)...)
 	}
 	if out, err := run("check").CombinedOutput(); err != nil {
 		tb.Fatalf("postfix check: %v\n%s", err, out)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func ReferencesTo(m *Mail) []string {
 		list = []string{m.InReplyTo}
 	}
 	if m.MessageID != "" {
-		list = append(list[:len(list):len(list)], m.MessageID)
+		list = append(slices.Clip(list), m.MessageID)
 	}
 	const most = 20
 	if len(list) > most {

@@ -212,7 +212,7 @@ func TestEveryRealMailIsOneEventWhateverCarriesIt(t *testing.T) {
 		"\tby mx.lumen.example (Postfix) with ESMTP id 1\r\n\tfor <help@lumen.example>; Mon, 2 Mar 2026 09:15:07 +0100\r\n" +
 		"Authentication-Results: mx.lumen.example; spf=fail smtp.mailfrom=example.com\r\n")
 	for _, m := range mails {
-		sent := m.Mail.Raw
+		sent := m.Raw
 		for _, raw := range [][]byte{
 			sent, wire(sent), slices.Concat(trace, wire(sent)), slices.Concat(trace, bytes.TrimRight(wire(sent), "\r\n")),
 			slices.Concat(sent, []byte("\n\n")), slices.Concat([]byte("From jo@example.com Mon Mar  2 09:15:07 2026\n"), sent),

@@ -110,8 +110,8 @@ func Parse(raw []byte) *Mail {
 
 	m.Fingerprint = fingerprint(h, body)
 	m.MessageID = ownID(h.Get("Message-Id"))
-	m.References = ids(h["References"], maxReferences)
-	if answered := ids(h["In-Reply-To"], maxReferences); len(answered) > 0 {
+	m.References = ids(h["References"])
+	if answered := ids(h["In-Reply-To"]); len(answered) > 0 {
 		m.InReplyTo = answered[len(answered)-1]
 	}
 	m.From = p.addresses("From", h["From"])

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -94,14 +95,13 @@ func encodeID(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) 
 // that the mail has or answers, the newest first, else Thread.
 func (m *Mail) ThreadIn(in Inbox) string {
 	candidates := []string{m.MessageID, m.InReplyTo}
-	for i := len(m.References) - 1; i >= 0; i-- {
-		candidates = append(candidates, m.References[i])
+	for _, id := range slices.Backward(m.References) {
+		candidates = append(candidates, id)
 	}
 	if m.returned != nil && m.Bounce != nil {
 		candidates = append(candidates, ownID(m.returned.Get("Message-Id")))
-		back := ids([]string{m.returned.Get("In-Reply-To"), m.returned.Get("References")}, maxReferences)
-		for i := len(back) - 1; i >= 0; i-- {
-			candidates = append(candidates, back[i])
+		for _, id := range slices.Backward(ids([]string{m.returned.Get("In-Reply-To"), m.returned.Get("References")})) {
+			candidates = append(candidates, id)
 		}
 	}
 	for _, id := range candidates {

@@ -40,8 +40,7 @@ func (o *OAuth) Source() (oauth2.TokenSource, error) {
 func TokenAuth(username string, tokens oauth2.TokenSource, supports func(mechanism string) bool) (sasl.Client, error) {
 	token, err := tokens.Token()
 	if err != nil {
-		var refused *oauth2.RetrieveError
-		if errors.As(err, &refused) { // its text holds what the endpoint answered
+		if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok { // its text holds what the endpoint answered
 			return nil, errors.New("email: the token endpoint refuses: " + strings.TrimSpace(refused.Response.Status+" "+refused.ErrorCode))
 		}
 		return nil, errors.New("email: the token endpoint does not answer as it should")

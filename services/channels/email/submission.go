@@ -145,8 +145,10 @@ func (m *Mail) parties(in Inbox, forged bool) (parties []*eventv1.SubmittedParty
 		reported[i].Mailbox = recipient
 	}
 	lists := []listed{
-		{eventv1.PartyRole_PARTY_ROLE_SENDER, m.From}, {eventv1.PartyRole_PARTY_ROLE_RECIPIENT, reported},
-		{eventv1.PartyRole_PARTY_ROLE_TO, m.To}, {eventv1.PartyRole_PARTY_ROLE_CC, m.Cc},
+		{eventv1.PartyRole_PARTY_ROLE_SENDER, m.From},
+		{eventv1.PartyRole_PARTY_ROLE_RECIPIENT, reported},
+		{eventv1.PartyRole_PARTY_ROLE_TO, m.To},
+		{eventv1.PartyRole_PARTY_ROLE_CC, m.Cc},
 	}
 	sender := eventv1.Side_SIDE_CUSTOMER
 	switch {

@@ -2,6 +2,7 @@ package email
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ func trimEnd(body []byte) []byte {
 	case bytes.HasPrefix(end, []byte("\r\n")):
 		return body[:len(text)+2]
 	}
-	return append(text[:len(text):len(text)], "\r\n"...)
+	return append(slices.Clip(text), "\r\n"...)
 }
 
 // crlf ends the lines of a text as mails on the wire do (RFC 5322, section 2.3). Several carriage returns before a line feed, which

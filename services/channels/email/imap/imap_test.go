@@ -438,7 +438,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"unknown TLS mode": func(c *imap.Config) { c.Accounts[0].TLS = "perhaps" },
 		"user name":        func(c *imap.Config) { c.Accounts[0].Username = "" },
 		"either a password": func(c *imap.Config) {
-			c.Accounts[0].OAuth = &email.OAuth{TokenURL: "https://x.example/token", ClientID: "x"}
+			c.Accounts[0].OAuth = new(email.OAuth)
 		},
 		"token endpoint":      func(c *imap.Config) { c.Accounts[0].Password, c.Accounts[0].OAuth = "", &email.OAuth{} },
 		"authorities":         func(c *imap.Config) { c.Accounts[0].TLS, c.Accounts[0].CAFile = imap.Implicit, "/nowhere" },

@@ -485,7 +485,7 @@ func (s *session) search(criteria *imap.SearchCriteria) ([]imap.UID, error) {
 // deliver hands a mail in, or keeps it among the dead letters.
 func (s *session) deliver(ctx context.Context, in email.Inbox, f found, g fetched) error {
 	s.p.metrics.bytes.Add(float64(len(g.raw)))
-	reason := ""
+	var reason string
 	var err error
 	if g.cut {
 		reason = fmt.Sprintf("a mail longer than %d bytes, UID %d of %s: this is its beginning", s.p.cfg.MaxMessageBytes, g.uid, f.Name)

@@ -83,7 +83,7 @@ func script(t *testing.T, answers map[string]string) (addr string, got <-chan st
 	return l.Addr().String(), all
 }
 
-func send(t *testing.T, ctx context.Context, addr string, r io.Reader, to ...string) (sender.Result, error) { //nolint:revive // the test comes first
+func send(t *testing.T, ctx context.Context, addr string, r io.Reader, to ...string) (sender.Result, error) {
 	t.Helper()
 	s, err := sender.New(sender.Config{Addr: addr, TLS: sender.None, Username: "help", Password: "secret"})
 	if err != nil {
