@@ -203,6 +203,19 @@ func TestANewMailComesAtOnceByIdle(t *testing.T) {
 	}
 }
 
+// IDLE begins anew before the server hangs up; between two of them nothing is missed.
+func TestIdleBeginsAnew(t *testing.T) {
+	d := mailtest.StartDovecot(t)
+	cfg := config(t, d.IMAP)
+	cfg.PollInterval, cfg.IdleTime = time.Hour, time.Millisecond
+	host := channeltest.NewHost()
+	run(t, puller(t, cfg), host)
+	for i := range 30 {
+		deliver(t, d.LMTP, mail(i))
+	}
+	await(t, host, 30)
+}
+
 func TestMailsOfAllFoldersCome(t *testing.T) {
 	d := mailtest.StartDovecot(t)
 	c := login(t, d.IMAP)

@@ -108,8 +108,11 @@ func (s *session) run(ctx context.Context) error {
 		if s.conn.broken() || len(folders) == 0 {
 			return cmpErr(wrong, errors.New("the account has no such folder"))
 		}
-		more := false
-		for _, f := range folders {
+		more, visits := false, folders
+		if len(folders) > 1 { // what came meanwhile into the first, before it is waited for
+			visits = append(slices.Clip(folders), folders[0])
+		}
+		for _, f := range visits {
 			again, err := s.pull(ctx, f)
 			more = more || again
 			var refused *imap.Error
@@ -125,11 +128,6 @@ func (s *session) run(ctx context.Context) error {
 		s.report(wrong)
 		if more {
 			continue
-		}
-		if len(folders) > 1 { // what came meanwhile, before its folder is waited for
-			if more, err := s.pull(ctx, folders[0]); more || err != nil && s.conn.broken() {
-				continue
-			}
 		}
 		if err := s.wait(ctx, folders, wrong == nil); err != nil {
 			return err
