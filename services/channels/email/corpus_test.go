@@ -211,7 +211,12 @@ func TestEveryRealMailIsOneEventWhateverCarriesIt(t *testing.T) {
 	trace := []byte("Return-Path: <jo@example.com>\r\nDelivered-To: help@lumen.example\r\nReceived: from a.example (a.example [192.0.2.1])\r\n" +
 		"\tby mx.lumen.example (Postfix) with ESMTP id 1\r\n\tfor <help@lumen.example>; Mon, 2 Mar 2026 09:15:07 +0100\r\n" +
 		"Authentication-Results: mx.lumen.example; spf=fail smtp.mailfrom=example.com\r\n")
-	for _, m := range mails {
+	count := 0
+	for i, m := range mails {
+		if raceEnabled && i%10 != 0 { // it takes ten times as long
+			continue
+		}
+		count++
 		sent := m.Raw
 		for _, raw := range [][]byte{
 			sent, wire(sent), slices.Concat(trace, wire(sent)), slices.Concat(trace, bytes.TrimRight(wire(sent), "\r\n")),
@@ -225,8 +230,8 @@ func TestEveryRealMailIsOneEventWhateverCarriesIt(t *testing.T) {
 			t.Fatalf("%s: another way makes it say something else", m.name)
 		}
 	}
-	if n := len(host.Events()); n != len(mails) {
-		t.Errorf("%d events of %d mails", n, len(mails))
+	if n := len(host.Events()); n != count {
+		t.Errorf("%d events of %d mails", n, count)
 	}
 }
 

@@ -179,7 +179,7 @@ func TestTheKit(t *testing.T) {
 		New: func(t *testing.T, _ channel.Host, cursors channel.Cursors) channeltest.SourceUnderTest {
 			t.Helper()
 			d := mailtest.StartDovecot(t)
-			p := startProxy(t, d.IMAP)
+			p := startProxy(t, d.IMAP, func() int64 { return -1 })
 			cfg := config(t, p.addr())
 			cfg.Cursors = cursors
 			return &source{d, p, cfg, t}

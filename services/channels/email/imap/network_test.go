@@ -40,13 +40,13 @@ type proxy struct {
 	cuts  atomic.Int64
 }
 
-func startProxy(tb testing.TB, upstream string) *proxy {
+func startProxy(tb testing.TB, upstream string, limit func() int64) *proxy {
 	tb.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &proxy{socket: socket, upstream: upstream, limit: func() int64 { return -1 }, conns: map[net.Conn]struct{}{}}
+	p := &proxy{socket: socket, upstream: upstream, limit: limit, conns: map[net.Conn]struct{}{}}
 	go p.serve()
 	tb.Cleanup(func() {
 		_ = socket.Close()
@@ -112,14 +112,13 @@ func TestAConnectionMayEndAtAnyByte(t *testing.T) {
 	await(t, whole, mails)
 	want := channeltest.Fingerprint(t, whole)
 
-	p := startProxy(t, d.IMAP)
 	host := channeltest.NewHost()
 	at := int64(0)
 	step := int64(23)
 	if testing.Short() {
 		step = 211
 	}
-	p.limit = func() int64 { at += step; return at }
+	p := startProxy(t, d.IMAP, func() int64 { at += step; return at })
 	stop := run(t, puller(t, config(t, p.addr())), host)
 	await(t, host, mails)
 	stop()

@@ -434,7 +434,6 @@ func (s *session) fetch(mails []sized) (map[imap.UID]fetched, error) {
 		uids.AddNum(m.uid)
 	}
 	cmd := s.client.Fetch(uids, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
-	defer cmd.Close() //nolint:errcheck // closed below; the second time only where something else went wrong
 	got, room := map[imap.UID]fetched{}, max(2*chunkBytes, most)
 	for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
 		var g fetched
@@ -452,7 +451,10 @@ func (s *session) fetch(mails []sized) (map[imap.UID]fetched, error) {
 					size = min(size, headBytes)
 				}
 				g.raw = make([]byte, size)
-				if n, err := io.ReadFull(item.Literal, g.raw); err != nil { // a connection that ends looks like a literal's end
+				// A connection that ends looks like a literal's end. The command is left as it is then: to close it would read on, beside
+				// the client's own goroutine.
+				if n, err := io.ReadFull(item.Literal, g.raw); err != nil {
+					_ = s.conn.Close()
 					return nil, fmt.Errorf("the mail broke off after %d of %d bytes: %w", n, size, err)
 				}
 				room -= int64(len(g.raw))
