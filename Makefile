@@ -105,6 +105,10 @@ java: ## Install Java and Maven for the real Kafka (Debian, as root)
 postgres: ## Install PostgreSQL for the store's tests and make postgres-up (Debian, as root)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { echo "Installing PostgreSQL ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; }
 
+.PHONY: mailservers
+mailservers: ## Install Dovecot, Postfix and swaks for the tests of mail; none is started (Debian, as root)
+	@tools/mailservers.sh
+
 POSTGRES_DIR ?= .postgres
 
 .PHONY: postgres-up

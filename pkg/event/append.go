@@ -140,6 +140,7 @@ func appendContent(b []byte, c, rest *eventv1.Content) ([]byte, error) {
 		return deterministic.MarshalAppend(b, c) // which says so
 	}
 	rest.StatedAt, rest.Attachments, rest.Original, rest.Body = c.GetStatedAt(), c.GetAttachments(), c.GetOriginal(), c.GetBody()
+	rest.Authentication = c.GetAuthentication()
 	if unknown := c.ProtoReflect().GetUnknown(); len(unknown) > 0 {
 		rest.ProtoReflect().SetUnknown(unknown)
 	}

@@ -140,7 +140,7 @@ func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) {
 //   - Blobs must be the tenant's own, and the content must not be larger than MaxSubmittedContent. It is not spilled here.
 //
 // The event's digest covers what was submitted, and neither when it was received nor the way that it came (provider,
-// original), so the same submission handed in again gives the same digest.
+// original, authentication), so the same submission handed in again gives the same digest.
 func (c *Compiler) Compile(tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
 	return c.compile(&draft{}, tenant, s, receivedAt)
 }
@@ -478,7 +478,7 @@ func (d *draft) compile(receivedAt time.Time) error {
 	}
 	d.fill()
 	// The digest is over the time that was stated and not the time of receipt, and over what was said and not the way that it
-	// came: a mail that two transports bring differs in who brought it and in its Received lines.
+	// came: a mail that two transports bring differs in who brought it, in its Received lines and in what a server added to them.
 	err := d.encodeContent()
 	if err != nil {
 		return err
@@ -497,8 +497,8 @@ func (d *draft) compile(receivedAt time.Time) error {
 		e.OccurredAt = e.GetReceivedAt()
 		d.content.StatedAt = stated
 	}
-	d.content.Original = s.GetContent().GetOriginal()
-	if d.content.GetStatedAt() == nil && d.content.GetOriginal() == nil {
+	d.content.Original, d.content.Authentication = s.GetContent().GetOriginal(), s.GetContent().GetAuthentication()
+	if d.content.GetStatedAt() == nil && d.content.GetOriginal() == nil && d.content.GetAuthentication() == nil {
 		return nil
 	}
 	return d.encodeContent()
@@ -529,7 +529,7 @@ func (d *draft) actedBy() *eventv1.Actor {
 	return actor
 }
 
-// fill makes the content of what was submitted, but for its original, and of what Skein writes.
+// fill makes the content of what was submitted, but for its original and authentication, and of what Skein writes.
 func (d *draft) fill() {
 	submitted, content := d.s.GetContent(), &d.content
 	content.Parties = d.details

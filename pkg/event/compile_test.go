@@ -206,6 +206,9 @@ func TestTheWayThatAnEventCameGivesNoOtherDigest(t *testing.T) {
 	for name, change := range map[string]func(*eventv1.Submission){
 		"provider": func(s *eventv1.Submission) { s.Provider = "imap" },
 		"original": func(s *eventv1.Submission) { s.Content.Original = &eventv1.Blob{Key: "acme/t/0", Size: 7} },
+		"authentication": func(s *eventv1.Submission) {
+			s.Content.Authentication = &eventv1.Authentication{Server: "mx.acme.example", Results: []*eventv1.AuthenticationResult{{Method: "dmarc", Result: "pass"}}}
+		},
 	} {
 		other := compile(t, with(change))
 		if other.Event.GetId() != first.Event.GetId() || !bytes.Equal(other.Event.GetDigest(), first.Event.GetDigest()) {

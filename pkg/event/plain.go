@@ -42,7 +42,7 @@ func (c *Compiler) plainContent(content *eventv1.Content) bool {
 		return true
 	}
 	if len(content.GetParties()) > 0 || content.GetNativeThread() != "" || content.GetNativeId() != "" ||
-		content.GetStatedAt() != nil || content.GetSpilled() != nil || len(content.GetAttachments()) > 1000 || !plainBlob(content.GetOriginal()) {
+		content.GetStatedAt() != nil || content.GetSpilled() != nil || content.GetAuthentication() != nil || len(content.GetAttachments()) > 1000 || !plainBlob(content.GetOriginal()) {
 		return false
 	}
 	for _, a := range content.GetAttachments() {

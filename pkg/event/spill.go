@@ -22,7 +22,7 @@ const (
 // Spill cuts the content of a compiled event down to what a record may hold, where it is larger than MaxContent. Store
 // the complete content, c.Event.Content, in the blob store first: ref says where it stands. What remains is the parties
 // and attachments (the first ones, where they alone are large), the provider's ids, the stated time, the reference to the
-// original, and of a message its subject and the head of its text. The digest stays that of the complete content.
+// original and what authenticated its sender, and of a message its subject and the head of its text. The digest stays that of the complete content.
 func Spill(c *Compiled, ref *eventv1.Blob) error {
 	full := c.Content
 	head := &eventv1.Content{
@@ -35,6 +35,9 @@ func Spill(c *Compiled, ref *eventv1.Blob) error {
 	}
 	if proto.Size(full.GetOriginal()) <= spilledOriginal { // larger only by fields that this version does not know
 		head.Original = full.GetOriginal()
+	}
+	if proto.Size(full.GetAuthentication()) <= spilledOriginal {
+		head.Authentication = full.GetAuthentication()
 	}
 	switch body := full.GetBody().(type) {
 	case *eventv1.Content_MessageReceived:

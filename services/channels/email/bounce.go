@@ -6,10 +6,19 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
+// failure is a recipient whom a mail did not reach for good.
+type failure struct {
+	recipient, status, diagnostic string
+}
+
+// maxFailures of one delivery report that become events.
+const maxFailures = 100
+
 // keepReturned remembers the header of a mail inside this one: in a delivery report it is the mail that did not arrive.
 func (p *parser) keepReturned(data []byte) {
-	if p.returned == nil {
-		p.returned, _ = readHeader(data, func(string) {})
+	if p.mail.returned == nil {
+		_, data = cutTrace(data)
+		p.mail.returned, _ = readHeader(data, func(string) {})
 	}
 }
 
@@ -36,16 +45,22 @@ func (p *parser) bounce() {
 			continue
 		}
 		p.mail.Reported = append(p.mail.Reported, recipient)
-		if chosen == nil || chosen.GetAction() != "failed" && action(group) == "failed" {
-			_, diagnostic, found := strings.Cut(group.Get("Diagnostic-Code"), ";")
-			if !found {
-				diagnostic = group.Get("Diagnostic-Code")
-			}
-			status, _, _ := strings.Cut(strings.TrimSpace(group.Get("Status")), " ")
-			chosen = &eventv1.Bounce{
-				Recipient: recipient, Action: action(group), Status: cut(p.decodeWords(status), 20),
-				Diagnostic: cut(p.decodeWords(diagnostic), maxSubject),
-			}
+		failed := action(group) == "failed"
+		first := chosen == nil || chosen.GetAction() != "failed" && failed
+		if !first && (!failed || len(p.mail.failures) == maxFailures) {
+			continue
+		}
+		_, diagnostic, found := strings.Cut(group.Get("Diagnostic-Code"), ";")
+		if !found {
+			diagnostic = group.Get("Diagnostic-Code")
+		}
+		status, _, _ := strings.Cut(strings.TrimSpace(group.Get("Status")), " ")
+		f := failure{recipient, cut(p.decodeWords(status), 20), cut(p.decodeWords(diagnostic), maxSubject)}
+		if first {
+			chosen = &eventv1.Bounce{Recipient: recipient, Action: action(group), Status: f.status, Diagnostic: f.diagnostic}
+		}
+		if failed && len(p.mail.failures) < maxFailures {
+			p.mail.failures = append(p.mail.failures, f)
 		}
 	}
 	if chosen == nil {
@@ -55,7 +70,7 @@ func (p *parser) bounce() {
 	if n := len(p.mail.Reported); n > 1 {
 		p.note("a delivery report about " + itoa(n) + " recipients: its status is that of " + chosen.GetRecipient())
 	}
-	chosen.MessageId = ownID(p.returned.Get("Message-Id"))
+	chosen.MessageId = ownID(p.mail.returned.Get("Message-Id"))
 	p.mail.Bounce = chosen
 }
 

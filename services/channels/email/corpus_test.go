@@ -183,7 +183,7 @@ func TestRealHeadersAreReadAsTheStandardLibraryReadsThem(t *testing.T) {
 func TestRealPartsAreReadAsGoMessageReadsThem(t *testing.T) {
 	compared, refused := 0, 0
 	for _, m := range corpus(t) {
-		want, ok := leaves(m.Raw)
+		want, ok := leaves(wire(m.Raw))
 		if !ok {
 			refused++
 			continue
@@ -196,6 +196,43 @@ func TestRealPartsAreReadAsGoMessageReadsThem(t *testing.T) {
 		}
 	}
 	t.Logf("%d mails compared; go-message refuses %d", compared, refused)
+}
+
+// wire gives a mail the line ends that it has on the wire.
+func wire(raw []byte) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+}
+
+// Whatever servers put before a mail, whether its lines end as on the wire or as in a file, and how it ends: it is one event, with
+// one digest.
+func TestEveryRealMailIsOneEventWhateverCarriesIt(t *testing.T) {
+	mails := corpus(t)
+	host, in := channeltest.NewHost(), email.Inbox{Tenant: "corpus", ID: "inbox"}
+	trace := []byte("Return-Path: <jo@example.com>\r\nDelivered-To: help@lumen.example\r\nReceived: from a.example (a.example [192.0.2.1])\r\n" +
+		"\tby mx.lumen.example (Postfix) with ESMTP id 1\r\n\tfor <help@lumen.example>; Mon, 2 Mar 2026 09:15:07 +0100\r\n" +
+		"Authentication-Results: mx.lumen.example; spf=fail smtp.mailfrom=example.com\r\n")
+	count := 0
+	for i, m := range mails {
+		if raceEnabled && i%10 != 0 { // it takes ten times as long
+			continue
+		}
+		count++
+		sent := m.Raw
+		for _, raw := range [][]byte{
+			sent, wire(sent), slices.Concat(trace, wire(sent)), slices.Concat(trace, bytes.TrimRight(wire(sent), "\r\n")),
+			slices.Concat(sent, []byte("\n\n")), slices.Concat([]byte("From jo@example.com Mon Mar  2 09:15:07 2026\n"), sent),
+		} {
+			if reason, err := email.Parse(raw).Deliver(t.Context(), host, in); err != nil || reason != "" {
+				t.Fatalf("%s: %v %s", m.name, err, reason)
+			}
+		}
+		if n := len(host.Conflicts()); n > 0 {
+			t.Fatalf("%s: another way makes it say something else", m.name)
+		}
+	}
+	if n := len(host.Events()); n != count {
+		t.Errorf("%d events of %d mails", n, count)
+	}
 }
 
 // leaves are the parts of a mail, with their transfer encodings undone.

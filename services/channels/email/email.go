@@ -66,6 +66,10 @@ type Mail struct {
 	Attachments []Attachment
 	// Defects tell in words what was wrong, and mended or left out.
 	Defects []string
+
+	trace    []byte // fields that mail servers put before it
+	returned header // of the mail that did not arrive, where this one reports it
+	failures []failure
 }
 
 // Attachment is a part that is not shown as text.
@@ -88,7 +92,6 @@ type parser struct {
 	parts int
 
 	deliveryStatus []byte // of a delivery status notification
-	returned       header // of the mail that did not arrive
 }
 
 // Parse reads a mail. It never fails: whatever the bytes are, it gives a mail, and Defects say what is wrong with it. Time
@@ -99,19 +102,22 @@ func Parse(raw []byte) *Mail {
 	}
 	m := &Mail{Raw: raw}
 	p := &parser{mail: m}
-	h, body := readHeader(raw, p.note)
-	p.hints = statedCharsets(raw)
+	trace, sent := cutTrace(raw)
+	m.trace = trace
+	h, body := readHeader(sent, p.note)
+	body = trimEnd(body)
+	p.hints = statedCharsets([]byte(h.Get("Content-Type")), body)
 
 	m.Fingerprint = fingerprint(h, body)
 	m.MessageID = ownID(h.Get("Message-Id"))
-	m.References = ids(h["References"], maxReferences)
-	if answered := ids(h["In-Reply-To"], maxReferences); len(answered) > 0 {
+	m.References = ids(h["References"])
+	if answered := ids(h["In-Reply-To"]); len(answered) > 0 {
 		m.InReplyTo = answered[len(answered)-1]
 	}
 	m.From = p.addresses("From", h["From"])
 	m.To = p.addresses("To", h["To"])
 	m.Cc = p.addresses("Cc", h["Cc"])
-	m.Bcc = p.addresses("Bcc", h["Bcc"])
+	m.Bcc = (&parser{mail: &Mail{}, hints: p.hints}).addresses("Bcc", h["Bcc"]) // only the sender's copy has it, and its defects
 	if len(m.From) == 0 {
 		p.note("no usable sender")
 	}
@@ -162,22 +168,27 @@ func (p *parser) limit(what, s string) string {
 
 // statedCharsets are the first few charsets that the mail names beside ASCII and UTF-8, whatever the part: its author
 // writes headers in them, too.
-func statedCharsets(raw []byte) []string {
+func statedCharsets(texts ...[]byte) []string {
 	var found []string
-	raw = bytes.ToLower(raw[:min(len(raw), 64<<10)])
-	for len(found) < 3 {
-		i := bytes.Index(raw, []byte("charset="))
-		if i < 0 {
-			break
-		}
-		raw = raw[i+len("charset="):]
-		end := bytes.IndexAny(raw[:min(len(raw), 64)], "\r\n;> ")
-		if end < 0 {
-			continue
-		}
-		label := cleanLabel(string(raw[:end]))
-		if charset(label) != nil && !slices.Contains([]string{"us-ascii", "utf-8", "utf8"}, label) && !slices.Contains(found, label) {
-			found = append(found, label)
+	for _, raw := range texts {
+		raw = bytes.ToLower(raw[:min(len(raw), 64<<10)])
+		for len(found) < 3 {
+			i := bytes.Index(raw, []byte("charset="))
+			if i < 0 {
+				break
+			}
+			raw = raw[i+len("charset="):]
+			end := bytes.IndexAny(raw[:min(len(raw), 64)], "\r\n;> ")
+			if end < 0 && len(raw) > 64 {
+				continue
+			}
+			if end < 0 {
+				end = len(raw)
+			}
+			label := cleanLabel(string(raw[:end]))
+			if charset(label) != nil && !slices.Contains([]string{"us-ascii", "utf-8", "utf8"}, label) && !slices.Contains(found, label) {
+				found = append(found, label)
+			}
 		}
 	}
 	return found

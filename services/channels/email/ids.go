@@ -20,8 +20,8 @@ func ownID(field string) string {
 	return cleanID(strings.Trim(field, "<> \t"))
 }
 
-// ids reads the message ids of References or In-Reply-To, most at most: the first and the last ones.
-func ids(fields []string, most int) []string {
+// ids reads the message ids of References or In-Reply-To, 200 at most: the first and the last ones.
+func ids(fields []string) []string {
 	var list []string
 	for _, field := range fields {
 		for _, m := range messageID.FindAllStringSubmatch(field, -1) {
@@ -30,8 +30,8 @@ func ids(fields []string, most int) []string {
 			}
 		}
 	}
-	if len(list) > most {
-		list = append(list[:1], list[len(list)-most+1:]...)
+	if len(list) > maxReferences {
+		list = append(list[:1], list[len(list)-maxReferences+1:]...)
 	}
 	return list
 }
@@ -47,8 +47,8 @@ func cleanID(id string) string {
 	return id
 }
 
-// Thread is the native id of the thread that the mail belongs to: the first of References, else In-Reply-To, else its own
-// Message-ID, else its fingerprint. Of several ids in In-Reply-To it is the last, because before it may stand the
+// Thread is the native id of the thread that the mail belongs to: the first of References, else In-Reply-To, else (where it
+// reports that a mail did not arrive) the thread of that mail, else its own Message-ID, else its fingerprint. Of several ids in In-Reply-To it is the last, because before it may stand the
 // address of who is answered: "Message from Jo <jo@example.com> of Tuesday <17@example.com>".
 func (m *Mail) Thread() string {
 	switch {
@@ -56,6 +56,16 @@ func (m *Mail) Thread() string {
 		return m.References[0]
 	case m.InReplyTo != "":
 		return m.InReplyTo
+	case m.Bounce != nil && m.returned != nil:
+		if references := ids(m.returned["References"]); len(references) > 0 {
+			return references[0]
+		}
+		if answered := ids(m.returned["In-Reply-To"]); len(answered) > 0 {
+			return answered[len(answered)-1]
+		}
+		if id := ownID(m.returned.Get("Message-Id")); id != "" {
+			return id
+		}
 	}
 	return m.NativeID()
 }

@@ -37,6 +37,9 @@ func (p *parser) walk(e entity) content {
 	}
 	encoding := e.header.Get("Content-Transfer-Encoding")
 	data := undo(encoding, e.body, p.note)
+	if strings.HasPrefix(mediaType, "text/") && strings.EqualFold(strings.TrimSpace(encoding), "binary") { // as many say of text
+		data = crlf(data)
+	}
 	disposition, dispositionParams := p.parameters(e.header.Get("Content-Disposition"))
 	a := Attachment{
 		Data: data, MediaType: cut(cleanLine(strings.ToValidUTF8(mediaType, "")), 255), Name: cut(first(dispositionParams["filename"], params["name"]), maxName),

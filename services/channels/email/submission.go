@@ -26,24 +26,33 @@ type Inbox struct {
 	Tenant, ID string
 	// Own are the mail addresses of the tenant's company, those of all its inboxes among them.
 	Own *Routes[struct{}]
+	// Trusted are the mail servers whose Authentication-Results are believed, by the name that they call themselves there
+	// (authserv-id). They must remove their own name from what they are sent (RFC 8601, section 5). None: nothing is known.
+	Trusted []string
+	// MessageIDs read the thread from what was sent; it may be nil.
+	MessageIDs *MessageIDs
+	// Sent says that the company sent what comes here, whatever its From: a folder of sent mails.
+	Sent bool
 }
 
 // Submission is the event that the mail is for an inbox, without attachments and original. From one of the company's own
-// addresses it is message.sent, else message.received. Parties are From, To and Cc (and Bcc, where the company sent it) in
-// this order, each once; the company's own addresses are on its side, all others are customers. Of a delivery report the
-// customers are those whom the mail did not reach, and its sender is on no side. Addresses that Skein can give no id are
-// left out; they are among the defects.
+// addresses it is message.sent, else message.received. Parties are From, To and Cc in this order, each once; the company's own
+// addresses are on its side, all others are customers. Of a delivery report the customers are those whom the mail did not
+// reach, and its sender is on no side; nor is the sender of a mail of which a trusted server found that the company's address
+// in it is forged: it is message.received. Addresses that Skein can give no id are left out; they are among the defects.
 func (m *Mail) Submission(in Inbox) *eventv1.Submission {
+	authentication, forged := m.authentication(in.Trusted)
+	forged = forged && !in.Sent
 	s := &eventv1.Submission{
 		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Provider: Provider, Inbox: in.ID,
 		Direction: eventv1.Direction_DIRECTION_INBOUND, Origin: eventv1.Origin_ORIGIN_INBOUND,
-		Thread: m.Thread(), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language,
+		Thread: m.ThreadIn(in), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language,
 	}
 	if !m.Date.IsZero() {
 		s.OccurredAt = timestamppb.New(m.Date)
 	}
 	var defects []string
-	s.Parties, defects = m.parties(in.Own)
+	s.Parties, defects = m.parties(in, forged)
 	hasSender := len(s.GetParties()) > 0 && s.GetParties()[0].GetRole() == eventv1.PartyRole_PARTY_ROLE_SENDER
 	hasCustomer := slices.ContainsFunc(s.GetParties(), func(p *eventv1.SubmittedParty) bool {
 		return p.GetSide() == eventv1.Side_SIDE_CUSTOMER
@@ -52,7 +61,7 @@ func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 		Subject: m.Subject, Text: m.Text, QuotedText: m.Quoted, Html: m.HTML, InReplyTo: m.InReplyTo, References: m.References,
 		AutoReply: m.AutoReply, Bulk: m.Bulk, Bounce: m.Bounce, Defects: append(slices.Clone(m.Defects), defects...),
 	}
-	s.Content = &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: message}}
+	s.Content = &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: message}, Authentication: authentication}
 	switch {
 	case m.Bounce != nil:
 		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM}
@@ -64,48 +73,126 @@ func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 			s.Direction, s.Origin = eventv1.Direction_DIRECTION_INTERNAL, eventv1.Origin_ORIGIN_INTERNAL
 		}
 		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, Id: agentID(m.From[0].Mailbox)}
-	case hasSender:
+	case hasSender && s.GetParties()[0].GetSide() == eventv1.Side_SIDE_CUSTOMER:
 		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_CUSTOMER}
 	}
 	return s
 }
 
+// Submissions are all events that the mail is for an inbox: Submission; message.failed for each recipient whom a mail of the
+// company's did not reach, as it reports; party.joined for those who got a blind copy, as only the copy in a folder of sent mails
+// tells: another way that the same mail comes must not give another event of it.
+func (m *Mail) Submissions(in Inbox) []*eventv1.Submission {
+	main := m.Submission(in)
+	all := []*eventv1.Submission{main}
+	also := func(kind string, ordinal int) *eventv1.Submission {
+		s := &eventv1.Submission{
+			Type: kind, Ordinal: uint32(ordinal), OccurredAt: main.GetOccurredAt(), Channel: main.GetChannel(), Provider: main.GetProvider(),
+			Inbox: main.GetInbox(), Thread: main.GetThread(), NativeId: main.GetNativeId(), Discriminator: main.GetDiscriminator(),
+			Direction: main.GetDirection(), Origin: main.GetOrigin(), Actor: main.GetActor(),
+		}
+		all = append(all, s)
+		return s
+	}
+	if m.reportsOwn(in) {
+		for i, f := range m.failures {
+			s := also(event.TypeMessageFailed, i)
+			s.NativeId = m.Bounce.GetMessageId()
+			s.Content = &eventv1.Content{Body: &eventv1.Content_MessageFailed{MessageFailed: &eventv1.MessageFailed{
+				Message: m.Bounce.GetMessageId(), Code: f.status, Reason: f.diagnostic,
+			}}}
+			s.Parties, _ = partiesOf(in, []listed{{eventv1.PartyRole_PARTY_ROLE_RECIPIENT, []Address{{Mailbox: f.recipient}}}}, eventv1.Side_SIDE_CUSTOMER)
+		}
+	}
+	if main.GetType() == event.TypeMessageSent {
+		blind, _ := partiesOf(in, []listed{{eventv1.PartyRole_PARTY_ROLE_BCC, m.Bcc}}, eventv1.Side_SIDE_CUSTOMER)
+		if blind = slices.DeleteFunc(blind, func(p *eventv1.SubmittedParty) bool { return p.GetSide() != eventv1.Side_SIDE_CUSTOMER }); len(blind) > 0 {
+			s := also(event.TypePartyJoined, 0)
+			s.Parties = blind
+			s.Content = &eventv1.Content{Body: &eventv1.Content_PartyJoined{PartyJoined: &eventv1.PartyJoined{}}}
+		}
+	}
+	return all
+}
+
+// reportsOwn tells whether the mail reports that a mail of the company's did not arrive: one whose Message-ID Skein made, or
+// whose From is the company's.
+func (m *Mail) reportsOwn(in Inbox) bool {
+	if m.Bounce.GetMessageId() == "" {
+		return false
+	}
+	if _, made := in.MessageIDs.Thread(in.Tenant, in.ID, m.Bounce.GetMessageId()); made {
+		return true
+	}
+	for _, a := range (&parser{mail: &Mail{}}).addresses("From", m.returned["From"]) {
+		if _, own := in.Own.Find(a.Mailbox); own {
+			return true
+		}
+	}
+	return false
+}
+
+// listed are addresses that a mail lists in one role.
+type listed struct {
+	role      eventv1.PartyRole
+	addresses []Address
+}
+
 // parties are those of a submission, and what was wrong with them.
-func (m *Mail) parties(own *Routes[struct{}]) (parties []*eventv1.SubmittedParty, defects []string) {
+func (m *Mail) parties(in Inbox, forged bool) (parties []*eventv1.SubmittedParty, defects []string) {
+	reported := make([]Address, len(m.Reported))
+	for i, recipient := range m.Reported {
+		reported[i].Mailbox = recipient
+	}
+	lists := []listed{
+		{eventv1.PartyRole_PARTY_ROLE_SENDER, m.From},
+		{eventv1.PartyRole_PARTY_ROLE_RECIPIENT, reported},
+		{eventv1.PartyRole_PARTY_ROLE_TO, m.To},
+		{eventv1.PartyRole_PARTY_ROLE_CC, m.Cc},
+	}
+	sender := eventv1.Side_SIDE_CUSTOMER
+	switch {
+	case m.Bounce != nil:
+		sender = eventv1.Side_SIDE_UNSPECIFIED
+	case in.Sent:
+		sender = eventv1.Side_SIDE_COMPANY
+	}
+	parties, defects = partiesOf(in, lists, sender)
+	for _, p := range parties {
+		if forged && p.GetRole() == eventv1.PartyRole_PARTY_ROLE_SENDER && p.GetSide() == eventv1.Side_SIDE_COMPANY {
+			p.Side = eventv1.Side_SIDE_UNSPECIFIED
+			defects = append(defects, "its sender is an address of the company's, and the mail server found that somebody else sent it")
+		}
+	}
+	return parties, defects
+}
+
+// partiesOf gives each address that is listed once. Side is that of a sender who is not the company.
+func partiesOf(in Inbox, lists []listed, sender eventv1.Side) (parties []*eventv1.SubmittedParty, defects []string) {
 	known := map[string]bool{}
-	add := func(role eventv1.PartyRole, list []Address) {
-		for _, a := range list {
+	for _, list := range lists {
+		for _, a := range list.addresses {
 			key, ok := normalise(a.Mailbox)
 			switch {
 			case !ok && len(defects) < maxDefects:
 				defects = append(defects, "left out, because it is no mail address: "+quote(a.Mailbox))
 			case !ok || known[key]:
 			case len(parties) == maxParties:
-				defects = append(defects, "more than "+itoa(maxParties)+" parties: the rest is only in the original")
-				return
+				return parties, append(defects, "more than "+itoa(maxParties)+" parties: the rest is only in the original")
 			default:
 				known[key] = true
 				side := eventv1.Side_SIDE_CUSTOMER
-				if _, isOwn := own.Find(key); isOwn {
+				if _, isOwn := in.Own.Find(key); isOwn {
 					side = eventv1.Side_SIDE_COMPANY
-				} else if m.Bounce != nil && role == eventv1.PartyRole_PARTY_ROLE_SENDER {
-					side = eventv1.Side_SIDE_UNSPECIFIED
+				} else if list.role == eventv1.PartyRole_PARTY_ROLE_SENDER {
+					side = sender
 				}
 				parties = append(parties, &eventv1.SubmittedParty{
 					Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: a.Mailbox},
-					Role:    role, Side: side, DisplayName: a.Name,
+					Role:    list.role, Side: side, DisplayName: a.Name,
 				})
 			}
 		}
-	}
-	add(eventv1.PartyRole_PARTY_ROLE_SENDER, m.From)
-	for _, recipient := range m.Reported {
-		add(eventv1.PartyRole_PARTY_ROLE_RECIPIENT, []Address{{Mailbox: recipient}})
-	}
-	add(eventv1.PartyRole_PARTY_ROLE_TO, m.To)
-	add(eventv1.PartyRole_PARTY_ROLE_CC, m.Cc)
-	if len(parties) > 0 && parties[0].GetSide() == eventv1.Side_SIDE_COMPANY {
-		add(eventv1.PartyRole_PARTY_ROLE_BCC, m.Bcc)
 	}
 	return parties, defects
 }
@@ -140,7 +227,8 @@ func (m *Mail) Deliver(ctx context.Context, host channel.Host, in Inbox) (deadRe
 }
 
 func (m *Mail) submit(ctx context.Context, host channel.Host, in Inbox) error {
-	s := m.Submission(in)
+	all := m.Submissions(in)
+	s := all[0]
 	info := channel.BlobInfo{Tenant: in.Tenant, Inbox: in.ID, Thread: s.GetThread(), MediaType: "message/rfc822"}
 	var err error
 	if s.Content.Original, err = host.PutBlob(ctx, info, bytes.NewReader(m.Raw)); err != nil {
@@ -156,7 +244,7 @@ func (m *Mail) submit(ctx context.Context, host channel.Host, in Inbox) error {
 			Blob: blob, Name: a.Name, Inline: a.Inline, ContentId: a.ContentID,
 		})
 	}
-	if _, err := host.Submit(ctx, in.Tenant, s); err != nil {
+	if _, err := host.Submit(ctx, in.Tenant, all...); err != nil {
 		return fmt.Errorf("email: submit: %w", err)
 	}
 	return nil

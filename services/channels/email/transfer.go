@@ -12,8 +12,10 @@ import (
 func undo(encoding string, b []byte, note func(string)) []byte {
 	encoding, _, _ = strings.Cut(encoding, ";")
 	switch encoding = strings.ToLower(strings.Trim(encoding, " \t\"'.")); encoding {
-	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none":
+	case "binary":
 		return b
+	case "", "7bit", "8bit", "7-bit", "8-bit", "7bits", "8bits", "none":
+		return crlf(b)
 	case "base64":
 		return undoBase64(b, note)
 	case "quoted-printable":
@@ -69,10 +71,7 @@ func undoQuotedPrintable(b []byte, note func(string)) []byte {
 		if end >= 0 {
 			line, after = b[:end], b[end+1:]
 		}
-		ending := "\n"
-		if bytes.HasSuffix(line, []byte{'\r'}) {
-			ending = "\r\n"
-		}
+		ending := "\r\n"
 		if end < 0 {
 			ending = ""
 		} else {

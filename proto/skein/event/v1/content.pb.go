@@ -43,6 +43,9 @@ type Content struct {
 	// Where this content is too large for the log: the complete, serialised Content. Parties stay here, and so does the
 	// head of a message's text.
 	Spilled *Blob `protobuf:"bytes,7,opt,name=spilled,proto3" json:"spilled,omitempty"`
+	// What the company's mail server found out about who sent it. Like the original it tells of the way that it came, and is not
+	// part of the event's digest.
+	Authentication *Authentication `protobuf:"bytes,8,opt,name=authentication,proto3" json:"authentication,omitempty"`
 	// What was said or done: the field is the event's type with "_" for ".".
 	//
 	// Types that are valid to be assigned to Body:
@@ -199,6 +202,13 @@ func (x *Content) GetOriginal() *Blob {
 func (x *Content) GetSpilled() *Blob {
 	if x != nil {
 		return x.Spilled
+	}
+	return nil
+}
+
+func (x *Content) GetAuthentication() *Authentication {
+	if x != nil {
+		return x.Authentication
 	}
 	return nil
 }
@@ -1585,11 +1595,130 @@ func (x *Attachment) GetContentId() string {
 	return ""
 }
 
+// Authentication is what the receiving mail server found out about a mail's sender (RFC 8601).
+type Authentication struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server, as it calls itself (authserv-id).
+	Server string `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// What it found out.
+	Results       []*AuthenticationResult `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Authentication) Reset() {
+	*x = Authentication{}
+	mi := &file_skein_event_v1_content_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Authentication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Authentication) ProtoMessage() {}
+
+func (x *Authentication) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_content_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Authentication.ProtoReflect.Descriptor instead.
+func (*Authentication) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_content_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Authentication) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Authentication) GetResults() []*AuthenticationResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// AuthenticationResult is what one method found out.
+type AuthenticationResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Method: dmarc, dkim, spf.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// Result: pass, fail, softfail, neutral, none, policy, temperror, permerror.
+	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// Domain that it is about: of DMARC the one in From, of DKIM the one that signed, of SPF the envelope's.
+	Domain        string `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthenticationResult) Reset() {
+	*x = AuthenticationResult{}
+	mi := &file_skein_event_v1_content_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthenticationResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthenticationResult) ProtoMessage() {}
+
+func (x *AuthenticationResult) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_content_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthenticationResult.ProtoReflect.Descriptor instead.
+func (*AuthenticationResult) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_content_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuthenticationResult) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuthenticationResult) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *AuthenticationResult) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
 var File_skein_event_v1_content_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xee.\n" +
+	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xb6/\n" +
 	"\aContent\x125\n" +
 	"\aparties\x18\x01 \x03(\v2\x1b.skein.event.v1.PartyDetailR\aparties\x12-\n" +
 	"\rnative_thread\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\fnativeThread\x12%\n" +
@@ -1597,7 +1726,8 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\tstated_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bstatedAt\x12G\n" +
 	"\vattachments\x18\x05 \x03(\v2\x1a.skein.event.v1.AttachmentB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\vattachments\x120\n" +
 	"\boriginal\x18\x06 \x01(\v2\x14.skein.event.v1.BlobR\boriginal\x12.\n" +
-	"\aspilled\x18\a \x01(\v2\x14.skein.event.v1.BlobR\aspilled\x12U\n" +
+	"\aspilled\x18\a \x01(\v2\x14.skein.event.v1.BlobR\aspilled\x12F\n" +
+	"\x0eauthentication\x18\b \x01(\v2\x1e.skein.event.v1.AuthenticationR\x0eauthentication\x12U\n" +
 	"\x13interaction_started\x18d \x01(\v2\".skein.event.v1.InteractionStartedH\x00R\x12interactionStarted\x12O\n" +
 	"\x11interaction_ended\x18e \x01(\v2 .skein.event.v1.InteractionEndedH\x00R\x10interactionEnded\x12h\n" +
 	"\x1ainteraction_status_changed\x18f \x01(\v2(.skein.event.v1.InteractionStatusChangedH\x00R\x18interactionStatusChanged\x12X\n" +
@@ -1698,7 +1828,14 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04name\x12\x16\n" +
 	"\x06inline\x18\x03 \x01(\bR\x06inline\x12'\n" +
 	"\n" +
-	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tcontentIdB8Z6github.com/skein-cx/skein/proto/skein/event/v1;eventv1b\x06proto3"
+	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tcontentId\"|\n" +
+	"\x0eAuthentication\x12 \n" +
+	"\x06server\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x06server\x12H\n" +
+	"\aresults\x18\x02 \x03(\v2$.skein.event.v1.AuthenticationResultB\b\xbaH\x05\x92\x01\x02\x102R\aresults\"z\n" +
+	"\x14AuthenticationResult\x12\x1f\n" +
+	"\x06method\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18 R\x06method\x12\x1f\n" +
+	"\x06result\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18 R\x06result\x12 \n" +
+	"\x06domain\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x06domainB8Z6github.com/skein-cx/skein/proto/skein/event/v1;eventv1b\x06proto3"
 
 var (
 	file_skein_event_v1_content_proto_rawDescOnce sync.Once
@@ -1712,168 +1849,172 @@ func file_skein_event_v1_content_proto_rawDescGZIP() []byte {
 	return file_skein_event_v1_content_proto_rawDescData
 }
 
-var file_skein_event_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_skein_event_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_skein_event_v1_content_proto_goTypes = []any{
 	(*Content)(nil),                   // 0: skein.event.v1.Content
 	(*PartyDetail)(nil),               // 1: skein.event.v1.PartyDetail
 	(*Blob)(nil),                      // 2: skein.event.v1.Blob
 	(*Attachment)(nil),                // 3: skein.event.v1.Attachment
-	(*timestamppb.Timestamp)(nil),     // 4: google.protobuf.Timestamp
-	(*InteractionStarted)(nil),        // 5: skein.event.v1.InteractionStarted
-	(*InteractionEnded)(nil),          // 6: skein.event.v1.InteractionEnded
-	(*InteractionStatusChanged)(nil),  // 7: skein.event.v1.InteractionStatusChanged
-	(*InteractionResolved)(nil),       // 8: skein.event.v1.InteractionResolved
-	(*InteractionReopened)(nil),       // 9: skein.event.v1.InteractionReopened
-	(*InteractionCategorized)(nil),    // 10: skein.event.v1.InteractionCategorized
-	(*AttributesUpdated)(nil),         // 11: skein.event.v1.AttributesUpdated
-	(*InteractionAttributed)(nil),     // 12: skein.event.v1.InteractionAttributed
-	(*NoteAdded)(nil),                 // 13: skein.event.v1.NoteAdded
-	(*PartyJoined)(nil),               // 14: skein.event.v1.PartyJoined
-	(*PartyLeft)(nil),                 // 15: skein.event.v1.PartyLeft
-	(*CallDialed)(nil),                // 16: skein.event.v1.CallDialed
-	(*CallAnswered)(nil),              // 17: skein.event.v1.CallAnswered
-	(*CallFailed)(nil),                // 18: skein.event.v1.CallFailed
-	(*RecordingPaused)(nil),           // 19: skein.event.v1.RecordingPaused
-	(*RecordingResumed)(nil),          // 20: skein.event.v1.RecordingResumed
-	(*RecordingAvailable)(nil),        // 21: skein.event.v1.RecordingAvailable
-	(*TranscriptAvailable)(nil),       // 22: skein.event.v1.TranscriptAvailable
-	(*VoicemailLeft)(nil),             // 23: skein.event.v1.VoicemailLeft
-	(*BotStarted)(nil),                // 24: skein.event.v1.BotStarted
-	(*BotHandedOff)(nil),              // 25: skein.event.v1.BotHandedOff
-	(*BotEnded)(nil),                  // 26: skein.event.v1.BotEnded
-	(*FlowStepEntered)(nil),           // 27: skein.event.v1.FlowStepEntered
-	(*PageViewed)(nil),                // 28: skein.event.v1.PageViewed
-	(*FormSubmitted)(nil),             // 29: skein.event.v1.FormSubmitted
-	(*QueueEntered)(nil),              // 30: skein.event.v1.QueueEntered
-	(*QueueLeft)(nil),                 // 31: skein.event.v1.QueueLeft
-	(*AssignmentOffered)(nil),         // 32: skein.event.v1.AssignmentOffered
-	(*AssignmentDeclined)(nil),        // 33: skein.event.v1.AssignmentDeclined
-	(*AssignmentAccepted)(nil),        // 34: skein.event.v1.AssignmentAccepted
-	(*AssignmentConnected)(nil),       // 35: skein.event.v1.AssignmentConnected
-	(*AssignmentHeld)(nil),            // 36: skein.event.v1.AssignmentHeld
-	(*AssignmentUnheld)(nil),          // 37: skein.event.v1.AssignmentUnheld
-	(*AssignmentPaused)(nil),          // 38: skein.event.v1.AssignmentPaused
-	(*AssignmentResumed)(nil),         // 39: skein.event.v1.AssignmentResumed
-	(*AssignmentEnded)(nil),           // 40: skein.event.v1.AssignmentEnded
-	(*WrapupStarted)(nil),             // 41: skein.event.v1.WrapupStarted
-	(*WrapupEnded)(nil),               // 42: skein.event.v1.WrapupEnded
-	(*TransferStarted)(nil),           // 43: skein.event.v1.TransferStarted
-	(*TransferCompleted)(nil),         // 44: skein.event.v1.TransferCompleted
-	(*TransferFailed)(nil),            // 45: skein.event.v1.TransferFailed
-	(*CallbackRequested)(nil),         // 46: skein.event.v1.CallbackRequested
-	(*CallbackAttempted)(nil),         // 47: skein.event.v1.CallbackAttempted
-	(*CallbackEnded)(nil),             // 48: skein.event.v1.CallbackEnded
-	(*Message)(nil),                   // 49: skein.event.v1.Message
-	(*MessageDelivered)(nil),          // 50: skein.event.v1.MessageDelivered
-	(*MessageRead)(nil),               // 51: skein.event.v1.MessageRead
-	(*MessageFailed)(nil),             // 52: skein.event.v1.MessageFailed
-	(*MessageEdited)(nil),             // 53: skein.event.v1.MessageEdited
-	(*MessageDeleted)(nil),            // 54: skein.event.v1.MessageDeleted
-	(*MessageReacted)(nil),            // 55: skein.event.v1.MessageReacted
-	(*SurveySent)(nil),                // 56: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 57: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 58: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 59: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 60: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 61: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 62: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 63: skein.event.v1.AgentCapacityChanged
-	(*AgentHeartbeat)(nil),            // 64: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 65: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 66: skein.event.v1.EndpointLinked
-	(*ConversationLinked)(nil),        // 67: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 68: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 69: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 70: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 71: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 72: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 73: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 74: skein.event.v1.Extension
+	(*Authentication)(nil),            // 4: skein.event.v1.Authentication
+	(*AuthenticationResult)(nil),      // 5: skein.event.v1.AuthenticationResult
+	(*timestamppb.Timestamp)(nil),     // 6: google.protobuf.Timestamp
+	(*InteractionStarted)(nil),        // 7: skein.event.v1.InteractionStarted
+	(*InteractionEnded)(nil),          // 8: skein.event.v1.InteractionEnded
+	(*InteractionStatusChanged)(nil),  // 9: skein.event.v1.InteractionStatusChanged
+	(*InteractionResolved)(nil),       // 10: skein.event.v1.InteractionResolved
+	(*InteractionReopened)(nil),       // 11: skein.event.v1.InteractionReopened
+	(*InteractionCategorized)(nil),    // 12: skein.event.v1.InteractionCategorized
+	(*AttributesUpdated)(nil),         // 13: skein.event.v1.AttributesUpdated
+	(*InteractionAttributed)(nil),     // 14: skein.event.v1.InteractionAttributed
+	(*NoteAdded)(nil),                 // 15: skein.event.v1.NoteAdded
+	(*PartyJoined)(nil),               // 16: skein.event.v1.PartyJoined
+	(*PartyLeft)(nil),                 // 17: skein.event.v1.PartyLeft
+	(*CallDialed)(nil),                // 18: skein.event.v1.CallDialed
+	(*CallAnswered)(nil),              // 19: skein.event.v1.CallAnswered
+	(*CallFailed)(nil),                // 20: skein.event.v1.CallFailed
+	(*RecordingPaused)(nil),           // 21: skein.event.v1.RecordingPaused
+	(*RecordingResumed)(nil),          // 22: skein.event.v1.RecordingResumed
+	(*RecordingAvailable)(nil),        // 23: skein.event.v1.RecordingAvailable
+	(*TranscriptAvailable)(nil),       // 24: skein.event.v1.TranscriptAvailable
+	(*VoicemailLeft)(nil),             // 25: skein.event.v1.VoicemailLeft
+	(*BotStarted)(nil),                // 26: skein.event.v1.BotStarted
+	(*BotHandedOff)(nil),              // 27: skein.event.v1.BotHandedOff
+	(*BotEnded)(nil),                  // 28: skein.event.v1.BotEnded
+	(*FlowStepEntered)(nil),           // 29: skein.event.v1.FlowStepEntered
+	(*PageViewed)(nil),                // 30: skein.event.v1.PageViewed
+	(*FormSubmitted)(nil),             // 31: skein.event.v1.FormSubmitted
+	(*QueueEntered)(nil),              // 32: skein.event.v1.QueueEntered
+	(*QueueLeft)(nil),                 // 33: skein.event.v1.QueueLeft
+	(*AssignmentOffered)(nil),         // 34: skein.event.v1.AssignmentOffered
+	(*AssignmentDeclined)(nil),        // 35: skein.event.v1.AssignmentDeclined
+	(*AssignmentAccepted)(nil),        // 36: skein.event.v1.AssignmentAccepted
+	(*AssignmentConnected)(nil),       // 37: skein.event.v1.AssignmentConnected
+	(*AssignmentHeld)(nil),            // 38: skein.event.v1.AssignmentHeld
+	(*AssignmentUnheld)(nil),          // 39: skein.event.v1.AssignmentUnheld
+	(*AssignmentPaused)(nil),          // 40: skein.event.v1.AssignmentPaused
+	(*AssignmentResumed)(nil),         // 41: skein.event.v1.AssignmentResumed
+	(*AssignmentEnded)(nil),           // 42: skein.event.v1.AssignmentEnded
+	(*WrapupStarted)(nil),             // 43: skein.event.v1.WrapupStarted
+	(*WrapupEnded)(nil),               // 44: skein.event.v1.WrapupEnded
+	(*TransferStarted)(nil),           // 45: skein.event.v1.TransferStarted
+	(*TransferCompleted)(nil),         // 46: skein.event.v1.TransferCompleted
+	(*TransferFailed)(nil),            // 47: skein.event.v1.TransferFailed
+	(*CallbackRequested)(nil),         // 48: skein.event.v1.CallbackRequested
+	(*CallbackAttempted)(nil),         // 49: skein.event.v1.CallbackAttempted
+	(*CallbackEnded)(nil),             // 50: skein.event.v1.CallbackEnded
+	(*Message)(nil),                   // 51: skein.event.v1.Message
+	(*MessageDelivered)(nil),          // 52: skein.event.v1.MessageDelivered
+	(*MessageRead)(nil),               // 53: skein.event.v1.MessageRead
+	(*MessageFailed)(nil),             // 54: skein.event.v1.MessageFailed
+	(*MessageEdited)(nil),             // 55: skein.event.v1.MessageEdited
+	(*MessageDeleted)(nil),            // 56: skein.event.v1.MessageDeleted
+	(*MessageReacted)(nil),            // 57: skein.event.v1.MessageReacted
+	(*SurveySent)(nil),                // 58: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 59: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 60: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 61: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 62: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 63: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 64: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 65: skein.event.v1.AgentCapacityChanged
+	(*AgentHeartbeat)(nil),            // 66: skein.event.v1.AgentHeartbeat
+	(*ThreadJoined)(nil),              // 67: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 68: skein.event.v1.EndpointLinked
+	(*ConversationLinked)(nil),        // 69: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 70: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 71: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 72: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 73: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 74: skein.event.v1.SubjectErased
+	(*DirectoryUpdated)(nil),          // 75: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 76: skein.event.v1.Extension
 }
 var file_skein_event_v1_content_proto_depIdxs = []int32{
 	1,  // 0: skein.event.v1.Content.parties:type_name -> skein.event.v1.PartyDetail
-	4,  // 1: skein.event.v1.Content.stated_at:type_name -> google.protobuf.Timestamp
+	6,  // 1: skein.event.v1.Content.stated_at:type_name -> google.protobuf.Timestamp
 	3,  // 2: skein.event.v1.Content.attachments:type_name -> skein.event.v1.Attachment
 	2,  // 3: skein.event.v1.Content.original:type_name -> skein.event.v1.Blob
 	2,  // 4: skein.event.v1.Content.spilled:type_name -> skein.event.v1.Blob
-	5,  // 5: skein.event.v1.Content.interaction_started:type_name -> skein.event.v1.InteractionStarted
-	6,  // 6: skein.event.v1.Content.interaction_ended:type_name -> skein.event.v1.InteractionEnded
-	7,  // 7: skein.event.v1.Content.interaction_status_changed:type_name -> skein.event.v1.InteractionStatusChanged
-	8,  // 8: skein.event.v1.Content.interaction_resolved:type_name -> skein.event.v1.InteractionResolved
-	9,  // 9: skein.event.v1.Content.interaction_reopened:type_name -> skein.event.v1.InteractionReopened
-	10, // 10: skein.event.v1.Content.interaction_categorized:type_name -> skein.event.v1.InteractionCategorized
-	11, // 11: skein.event.v1.Content.interaction_attributes_updated:type_name -> skein.event.v1.AttributesUpdated
-	12, // 12: skein.event.v1.Content.interaction_attributed:type_name -> skein.event.v1.InteractionAttributed
-	13, // 13: skein.event.v1.Content.note_added:type_name -> skein.event.v1.NoteAdded
-	14, // 14: skein.event.v1.Content.party_joined:type_name -> skein.event.v1.PartyJoined
-	15, // 15: skein.event.v1.Content.party_left:type_name -> skein.event.v1.PartyLeft
-	16, // 16: skein.event.v1.Content.call_dialed:type_name -> skein.event.v1.CallDialed
-	17, // 17: skein.event.v1.Content.call_answered:type_name -> skein.event.v1.CallAnswered
-	18, // 18: skein.event.v1.Content.call_failed:type_name -> skein.event.v1.CallFailed
-	19, // 19: skein.event.v1.Content.recording_paused:type_name -> skein.event.v1.RecordingPaused
-	20, // 20: skein.event.v1.Content.recording_resumed:type_name -> skein.event.v1.RecordingResumed
-	21, // 21: skein.event.v1.Content.recording_available:type_name -> skein.event.v1.RecordingAvailable
-	22, // 22: skein.event.v1.Content.transcript_available:type_name -> skein.event.v1.TranscriptAvailable
-	23, // 23: skein.event.v1.Content.voicemail_left:type_name -> skein.event.v1.VoicemailLeft
-	24, // 24: skein.event.v1.Content.bot_started:type_name -> skein.event.v1.BotStarted
-	25, // 25: skein.event.v1.Content.bot_handed_off:type_name -> skein.event.v1.BotHandedOff
-	26, // 26: skein.event.v1.Content.bot_ended:type_name -> skein.event.v1.BotEnded
-	27, // 27: skein.event.v1.Content.flow_step_entered:type_name -> skein.event.v1.FlowStepEntered
-	28, // 28: skein.event.v1.Content.page_viewed:type_name -> skein.event.v1.PageViewed
-	29, // 29: skein.event.v1.Content.form_submitted:type_name -> skein.event.v1.FormSubmitted
-	30, // 30: skein.event.v1.Content.queue_entered:type_name -> skein.event.v1.QueueEntered
-	31, // 31: skein.event.v1.Content.queue_left:type_name -> skein.event.v1.QueueLeft
-	32, // 32: skein.event.v1.Content.assignment_offered:type_name -> skein.event.v1.AssignmentOffered
-	33, // 33: skein.event.v1.Content.assignment_declined:type_name -> skein.event.v1.AssignmentDeclined
-	34, // 34: skein.event.v1.Content.assignment_accepted:type_name -> skein.event.v1.AssignmentAccepted
-	35, // 35: skein.event.v1.Content.assignment_connected:type_name -> skein.event.v1.AssignmentConnected
-	36, // 36: skein.event.v1.Content.assignment_held:type_name -> skein.event.v1.AssignmentHeld
-	37, // 37: skein.event.v1.Content.assignment_unheld:type_name -> skein.event.v1.AssignmentUnheld
-	38, // 38: skein.event.v1.Content.assignment_paused:type_name -> skein.event.v1.AssignmentPaused
-	39, // 39: skein.event.v1.Content.assignment_resumed:type_name -> skein.event.v1.AssignmentResumed
-	40, // 40: skein.event.v1.Content.assignment_ended:type_name -> skein.event.v1.AssignmentEnded
-	41, // 41: skein.event.v1.Content.wrapup_started:type_name -> skein.event.v1.WrapupStarted
-	42, // 42: skein.event.v1.Content.wrapup_ended:type_name -> skein.event.v1.WrapupEnded
-	43, // 43: skein.event.v1.Content.transfer_started:type_name -> skein.event.v1.TransferStarted
-	44, // 44: skein.event.v1.Content.transfer_completed:type_name -> skein.event.v1.TransferCompleted
-	45, // 45: skein.event.v1.Content.transfer_failed:type_name -> skein.event.v1.TransferFailed
-	46, // 46: skein.event.v1.Content.callback_requested:type_name -> skein.event.v1.CallbackRequested
-	47, // 47: skein.event.v1.Content.callback_attempted:type_name -> skein.event.v1.CallbackAttempted
-	48, // 48: skein.event.v1.Content.callback_ended:type_name -> skein.event.v1.CallbackEnded
-	49, // 49: skein.event.v1.Content.message_received:type_name -> skein.event.v1.Message
-	49, // 50: skein.event.v1.Content.message_send_requested:type_name -> skein.event.v1.Message
-	49, // 51: skein.event.v1.Content.message_sent:type_name -> skein.event.v1.Message
-	50, // 52: skein.event.v1.Content.message_delivered:type_name -> skein.event.v1.MessageDelivered
-	51, // 53: skein.event.v1.Content.message_read:type_name -> skein.event.v1.MessageRead
-	52, // 54: skein.event.v1.Content.message_failed:type_name -> skein.event.v1.MessageFailed
-	53, // 55: skein.event.v1.Content.message_edited:type_name -> skein.event.v1.MessageEdited
-	54, // 56: skein.event.v1.Content.message_deleted:type_name -> skein.event.v1.MessageDeleted
-	55, // 57: skein.event.v1.Content.message_reacted:type_name -> skein.event.v1.MessageReacted
-	56, // 58: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
-	57, // 59: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
-	58, // 60: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
-	59, // 61: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
-	60, // 62: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
-	61, // 63: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
-	62, // 64: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
-	63, // 65: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
-	64, // 66: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
-	65, // 67: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
-	66, // 68: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
-	67, // 69: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
-	68, // 70: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
-	69, // 71: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
-	70, // 72: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
-	71, // 73: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
-	72, // 74: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
-	73, // 75: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
-	74, // 76: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
-	2,  // 77: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
-	78, // [78:78] is the sub-list for method output_type
-	78, // [78:78] is the sub-list for method input_type
-	78, // [78:78] is the sub-list for extension type_name
-	78, // [78:78] is the sub-list for extension extendee
-	0,  // [0:78] is the sub-list for field type_name
+	4,  // 5: skein.event.v1.Content.authentication:type_name -> skein.event.v1.Authentication
+	7,  // 6: skein.event.v1.Content.interaction_started:type_name -> skein.event.v1.InteractionStarted
+	8,  // 7: skein.event.v1.Content.interaction_ended:type_name -> skein.event.v1.InteractionEnded
+	9,  // 8: skein.event.v1.Content.interaction_status_changed:type_name -> skein.event.v1.InteractionStatusChanged
+	10, // 9: skein.event.v1.Content.interaction_resolved:type_name -> skein.event.v1.InteractionResolved
+	11, // 10: skein.event.v1.Content.interaction_reopened:type_name -> skein.event.v1.InteractionReopened
+	12, // 11: skein.event.v1.Content.interaction_categorized:type_name -> skein.event.v1.InteractionCategorized
+	13, // 12: skein.event.v1.Content.interaction_attributes_updated:type_name -> skein.event.v1.AttributesUpdated
+	14, // 13: skein.event.v1.Content.interaction_attributed:type_name -> skein.event.v1.InteractionAttributed
+	15, // 14: skein.event.v1.Content.note_added:type_name -> skein.event.v1.NoteAdded
+	16, // 15: skein.event.v1.Content.party_joined:type_name -> skein.event.v1.PartyJoined
+	17, // 16: skein.event.v1.Content.party_left:type_name -> skein.event.v1.PartyLeft
+	18, // 17: skein.event.v1.Content.call_dialed:type_name -> skein.event.v1.CallDialed
+	19, // 18: skein.event.v1.Content.call_answered:type_name -> skein.event.v1.CallAnswered
+	20, // 19: skein.event.v1.Content.call_failed:type_name -> skein.event.v1.CallFailed
+	21, // 20: skein.event.v1.Content.recording_paused:type_name -> skein.event.v1.RecordingPaused
+	22, // 21: skein.event.v1.Content.recording_resumed:type_name -> skein.event.v1.RecordingResumed
+	23, // 22: skein.event.v1.Content.recording_available:type_name -> skein.event.v1.RecordingAvailable
+	24, // 23: skein.event.v1.Content.transcript_available:type_name -> skein.event.v1.TranscriptAvailable
+	25, // 24: skein.event.v1.Content.voicemail_left:type_name -> skein.event.v1.VoicemailLeft
+	26, // 25: skein.event.v1.Content.bot_started:type_name -> skein.event.v1.BotStarted
+	27, // 26: skein.event.v1.Content.bot_handed_off:type_name -> skein.event.v1.BotHandedOff
+	28, // 27: skein.event.v1.Content.bot_ended:type_name -> skein.event.v1.BotEnded
+	29, // 28: skein.event.v1.Content.flow_step_entered:type_name -> skein.event.v1.FlowStepEntered
+	30, // 29: skein.event.v1.Content.page_viewed:type_name -> skein.event.v1.PageViewed
+	31, // 30: skein.event.v1.Content.form_submitted:type_name -> skein.event.v1.FormSubmitted
+	32, // 31: skein.event.v1.Content.queue_entered:type_name -> skein.event.v1.QueueEntered
+	33, // 32: skein.event.v1.Content.queue_left:type_name -> skein.event.v1.QueueLeft
+	34, // 33: skein.event.v1.Content.assignment_offered:type_name -> skein.event.v1.AssignmentOffered
+	35, // 34: skein.event.v1.Content.assignment_declined:type_name -> skein.event.v1.AssignmentDeclined
+	36, // 35: skein.event.v1.Content.assignment_accepted:type_name -> skein.event.v1.AssignmentAccepted
+	37, // 36: skein.event.v1.Content.assignment_connected:type_name -> skein.event.v1.AssignmentConnected
+	38, // 37: skein.event.v1.Content.assignment_held:type_name -> skein.event.v1.AssignmentHeld
+	39, // 38: skein.event.v1.Content.assignment_unheld:type_name -> skein.event.v1.AssignmentUnheld
+	40, // 39: skein.event.v1.Content.assignment_paused:type_name -> skein.event.v1.AssignmentPaused
+	41, // 40: skein.event.v1.Content.assignment_resumed:type_name -> skein.event.v1.AssignmentResumed
+	42, // 41: skein.event.v1.Content.assignment_ended:type_name -> skein.event.v1.AssignmentEnded
+	43, // 42: skein.event.v1.Content.wrapup_started:type_name -> skein.event.v1.WrapupStarted
+	44, // 43: skein.event.v1.Content.wrapup_ended:type_name -> skein.event.v1.WrapupEnded
+	45, // 44: skein.event.v1.Content.transfer_started:type_name -> skein.event.v1.TransferStarted
+	46, // 45: skein.event.v1.Content.transfer_completed:type_name -> skein.event.v1.TransferCompleted
+	47, // 46: skein.event.v1.Content.transfer_failed:type_name -> skein.event.v1.TransferFailed
+	48, // 47: skein.event.v1.Content.callback_requested:type_name -> skein.event.v1.CallbackRequested
+	49, // 48: skein.event.v1.Content.callback_attempted:type_name -> skein.event.v1.CallbackAttempted
+	50, // 49: skein.event.v1.Content.callback_ended:type_name -> skein.event.v1.CallbackEnded
+	51, // 50: skein.event.v1.Content.message_received:type_name -> skein.event.v1.Message
+	51, // 51: skein.event.v1.Content.message_send_requested:type_name -> skein.event.v1.Message
+	51, // 52: skein.event.v1.Content.message_sent:type_name -> skein.event.v1.Message
+	52, // 53: skein.event.v1.Content.message_delivered:type_name -> skein.event.v1.MessageDelivered
+	53, // 54: skein.event.v1.Content.message_read:type_name -> skein.event.v1.MessageRead
+	54, // 55: skein.event.v1.Content.message_failed:type_name -> skein.event.v1.MessageFailed
+	55, // 56: skein.event.v1.Content.message_edited:type_name -> skein.event.v1.MessageEdited
+	56, // 57: skein.event.v1.Content.message_deleted:type_name -> skein.event.v1.MessageDeleted
+	57, // 58: skein.event.v1.Content.message_reacted:type_name -> skein.event.v1.MessageReacted
+	58, // 59: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
+	59, // 60: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
+	60, // 61: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
+	61, // 62: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
+	62, // 63: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
+	63, // 64: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
+	64, // 65: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
+	65, // 66: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
+	66, // 67: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
+	67, // 68: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
+	68, // 69: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
+	69, // 70: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
+	70, // 71: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
+	71, // 72: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
+	72, // 73: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
+	73, // 74: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
+	74, // 75: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
+	75, // 76: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
+	76, // 77: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
+	2,  // 78: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
+	5,  // 79: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
+	80, // [80:80] is the sub-list for method output_type
+	80, // [80:80] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_content_proto_init() }
@@ -1962,7 +2103,7 @@ func file_skein_event_v1_content_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_event_v1_content_proto_rawDesc), len(file_skein_event_v1_content_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -40,6 +40,8 @@ type Inbox struct {
 	// Addresses are mail addresses, or "*@domain" for all of a domain that nothing else names. "jo+orders@example.com"
 	// belongs to the inbox of "jo@example.com" unless it is named itself.
 	Addresses []string
+	// Trusted are the mail servers before this listener whose Authentication-Results are believed: email.Inbox says how.
+	Trusted []string
 }
 
 // Config says what a Listener does. Zero values mean the defaults that stand beside the fields.
@@ -54,6 +56,8 @@ type Config struct {
 	// Company are, by tenant, the company's own addresses beside those of its inboxes, in the same form: parties that are
 	// never customers.
 	Company map[string][]string
+	// MessageIDs read the thread from what was sent; it may be nil.
+	MessageIDs *email.MessageIDs
 	// CertFile and KeyFile, in PEM, offer STARTTLS; without them there is none.
 	CertFile, KeyFile string
 	// MaxMessageBytes is how long a mail may be; 35 MiB, which is a file of 25 MB in base64. A longer one gets 552.
@@ -180,7 +184,7 @@ func (l *Listener) route() error {
 		if in.Tenant == "" || in.ID == "" || len(in.ID) > 128 || len(in.Addresses) == 0 {
 			errs = append(errs, fmt.Errorf("inbox %q of tenant %q: it needs a tenant, an id of at most 128 bytes and an address", in.ID, in.Tenant))
 		}
-		inbox := email.Inbox{Tenant: in.Tenant, ID: in.ID, Own: ownOf(in.Tenant)}
+		inbox := email.Inbox{Tenant: in.Tenant, ID: in.ID, Own: ownOf(in.Tenant), Trusted: in.Trusted, MessageIDs: l.cfg.MessageIDs}
 		l.inboxes[inboxKey{in.Tenant, in.ID}] = inbox
 		for _, pattern := range in.Addresses {
 			err := l.routes.Add(pattern, inbox)

@@ -28,6 +28,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	"github.com/skein-cx/skein/services/channels/email"
 	"github.com/skein-cx/skein/services/channels/email/listener"
 )
 
@@ -633,4 +634,26 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 		}
 	}
 	return certFile, keyFile
+}
+
+func TestWhoSentAMailAndWhatItAnswersIsKnown(t *testing.T) {
+	ids, err := email.NewMessageIDs(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := ids.Make("acme", "help", "0@example.com", "request 1", "acme.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(listener.LMTP)
+	cfg.MessageIDs, cfg.Inboxes[0].Trusted = ids, []string{"mx.acme.example"}
+	l := start(t, cfg, nil)
+	s := dial(t, l.addr, "LHLO me")
+	s.envelope("help@acme.example")
+	s.data("Authentication-Results: mx.acme.example; dmarc=fail header.from=acme.example\r\nFrom: help@acme.example\r\nIn-Reply-To: <" + sent + ">\r\n\r\nPay here\r\n")
+	s.expect(250)
+	e := l.host.Events()[0]
+	if e.Event.GetType() != "message.received" || e.Submission.GetThread() != "0@example.com" || e.Content.GetAuthentication().GetServer() != "mx.acme.example" {
+		t.Errorf("%s in %s, by %v", e.Event.GetType(), e.Submission.GetThread(), e.Content.GetAuthentication())
+	}
 }
