@@ -8,46 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-cx/skein/pkg/channel"
-	"github.com/skein-cx/skein/services/channels/email"
-	"github.com/skein-cx/skein/services/channels/email/listener"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
 )
-
-// openEmail opens the listeners that are configured.
-func (a *App) openEmail(ctx context.Context) error {
-	addrs := map[listener.Protocol]string{listener.SMTP: a.cfg.Email.SMTP, listener.LMTP: a.cfg.Email.LMTP}
-	if addrs[listener.SMTP] == "" && addrs[listener.LMTP] == "" {
-		return errors.New("the role email needs email.smtp or email.lmtp")
-	}
-	for _, protocol := range []listener.Protocol{listener.SMTP, listener.LMTP} {
-		if addrs[protocol] == "" {
-			continue
-		}
-		l, err := listener.New(listener.Config{
-			Protocol: protocol, Addr: addrs[protocol], Hostname: a.cfg.Email.Hostname, Inboxes: a.emailInboxes(),
-			CertFile: a.cfg.Email.TLSCert, KeyFile: a.cfg.Email.TLSKey, MaxMessageBytes: a.cfg.Email.MaxMessageBytes,
-			Logger: a.logger, Registerer: a.registry,
-		})
-		if err != nil {
-			return err
-		}
-		if err := a.open(ctx, roleEmail, email.Provider, l); err != nil { // both read mails alike
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *App) emailInboxes() []listener.Inbox {
-	var inboxes []listener.Inbox
-	for _, in := range a.cfg.Inboxes {
-		if in.Channel == channelEmail {
-			inboxes = append(inboxes, listener.Inbox{Tenant: in.Tenant, ID: in.ID, Addresses: in.Addresses})
-		}
-	}
-	return inboxes
-}
 
 // openChat mounts the web chats that are configured on the HTTP server.
 func (a *App) openChat(ctx context.Context) error {

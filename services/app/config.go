@@ -103,12 +103,16 @@ type InboxConfig struct {
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
 	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, or connector for one that a connector of yours serves over gRPC"`
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
-	Name      string   `koanf:"name" help:"web_chat: what stands above the chat"`
+	Trusted   []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
+	From      string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
+	Name      string   `koanf:"name" help:"web_chat: what stands above the chat; email: what stands before from"`
 	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
 	Secret    string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
 
-	Twilio TwilioConfig `koanf:"twilio"`
-	Switch SwitchConfig `koanf:"switch"`
+	IMAP   MailServerConfig `koanf:"imap" help:"email: fetches mails from a mailbox"`
+	SMTP   MailServerConfig `koanf:"smtp" help:"email: hands mails that are sent to a server"`
+	Twilio TwilioConfig     `koanf:"twilio"`
+	Switch SwitchConfig     `koanf:"switch"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -257,14 +261,14 @@ func (c *Config) Verify(roles []string) []Problem {
 	if c.Email.LMTP != "" {
 		v.address("email.lmtp", c.Email.LMTP)
 	}
-	v.inboxes(c.Inboxes)
+	v.inboxes(c)
 	v.webhooks(c.Webhooks)
 	v.check(c.Outbound.MaxAge >= time.Minute && c.Outbound.MaxAge <= maxOutboundAge, "outbound.max_age", "must be 1m to 72h: nobody expects an answer later")
 	v.check(c.Outbound.Timeout >= time.Second && c.Outbound.Timeout <= 5*time.Minute, "outbound.timeout", "must be 1s to 5m")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
 	v.check(c.Logging.Format == "text" || c.Logging.Format == "json", "logging.format", "must be text or json")
 	v.check(c.Stop > 0, "stop_timeout", "must be more than zero")
-	v.roles(roles, c.sharedStore())
+	v.roles(roles, c)
 	return v.problems
 }
 
@@ -308,14 +312,15 @@ func (v *verifier) foreign(addr string) bool {
 	return ip == nil || !ip.IsLoopback()
 }
 
-func (v *verifier) inboxes(inboxes []InboxConfig) {
+func (v *verifier) inboxes(c *Config) {
 	ids, addresses := map[string]int{}, map[string]int{}
-	for i, in := range inboxes {
+	for i, in := range c.Inboxes {
 		field := fmt.Sprintf("inboxes[%d]", i)
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
 		v.phone(field, in)
+		v.mailServers(field, c, in)
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
 			v.add(field+".id", fmt.Sprintf("%q is inboxes[%d] already", in.ID, first))
@@ -344,18 +349,21 @@ func (v *verifier) webhooks(c WebhooksConfig) {
 }
 
 // roles refuses to spread over processes what shares an embedded engine.
-func (v *verifier) roles(roles []string, sharedStore bool) {
+func (v *verifier) roles(roles []string, c *Config) {
 	for _, r := range roles {
 		if !slices.Contains(RoleNames(), r) {
 			v.add("roles", fmt.Sprintf("there is no role %q; there are: %s", r, strings.Join(RoleNames(), ", ")))
 		}
 	}
-	if sharedStore {
+	if c.sharedStore() {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	if has(roleTimeline) != has(roleProjector) || slices.ContainsFunc([]string{roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender}, has) && !has(roleProjector) {
-		v.add("roles", fmt.Sprintf("%q, %q, %q, %q, %q, %q and %q share the embedded store, which one process can open: run them in one, or use a database (store.dsn)",
-			roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender))
+	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender}
+	if c.fetchesMail() {
+		sharing = append(sharing, roleEmail)
+	}
+	if has(roleTimeline) != has(roleProjector) || slices.ContainsFunc(sharing, has) && !has(roleProjector) {
+		v.add("roles", strings.Join(sharing, ", ")+" share the embedded store, which one process can open: run them in one, or use a database (store.dsn)")
 	}
 }

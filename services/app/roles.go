@@ -47,6 +47,10 @@ func (a *App) graph() []lifecycle.Part {
 		parts = append(parts, lifecycle.Part{Name: partBroker, Start: a.startBroker, Stop: a.stopBroker})
 		log.Needs = []string{partBroker}
 	}
+	emailNeeds := []string{partHTTP, partKeyring, partIntake}
+	if a.cfg.fetchesMail() {
+		emailNeeds = append(emailNeeds, partStore) // for the cursors
+	}
 	return append(parts,
 		log,
 		lifecycle.Part{Name: partStore, Needs: []string{partKeyring}, Start: a.openStore, Stop: a.closeStore},
@@ -64,7 +68,7 @@ func (a *App) graph() []lifecycle.Part {
 		},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
-		lifecycle.Part{Name: roleEmail, Needs: []string{partHTTP, partIntake}, Start: a.openEmail, Run: a.runChannels(roleEmail)},
+		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
 		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)

@@ -129,9 +129,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(503, "")
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		sid, err := sent(status, []byte(body), nil)
-		var refused *RefusedError
+		var refused *channel.RefusedError
 		n := 0
-		for _, is := range []bool{sid != "", errors.Is(err, channel.ErrRetry), errors.Is(err, ErrUnknown), errors.As(err, &refused)} {
+		for _, is := range []bool{sid != "", errors.Is(err, channel.ErrRetry), errors.Is(err, channel.ErrUnknown), errors.As(err, &refused)} {
 			if is {
 				n++
 			}

@@ -1,14 +1,15 @@
 package twilio
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -17,22 +18,6 @@ import (
 
 // maxAnswer is how much of an answer of the API is read.
 const maxAnswer = 1 << 20
-
-// ErrUnknown is what SendMessage wraps where nobody knows whether the message was taken: the connection broke after the
-// request had gone out, or the answer cannot be read. Sent again, it may arrive twice.
-var ErrUnknown = errors.New("phone/twilio: it is not known whether the message was taken")
-
-// RefusedError tells that Twilio does not take a message, and will not take it another time.
-type RefusedError struct {
-	// Status is the answer's of HTTP, Code Twilio's own (https://www.twilio.com/docs/api/errors); 0 where there is none.
-	Status, Code int
-	// Message is what Twilio says. It may hold the number.
-	Message string
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("phone/twilio: the message was refused (HTTP %d, code %d)", e.Status, e.Code)
-}
 
 // StatusURL is where Twilio is to tell the statuses of what SendMessage sends; empty for an account that is not there.
 func (c *Channel) StatusURL(account Key) string {
@@ -45,7 +30,8 @@ func (c *Channel) StatusURL(account Key) string {
 
 // SendMessage sends a short message, with files that Twilio gets from their URLs, and returns Twilio's id of it. From is a
 // number, a sender name, or a messaging service's sid (MG...); statusCallback is StatusURL unless given. It sends once: an
-// error is a *RefusedError, channel.ErrRetry where Twilio did not take it but may another time, or ErrUnknown
+// error is a *channel.RefusedError with Twilio's code (https://www.twilio.com/docs/api/errors), channel.ErrRetry where Twilio
+// did not take it but may another time, or channel.ErrUnknown
 // (https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource).
 func (c *Channel) SendMessage(ctx context.Context, account Key, to, from, body string, mediaURLs []string, statusCallback string) (string, error) {
 	a, ok := c.accounts[account]
@@ -77,7 +63,7 @@ func (c *Channel) SendMessage(ctx context.Context, account Key, to, from, body s
 	answer, err := c.cfg.Client.Do(request)
 	switch {
 	case err != nil && out.Load():
-		return "", fmt.Errorf("%w: %w", ErrUnknown, bare(err))
+		return "", fmt.Errorf("phone/twilio: send: %w: %w", channel.ErrUnknown, bare(err))
 	case err != nil:
 		return "", fmt.Errorf("phone/twilio: send: %w: %w", channel.ErrRetry, bare(err))
 	}
@@ -103,7 +89,37 @@ func sent(status int, raw []byte, err error) (string, error) {
 		// Twilio itself says that it did not work
 		return "", fmt.Errorf("phone/twilio: send: the API answered %d, code %d: %w", status, said.Code, channel.ErrRetry)
 	case status/100 == 4:
-		return "", &RefusedError{Status: status, Code: said.Code, Message: said.Message}
+		return "", &channel.RefusedError{Code: strconv.Itoa(cmp.Or(said.Code, status)), Reason: said.Message}
 	}
-	return "", fmt.Errorf("%w: the API answered %d", ErrUnknown, status)
+	return "", fmt.Errorf("phone/twilio: send: %w: the API answered %d", channel.ErrUnknown, status)
 }
+
+// Sender is the channel.Sender of an inbox's short messages. It needs no open Channel.
+type Sender struct {
+	channel *Channel
+	key     Key
+}
+
+var _ channel.Sender = (*Sender)(nil)
+
+// NewSender sends for one of a channel's accounts.
+func (c *Channel) NewSender(account Key) *Sender { return &Sender{c, account} }
+
+// Send implements channel.Sender. A thread of short messages is the customer's number and the company's; what belongs to a call
+// is refused, and so are files, which Twilio would have to fetch from somewhere.
+func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
+	to, from, ok := strings.Cut(out.Thread, "/")
+	switch {
+	case !ok || to == "" || from == "":
+		return channel.Sent{}, &channel.RefusedError{Code: "no_message_thread", Reason: "the thread is none of short messages"}
+	case len(out.Attachments) > 0:
+		return channel.Sent{}, &channel.RefusedError{Code: "no_files", Reason: "files cannot be sent by this inbox"}
+	case out.Message.GetText() == "":
+		return channel.Sent{}, &channel.RefusedError{Code: "no_text", Reason: "a short message needs a text"}
+	}
+	sid, err := s.channel.SendMessage(ctx, s.key, to, from, out.Message.GetText(), nil, "")
+	return channel.Sent{NativeID: sid}, err
+}
+
+// Idempotent implements channel.Sender: the API knows no key of ours.
+func (s *Sender) Idempotent() bool { return false }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -93,13 +94,13 @@ func TestAnErrorTellsWhetherToSendAgain(t *testing.T) {
 			})
 			_, err := sender(t, "https://api.twilio.com", server.client(t)).
 				SendMessage(t.Context(), twilio.Key{Tenant: "lumen", Inbox: "shop"}, "+4930901820", "+4930200200", "Hello", nil, "")
-			refused, isRefused := errors.AsType[*twilio.RefusedError](err)
+			refused, isRefused := errors.AsType[*channel.RefusedError](err)
 			switch {
-			case errors.Is(err, channel.ErrRetry) != c.retry, isRefused != (c.code != 0), errors.Is(err, twilio.ErrUnknown) != (!c.retry && c.code == 0):
+			case errors.Is(err, channel.ErrRetry) != c.retry, isRefused != (c.code != 0), errors.Is(err, channel.ErrUnknown) != (!c.retry && c.code == 0):
 				t.Errorf("%v", err)
-			case c.code > 0 && (refused.Code != c.code || refused.Status != c.status):
+			case c.code > 0 && refused.Code != strconv.Itoa(c.code):
 				t.Errorf("%+v", refused)
-			case strings.Contains(err.Error(), "+1") || strings.Contains(err.Error(), authToken):
+			case strings.Contains(err.Error(), authToken):
 				t.Errorf("%v tells too much", err)
 			}
 			if server.asked.Load() != 1 {
@@ -117,7 +118,7 @@ func TestWithoutAConnectionNothingWasSent(t *testing.T) {
 	address := "http://" + socket.Addr().String()
 	_ = socket.Close()
 	key := twilio.Key{Tenant: "lumen", Inbox: "shop"}
-	if _, err := sender(t, address, nil).SendMessage(t.Context(), key, "+4930901820", "+4930200200", "Hello", nil, ""); !errors.Is(err, channel.ErrRetry) || errors.Is(err, twilio.ErrUnknown) {
+	if _, err := sender(t, address, nil).SendMessage(t.Context(), key, "+4930901820", "+4930200200", "Hello", nil, ""); !errors.Is(err, channel.ErrRetry) || errors.Is(err, channel.ErrUnknown) {
 		t.Error(err)
 	}
 	ended, end := context.WithCancel(t.Context())
@@ -150,7 +151,7 @@ func TestAConnectionThatBreaksLeavesItUnknown(t *testing.T) {
 	}()
 	_, err = sender(t, "http://"+socket.Addr().String(), nil).
 		SendMessage(t.Context(), twilio.Key{Tenant: "lumen", Inbox: "shop"}, "+4930901820", "+4930200200", "Hello", nil, "")
-	if !errors.Is(err, twilio.ErrUnknown) || errors.Is(err, channel.ErrRetry) {
+	if !errors.Is(err, channel.ErrUnknown) || errors.Is(err, channel.ErrRetry) {
 		t.Error(err)
 	}
 	if <-requests; len(requests) > 0 {
