@@ -70,6 +70,7 @@ func jobs() []job {
 	return []job{
 		{"ingest", measureIngest},
 		{"latency", measureLatency},
+		{"channels", measureChannels},
 		{"fold", measureFold},
 		{"delay", measureDelay},
 		{"read", measureReads},

@@ -86,8 +86,8 @@ func (e *events) address(customer, kind int) *eventv1.Address {
 	}
 }
 
-// channel is the one that a kind of address belongs to, with the inbox and its address.
-func channel(kind int) (eventv1.Channel, string, *eventv1.Address) {
+// medium is the one that a kind of address belongs to, with the inbox and its address.
+func medium(kind int) (eventv1.Channel, string, *eventv1.Address) {
 	switch kind {
 	case 1:
 		return eventv1.Channel_CHANNEL_EMAIL, "support", &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: "support@example.com"}
@@ -105,9 +105,9 @@ func (e *events) submission(n int) *eventv1.Submission {
 	thread, turn := round*open+within%open, within/open
 	endpoint := int(uint64(thread) * 2654435761 % uint64(e.endpoints)) // all of them in turn, in no order
 	customer, kind := endpoint/perCustomer, endpoint%perCustomer
-	medium, inbox, own := channel(kind)
+	over, inbox, own := medium(kind)
 	s := &eventv1.Submission{
-		Type: event.TypeMessageReceived, Channel: medium, Direction: eventv1.Direction_DIRECTION_INBOUND,
+		Type: event.TypeMessageReceived, Channel: over, Direction: eventv1.Direction_DIRECTION_INBOUND,
 		OccurredAt: timestamppb.New(e.at(n)), Provider: "bench", Inbox: inbox,
 		Thread: fmt.Sprintf("t-%010d", thread), NativeId: fmt.Sprintf("m-%012d", n),
 		Parties: []*eventv1.SubmittedParty{

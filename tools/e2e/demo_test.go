@@ -31,9 +31,9 @@ func chats() []string {
 }
 
 func call() []string {
-	event := func(n int) string { return fmt.Sprintf("EV%032d", n) }
+	told := func(n int) string { return fmt.Sprintf("EV%032d", n) }
 	const status = "CA00000000000000000000000000004711/completed" // tells the call's begin and its end
-	return []string{event(1), status, event(2), event(3), event(3), event(4), event(5), event(5), event(6), status}
+	return []string{told(1), status, told(2), told(3), told(3), told(4), told(5), told(5), told(6), status}
 }
 
 func everything() []string { return slices.Concat(mails(), chats(), call()) }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ func TestACallThroughASwitchIsWholeThoughSkeinIsKilledInTheMiddle(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	middle := strings.Index(string(story), "Event: AgentConnect")
+	middle := bytes.Index(story, []byte("Event: AgentConnect"))
 	pbx := amitest.New(t, amitest.Options{Username: "skein", Secret: "s3cret"})
 	config := filepath.Join(t.TempDir(), "skein.yaml")
 	text := `inboxes:
