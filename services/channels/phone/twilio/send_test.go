@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/skein-cx/skein/pkg/channel"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/channels/phone/twilio"
 )
 
@@ -156,5 +157,36 @@ func TestAConnectionThatBreaksLeavesItUnknown(t *testing.T) {
 	}
 	if <-requests; len(requests) > 0 {
 		t.Error("sent twice")
+	}
+}
+
+func TestAnAnswerGoesToTheNumberOfItsThread(t *testing.T) {
+	var asked url.Values
+	server := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		asked = r.PostForm
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"sid":"SM00000000000000000000000000000009"}`)
+	})
+	s := sender(t, "https://api.twilio.com", server.client(t)).NewSender(twilio.Key{Tenant: "lumen", Inbox: "shop"})
+	out := channel.Outgoing{Tenant: "lumen", Inbox: "shop", Thread: "+4930901820/+4930200200", Message: &eventv1.Message{Text: "At your door."}}
+	sent, err := s.Send(t.Context(), out)
+	if err != nil || sent.NativeID != "SM00000000000000000000000000000009" {
+		t.Fatalf("%+v, %v", sent, err)
+	}
+	if asked.Get("To") != "+4930901820" || asked.Get("From") != "+4930200200" || asked.Get("Body") != "At your door." {
+		t.Errorf("asked for %v", asked)
+	}
+	for code, change := range map[string]func(*channel.Outgoing){
+		"no_message_thread": func(o *channel.Outgoing) { o.Thread = "CA00000000000000000000000000000001" },
+		"no_text":           func(o *channel.Outgoing) { o.Message = &eventv1.Message{} },
+		"no_files":          func(o *channel.Outgoing) { o.Attachments = []channel.OutgoingFile{{}} },
+	} {
+		refused := out
+		change(&refused)
+		_, err := s.Send(t.Context(), refused)
+		if e, ok := errors.AsType[*channel.RefusedError](err); !ok || e.Code != code {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }
