@@ -24,6 +24,10 @@ for member in (archive := tarfile.open(sys.argv[1])):
     digest = hashlib.sha256(b"\0".join([header(head, b"From"), header(head, b"Date"), body.rstrip(b"\n")])).hexdigest()
     own = (ids(header(head, b"Message-Id")) or [b""])[0]
     before = ids(header(head, b"References")) or ids(header(head, b"In-Reply-To"))[-1:]
+    if not before and b"delivery-status" in header(head, b"Content-Type"):  # a report belongs to the mail that did not arrive
+        returned = re.search(rb"(?is)\ncontent-type:[ \t]*(?:message/rfc822|text/rfc822-headers).*?\n\n(.*?)(?:\n\n|\n--|$)", body)
+        lost = returned.group(1) if returned else b""
+        before = ids(header(lost, b"References")) or ids(header(lost, b"In-Reply-To"))[-1:] or ids(header(lost, b"Message-Id"))
     mails += 1
     seen.add((own, digest))
     threads.add(before[0] if before else own or digest)

@@ -48,8 +48,9 @@ func cleanID(id string) string {
 }
 
 // Thread is the native id of the thread that the mail belongs to: the first of References, else In-Reply-To, else (where it
-// reports that a mail did not arrive) the thread of that mail, else its own Message-ID, else its fingerprint. Of several ids in In-Reply-To it is the last, because before it may stand the
-// address of who is answered: "Message from Jo <jo@example.com> of Tuesday <17@example.com>".
+// reports that a mail did not arrive) the thread of that mail, else its own Message-ID, else its fingerprint. Of several ids
+// in In-Reply-To it is the last, because before it may stand the address of who is answered: "Message from Jo
+// <jo@example.com> of Tuesday <17@example.com>".
 func (m *Mail) Thread() string {
 	switch {
 	case len(m.References) > 0:
