@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
@@ -15,9 +16,10 @@ func measureGrowth(ctx context.Context, b *bench) (*Table, error) {
 	t := &Table{
 		Title: "Growth",
 		Text: fmt.Sprintf(`One store that grows to %s events: how fast those were folded that came since the row above, what a read of the last %d over %d endpoints
-costs then, by one caller, and what the store takes on the disk. Customers stay the same, so that their timelines grow as well.`,
+costs right then, while the store still compacts what came, and once it is quiet, by one caller; and what the store takes on the disk then.
+Customers stay the same, so that their timelines grow as well.`,
 			count(b.Growth), pageSize, perCustomer),
-		Columns: []string{"events", "folded since", "read p50", "p99", "store bytes per event"},
+		Columns: []string{"events", "folded since", "read p50", "p99", "quiet p50", "p99", "store bytes per event"},
 	}
 	const chunk = open * perThread // what is appended must begin with new threads
 	step := max(b.Growth/10/chunk, 1) * chunk
@@ -39,22 +41,56 @@ costs then, by one caller, and what the store takes on the disk. Customers stay 
 			if err != nil {
 				return err
 			}
-			size, err := disk()
+			reads, err := b.readsOf(ctx, store)
 			if err != nil {
 				return err
 			}
-			var reads delays
-			err = b.withReader(ctx, store, func(r *reader) error {
-				reads, _, err = b.repeat(ctx, 1, r.list)
-				return err
-			})
+			size, err := settled(ctx, disk)
 			if err != nil {
 				return err
 			}
-			t.row(count(to), rateOf(to-filled, f.took).String(), show(reads.at(0.5)), show(reads.at(0.99)), fmt.Sprintf("%.0f", float64(size)/float64(to)))
+			later, err := b.readsOf(ctx, store)
+			if err != nil {
+				return err
+			}
+			t.row(count(to), rateOf(to-filled, f.took).String(), show(reads.at(0.5)), show(reads.at(0.99)), show(later.at(0.5)), show(later.at(0.99)),
+				fmt.Sprintf("%.0f", float64(size)/float64(to)))
 			filled = to
 		}
 		return nil
 	})
 	return t, err
+}
+
+// readsOf measures reads of a store by one caller.
+func (b *bench) readsOf(ctx context.Context, store kv.Store) (reads delays, err error) {
+	err = b.withReader(ctx, store, func(r *reader) error {
+		reads, _, err = b.repeat(ctx, 1, r.list)
+		return err
+	})
+	return reads, err
+}
+
+const (
+	// quietFor is how long a store's files must stay as large as they are until it counts as quiet, and quietWithin how long that is
+	// waited for.
+	quietFor    = 5 * time.Second
+	quietWithin = 2 * time.Minute
+)
+
+// settled waits until a store has compacted what it wants to, and gives its size.
+func settled(ctx context.Context, disk func() (int64, error)) (int64, error) {
+	size, err := disk()
+	for began := time.Now(); err == nil && time.Since(began) < quietWithin; {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(quietFor):
+		}
+		before := size
+		if size, err = disk(); size == before {
+			break
+		}
+	}
+	return size, err
 }
