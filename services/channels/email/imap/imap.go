@@ -13,12 +13,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -37,9 +34,9 @@ type TLS string
 
 // The ways.
 const (
-	Implicit TLS = "implicit" // from the first byte, on port 993
-	StartTLS TLS = "starttls" // after a greeting in clear, on port 143
-	None     TLS = "none"     // not at all: only to this machine
+	Implicit TLS = email.ImplicitTLS // from the first byte, on port 993
+	StartTLS TLS = email.StartTLS    // after a greeting in clear, on port 143
+	None     TLS = email.NoTLS       // not at all: only to this machine
 )
 
 // Config says what a Puller does. Zero values mean the defaults that stand beside the fields.
@@ -205,29 +202,9 @@ func (p *Puller) newAccount(cfg Account) (*account, error) {
 	if a.Inbox.Tenant == "" || a.Inbox.ID == "" || len(a.Inbox.ID) > 128 {
 		errs = append(errs, errors.New("it needs a tenant and an inbox of at most 128 bytes"))
 	}
-	host, _, err := net.SplitHostPort(a.Addr)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("the server's address must be host:port: %w", err))
-	}
-	switch a.TLS {
-	case Implicit, StartTLS:
-		a.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-		if a.CAFile != "" {
-			pem, err := os.ReadFile(a.CAFile)
-			a.tls.RootCAs = x509.NewCertPool()
-			if err == nil && !a.tls.RootCAs.AppendCertsFromPEM(pem) {
-				err = fmt.Errorf("%s holds no certificate in PEM", a.CAFile)
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("the certificate authorities: %w", err))
-			}
-		}
-	case None:
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			errs = append(errs, errors.New("without TLS only a server on this machine may be read"))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("unknown TLS mode %q: it is implicit, starttls or none", a.TLS))
+	var err error
+	if a.tls, err = email.ServerTLS(a.Addr, string(a.TLS), a.CAFile); err != nil {
+		errs = append(errs, err)
 	}
 	credentials := 0
 	for _, given := range []bool{a.Password != "", a.OAuth != nil, a.TokenSource != nil} {

@@ -6,12 +6,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -26,9 +24,9 @@ type TLS string
 
 // The ways.
 const (
-	StartTLS TLS = "starttls" // after a greeting in clear, on port 587; a server that does not offer it gets nothing
-	Implicit TLS = "implicit" // from the first byte, on port 465
-	None     TLS = "none"     // not at all: only to this machine
+	StartTLS TLS = email.StartTLS    // after a greeting in clear, on port 587; a server that does not offer it gets nothing
+	Implicit TLS = email.ImplicitTLS // from the first byte, on port 465
+	None     TLS = email.NoTLS       // not at all: only to this machine
 )
 
 // Config says what a Sender does. Zero values mean the defaults that stand beside the fields.
@@ -113,29 +111,9 @@ func New(cfg Config) (*Sender, error) {
 	s.cfg.CommandTimeout = cmp.Or(cfg.CommandTimeout, 5*time.Minute)
 	s.cfg.SubmissionTimeout = cmp.Or(cfg.SubmissionTimeout, 12*time.Minute)
 	var errs []error
-	host, _, err := net.SplitHostPort(cfg.Addr)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("the server's address must be host:port: %w", err))
-	}
-	switch s.cfg.TLS {
-	case StartTLS, Implicit:
-		s.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-		if cfg.CAFile != "" {
-			pem, err := os.ReadFile(cfg.CAFile)
-			s.tls.RootCAs = x509.NewCertPool()
-			if err == nil && !s.tls.RootCAs.AppendCertsFromPEM(pem) {
-				err = fmt.Errorf("%s holds no certificate in PEM", cfg.CAFile)
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("the certificate authorities: %w", err))
-			}
-		}
-	case None:
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			errs = append(errs, errors.New("without TLS mails go only to a server on this machine"))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("unknown TLS mode %q: it is starttls, implicit or none", cfg.TLS))
+	var err error
+	if s.tls, err = email.ServerTLS(cfg.Addr, string(s.cfg.TLS), cfg.CAFile); err != nil {
+		errs = append(errs, err)
 	}
 	credentials := 0
 	for _, given := range []bool{cfg.Password != "", cfg.OAuth != nil, cfg.TokenSource != nil} {
