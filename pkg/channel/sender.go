@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -43,9 +44,29 @@ type Outgoing struct {
 	Attachments []OutgoingFile
 	// RequestedAt is when Skein took the request in.
 	RequestedAt time.Time
+	// LastReceived is when the customer last wrote in the thread, as far as it is known; zero where that is not known. Some
+	// providers let a company answer for so long only.
+	LastReceived time.Time
 	// Attempt counts from 1. Further ones come where the first was certainly not sent, or to an Idempotent sender.
 	Attempt int
 }
+
+// Within refuses a message that would go out later after the customer's last one than a provider allows, before it is
+// sent: as window_closed, with what may be done instead. A message of a thread in which the customer never wrote is refused as well.
+func (o Outgoing) Within(window time.Duration, now time.Time, instead string) error {
+	switch ago := now.Sub(o.LastReceived); {
+	case o.LastReceived.IsZero():
+		return &RefusedError{Code: CodeWindowClosed, Reason: fmt.Sprintf("the customer has not written in this thread, and can be answered for %s only: %s", hours(window), instead)}
+	case ago > window:
+		return &RefusedError{Code: CodeWindowClosed, Reason: fmt.Sprintf("the customer last wrote %s ago, and can be answered for %s only: %s", hours(ago), hours(window), instead)}
+	}
+	return nil
+}
+
+// CodeWindowClosed is the code of a message that the provider does not allow any more.
+const CodeWindowClosed = "window_closed"
+
+func hours(d time.Duration) string { return fmt.Sprintf("%.0f hours", d.Hours()) }
 
 // OutgoingFile is a file that is sent along.
 type OutgoingFile struct {

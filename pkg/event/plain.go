@@ -46,7 +46,7 @@ func (c *Compiler) plainContent(content *eventv1.Content) bool {
 		return false
 	}
 	for _, a := range content.GetAttachments() {
-		if len(a.GetName()) > 1024 || len(a.GetContentId()) > 1024 || !plainBlob(a.GetBlob()) {
+		if len(a.GetName()) > 1024 || len(a.GetContentId()) > 1024 || len(a.GetSource()) > 4096 || len(a.GetMediaType()) > 255 || !plainBlob(a.GetBlob()) {
 			return false
 		}
 	}

@@ -80,6 +80,8 @@ const (
 	TypeMessageEdited        = "message.edited"         // It says something else now.
 	TypeMessageDeleted       = "message.deleted"        // It was taken back.
 	TypeMessageReacted       = "message.reacted"        // Somebody reacted to it.
+	TypeAttachmentStored     = "attachment.stored"      // A file of a message was fetched from where the provider kept it.
+	TypeAttachmentFailed     = "attachment.failed"      // A file of a message cannot be fetched.
 )
 
 // Survey, insight, timer, source.
@@ -171,6 +173,8 @@ var registered = []Type{
 	{Name: TypeMessageEdited, Topic: TopicInteractions, Group: "Message", Description: "It says something else now.", Body: "message_edited"},
 	{Name: TypeMessageDeleted, Topic: TopicInteractions, Group: "Message", Description: "It was taken back.", Body: "message_deleted"},
 	{Name: TypeMessageReacted, Topic: TopicInteractions, Group: "Message", Description: "Somebody reacted to it.", Body: "message_reacted"},
+	{Name: TypeAttachmentStored, Topic: TopicInteractions, Group: "Message", Description: "A file of a message was fetched from where the provider kept it.", Body: "attachment_stored"},
+	{Name: TypeAttachmentFailed, Topic: TopicInteractions, Group: "Message", Description: "A file of a message cannot be fetched.", Body: "attachment_failed"},
 	{Name: TypeSurveySent, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "The customer was asked.", Body: "survey_sent"},
 	{Name: TypeSurveyAnswered, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "What the customer answered, as CSAT, NPS or CES.", Body: "survey_answered"},
 	{Name: TypeInsightInferred, Topic: TopicInteractions, Group: "Survey, insight, timer, source", Description: "Sentiment, intent or language that a person or machine concluded.", Body: "insight_inferred"},

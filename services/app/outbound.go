@@ -31,15 +31,16 @@ func (a *App) openSender(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	threads := timeline.NewThreads(a.store, partitions, &a.progress)
 	a.outbound, err = outbound.New(ctx, outbound.Config{
-		Log: a.log, Groups: groups, Store: a.store, Host: a.intake, Blobs: a.blobs, Inboxes: inboxes,
+		Log: a.log, Groups: groups, Store: a.store, Host: a.intake, Blobs: a.blobs, Threads: threads, Inboxes: inboxes,
 		MaxAge: a.cfg.Outbound.MaxAge, Timeout: a.cfg.Outbound.Timeout,
 		Metrics: outbound.NewMetrics(a.registry), Logger: a.logger,
 	})
 	if err != nil {
 		return err
 	}
-	outbound.NewServer(a.outbound, timeline.NewThreads(a.store, partitions, &a.progress), a.keyring).Register(a.grpc)
+	outbound.NewServer(a.outbound, threads, a.keyring).Register(a.grpc)
 	return nil
 }
 

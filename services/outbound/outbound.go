@@ -68,6 +68,8 @@ type Config struct {
 	Blobs Blobs
 	// Groups shares the partitions among processes. Without it this process takes all of them in.
 	Groups Groups
+	// Threads tells senders when a customer last wrote. May be nil: then they do not know.
+	Threads Threads
 	// Inboxes are those that can send, and those of which requests are to be refused.
 	Inboxes []Inbox
 	// MaxAge is how old a request may become until it fails. 1 h unless set.

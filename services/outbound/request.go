@@ -14,6 +14,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 )
@@ -27,8 +28,9 @@ var errSealed = errors.New("its content is sealed")
 
 // request is an event message.send_requested, read from the log.
 type request struct {
-	event   *eventv1.Event
-	content *eventv1.Content
+	event    *eventv1.Event
+	content  *eventv1.Content
+	position eventlog.Position
 }
 
 // contentOf decodes what stands in the record of an event.
@@ -69,7 +71,7 @@ func (s *Service) load(ctx context.Context, id event.ID, r *row) (*request, erro
 			return nil, fmt.Errorf("read the request's content: %w", err)
 		}
 	}
-	return &request{event: e, content: content}, nil
+	return &request{event: e, content: content, position: records[0].Position}, nil
 }
 
 // parties are those of the request, as they were handed in.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -118,6 +119,29 @@ func identify(ctx context.Context, threads Threads, tenant string, thread event.
 		return nil, ErrUnreachable
 	}
 	return &id, nil
+}
+
+// lastReceived is when the customer last wrote in a request's thread before it; zero where that is not known.
+func (s *Service) lastReceived(ctx context.Context, q *request) (at time.Time, err error) {
+	if s.cfg.Threads == nil {
+		return at, nil
+	}
+	thread, err := event.ParseID(q.event.GetThreadId())
+	if err != nil {
+		return at, err
+	}
+	if err := s.cfg.Threads.Wait(ctx, q.position); err != nil {
+		return at, err
+	}
+	looked := 0
+	err = s.cfg.Threads.Newest(ctx, q.event.GetTenant(), thread, func(f channel.Filed) bool {
+		looked++
+		if f.Event.GetType() == event.TypeMessageReceived {
+			at = f.Event.GetOccurredAt().AsTime()
+		}
+		return at.IsZero() && looked < maxLooked
+	})
+	return at, err
 }
 
 // customers are those who wrote, or else the first who can be reached, with their other names.

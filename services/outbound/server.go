@@ -54,6 +54,7 @@ func (s *Server) Send(ctx context.Context, req *channelv1.SendRequest) (*channel
 		CausationID: req.GetCausationId(), CorrelationID: req.GetCorrelationId(),
 		Message: &eventv1.Message{
 			Subject: m.GetSubject(), Text: m.GetText(), Html: m.GetHtml(), InReplyTo: m.GetInReplyTo(), Template: m.GetTemplate(),
+			TemplateParameters: m.GetTemplateParameters(), TemplateLanguage: m.GetTemplateLanguage(),
 		},
 	}
 	if ask.Actor == nil {

@@ -327,7 +327,11 @@ func (w *worker) send(ctx context.Context, q *request, attempt int) (sent channe
 			err = fmt.Errorf("%w: the channel failed", channel.ErrUnknown)
 		}
 	}()
-	return w.Sender.Send(ctx, q.outgoing(attempt, w.cfg.Blobs))
+	out := q.outgoing(attempt, w.cfg.Blobs)
+	if out.LastReceived, err = w.service.lastReceived(ctx, q); err != nil {
+		return channel.Sent{}, fmt.Errorf("%w: look for the customer's last message: %w", channel.ErrRetry, err)
+	}
+	return w.Sender.Send(ctx, out)
 }
 
 // pause is how long to wait after so many attempts, unless the provider has said.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/skein-cx/skein/pkg/publicnet"
 )
 
 const (
@@ -31,7 +33,7 @@ const (
 func newClient(cfg *Config) *http.Client {
 	dialer := &net.Dialer{Timeout: cfg.Timeout}
 	if !cfg.AllowPrivate {
-		dialer.ControlContext = onlyPublic
+		dialer.ControlContext = publicnet.Control
 	}
 	return &http.Client{
 		Timeout:       cfg.Timeout,

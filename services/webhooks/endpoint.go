@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/publicnet"
 )
 
 // Endpoint is where a tenant wants its events.
@@ -95,7 +96,7 @@ func checkURL(text string, allowPrivate bool) error {
 	case u.Fragment != "":
 		return errors.New("must not have a fragment")
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !public(ip) {
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !publicnet.Contains(ip) {
 		return fmt.Errorf("%s is no public address", ip)
 	}
 	return nil

@@ -42,11 +42,18 @@ type Endpoint struct {
 	// Authentic tells whether the provider made a request. Its error is ErrNotAuthentic, with what is wrong, and holds nothing
 	// that is secret.
 	Authentic func(r *http.Request, body []byte) error
+	// Unwrap gives what an authentic request carries, where that is not its body as it came: it is decrypted, or tells in its
+	// headers what belongs to it. What Read gets and what is kept among the dead letters is then this. An error that wraps
+	// ErrNotAuthentic is answered as one of Authentic; with every other one the body is kept as it came. May be nil.
+	Unwrap func(r *http.Request, body []byte) ([]byte, error)
 	// Read makes events of a body, the same ones of the same body; none is fine. It may put blobs into the host. Its error says
 	// what was not understood; one that wraps channel.ErrRetry asks the provider to deliver again.
 	Read func(ctx context.Context, host channel.Host, body []byte) ([]*eventv1.Submission, error)
 	// Answer says to the provider that all is well; 200 without a body unless set.
 	Answer func(w http.ResponseWriter)
+	// Handshake answers a GET, by which providers find out whether the endpoint is the company's. Without one, a GET is
+	// answered by 405.
+	Handshake http.HandlerFunc
 }
 
 // Metrics count what came. They may be shared by all endpoints of a process.
@@ -117,6 +124,15 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodGet && h.Handshake != nil:
+		h.Handshake(w, r)
+		return
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "configure the webhook's method as POST", http.StatusMethodNotAllowed)
+		return
+	}
 	began := time.Now()
 	outcome, err := h.take(w, r)
 	if h.deliveries != nil {
@@ -145,7 +161,19 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (outcome string, 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.Timeout)
 	defer cancel()
-	outcome, err = Deliver(ctx, h.host, h.Endpoint, body)
+	payload := body
+	if h.Unwrap != nil {
+		payload, err = h.Unwrap(r, body)
+	}
+	switch {
+	case errors.Is(err, ErrNotAuthentic):
+		http.Error(w, "the signature is missing or wrong", http.StatusUnauthorized)
+		return notAuthentic, err
+	case err != nil:
+		outcome, err = h.reject(ctx, h.host, body, err)
+	default:
+		outcome, err = Deliver(ctx, h.host, h.Endpoint, payload)
+	}
 	if outcome == retried {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
@@ -157,7 +185,7 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (outcome string, 
 	return outcome, err
 }
 
-// Deliver hands in what a body tells, or keeps the body among the dead letters. The outcome is accepted, rejected or
+// Deliver hands in what a body, or what Unwrap made of it, tells, or keeps it among the dead letters. The outcome is accepted, rejected or
 // retried; what was rejected has an error as well, for the log. A channel.Redriver hands its payloads in by it again.
 func Deliver(ctx context.Context, host channel.Host, e Endpoint, body []byte) (outcome string, err error) {
 	submissions, err := e.Read(ctx, host, body)
@@ -171,6 +199,11 @@ func Deliver(ctx context.Context, host channel.Host, e Endpoint, body []byte) (o
 	case errors.Is(err, channel.ErrRetry), ctx.Err() != nil && !errors.As(err, &invalid):
 		return retried, err
 	}
+	return e.reject(ctx, host, body, err)
+}
+
+// reject keeps what was not understood.
+func (e *Endpoint) reject(ctx context.Context, host channel.Host, body []byte, err error) (string, error) {
 	rejection := channel.Rejection{Tenant: e.Tenant, Provider: e.Provider, Inbox: e.Inbox, Reason: err.Error(), Raw: body}
 	if keepErr := host.Reject(ctx, rejection); keepErr != nil {
 		return retried, errors.Join(err, keepErr)

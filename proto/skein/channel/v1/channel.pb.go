@@ -229,9 +229,13 @@ type OutgoingMessage struct {
 	// Files, by reference to blobs of the tenant.
 	Attachments []*v1.Attachment `protobuf:"bytes,5,rep,name=attachments,proto3" json:"attachments,omitempty"`
 	// Template, where the provider demands one.
-	Template      string `protobuf:"bytes,6,opt,name=template,proto3" json:"template,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Template string `protobuf:"bytes,6,opt,name=template,proto3" json:"template,omitempty"`
+	// What stands in the template's places, by their names or numbers.
+	TemplateParameters map[string]string `protobuf:"bytes,7,rep,name=template_parameters,json=templateParameters,proto3" json:"template_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Language of the template, as the provider calls it: en_US.
+	TemplateLanguage string `protobuf:"bytes,8,opt,name=template_language,json=templateLanguage,proto3" json:"template_language,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *OutgoingMessage) Reset() {
@@ -302,6 +306,20 @@ func (x *OutgoingMessage) GetAttachments() []*v1.Attachment {
 func (x *OutgoingMessage) GetTemplate() string {
 	if x != nil {
 		return x.Template
+	}
+	return ""
+}
+
+func (x *OutgoingMessage) GetTemplateParameters() map[string]string {
+	if x != nil {
+		return x.TemplateParameters
+	}
+	return nil
+}
+
+func (x *OutgoingMessage) GetTemplateLanguage() string {
+	if x != nil {
+		return x.TemplateLanguage
 	}
 	return ""
 }
@@ -1199,7 +1217,7 @@ var File_skein_channel_v1_channel_proto protoreflect.FileDescriptor
 
 const file_skein_channel_v1_channel_proto_rawDesc = "" +
 	"\n" +
-	"\x1eskein/channel/v1/channel.proto\x12\x10skein.channel.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\xd5\x06\n" +
+	"\x1eskein/channel/v1/channel.proto\x12\x10skein.channel.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\x80\a\n" +
 	"\vSendRequest\x12(\n" +
 	"\tthread_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bthreadId\x12\x1e\n" +
 	"\x05inbox\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05inbox\x12 \n" +
@@ -1213,9 +1231,9 @@ const file_skein_channel_v1_channel_proto_rawDesc = "" +
 	"\fcausation_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\vcausationId\x12/\n" +
 	"\x0ecorrelation_id\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\rcorrelationId\x12G\n" +
 	"\rmin_positions\x18\n" +
-	" \x03(\v2\x18.skein.event.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\fminPositions:\xe7\x02\xbaH\xe3\x02\x1a\xb0\x01\n" +
-	"\vsend.thread\x12;name the thread either by thread_id, or by inbox and thread\x1adthis.thread_id != '' ? this.inbox == '' && this.thread == '' : this.inbox != '' && this.thread != ''\x1a\xad\x01\n" +
-	"\x0esend.something\x12Athere is nothing to send: a text, html or an attachment is needed\x1aXthis.message.text != '' || this.message.html != '' || size(this.message.attachments) > 0\"\x8c\x02\n" +
+	" \x03(\v2\x18.skein.event.v1.PositionB\b\xbaH\x05\x92\x01\x02\x10@R\fminPositions:\x92\x03\xbaH\x8e\x03\x1a\xb0\x01\n" +
+	"\vsend.thread\x12;name the thread either by thread_id, or by inbox and thread\x1adthis.thread_id != '' ? this.inbox == '' && this.thread == '' : this.inbox != '' && this.thread != ''\x1a\xd8\x01\n" +
+	"\x0esend.something\x12Mthere is nothing to send: a text, html, an attachment or a template is needed\x1awthis.message.text != '' || this.message.html != '' || size(this.message.attachments) > 0 || this.message.template != ''\"\xf5\x03\n" +
 	"\x0fOutgoingMessage\x12\"\n" +
 	"\asubject\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\asubject\x12\x1d\n" +
 	"\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x04text\x12\x1e\n" +
@@ -1223,7 +1241,12 @@ const file_skein_channel_v1_channel_proto_rawDesc = "" +
 	"\xbaH\ar\x05(\x80\x80\x80\x02R\x04html\x12(\n" +
 	"\vin_reply_to\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tinReplyTo\x12F\n" +
 	"\vattachments\x18\x05 \x03(\v2\x1a.skein.event.v1.AttachmentB\b\xbaH\x05\x92\x01\x02\x10dR\vattachments\x12$\n" +
-	"\btemplate\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\btemplate\"|\n" +
+	"\btemplate\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\btemplate\x12j\n" +
+	"\x13template_parameters\x18\a \x03(\v29.skein.channel.v1.OutgoingMessage.TemplateParametersEntryR\x12templateParameters\x124\n" +
+	"\x11template_language\x18\b \x01(\tB\a\xbaH\x04r\x02\x18#R\x10templateLanguage\x1aE\n" +
+	"\x17TemplateParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"|\n" +
 	"\fSendResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
 	"\tthread_id\x18\x02 \x01(\tR\bthreadId\x124\n" +
@@ -1310,7 +1333,7 @@ func file_skein_channel_v1_channel_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_channel_v1_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_skein_channel_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_skein_channel_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_skein_channel_v1_channel_proto_goTypes = []any{
 	(RequestState)(0),             // 0: skein.channel.v1.RequestState
 	(*SendRequest)(nil),           // 1: skein.channel.v1.SendRequest
@@ -1328,50 +1351,52 @@ var file_skein_channel_v1_channel_proto_goTypes = []any{
 	(*ListRequestsRequest)(nil),   // 13: skein.channel.v1.ListRequestsRequest
 	(*ListRequestsResponse)(nil),  // 14: skein.channel.v1.ListRequestsResponse
 	(*RequestStatus)(nil),         // 15: skein.channel.v1.RequestStatus
-	(*v1.SubmittedActor)(nil),     // 16: skein.event.v1.SubmittedActor
-	(*v1.Position)(nil),           // 17: skein.event.v1.Position
-	(*v1.Attachment)(nil),         // 18: skein.event.v1.Attachment
-	(*v1.Event)(nil),              // 19: skein.event.v1.Event
-	(*v1.Content)(nil),            // 20: skein.event.v1.Content
-	(*v1.Address)(nil),            // 21: skein.event.v1.Address
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	nil,                           // 16: skein.channel.v1.OutgoingMessage.TemplateParametersEntry
+	(*v1.SubmittedActor)(nil),     // 17: skein.event.v1.SubmittedActor
+	(*v1.Position)(nil),           // 18: skein.event.v1.Position
+	(*v1.Attachment)(nil),         // 19: skein.event.v1.Attachment
+	(*v1.Event)(nil),              // 20: skein.event.v1.Event
+	(*v1.Content)(nil),            // 21: skein.event.v1.Content
+	(*v1.Address)(nil),            // 22: skein.event.v1.Address
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_skein_channel_v1_channel_proto_depIdxs = []int32{
 	2,  // 0: skein.channel.v1.SendRequest.message:type_name -> skein.channel.v1.OutgoingMessage
-	16, // 1: skein.channel.v1.SendRequest.actor:type_name -> skein.event.v1.SubmittedActor
-	17, // 2: skein.channel.v1.SendRequest.min_positions:type_name -> skein.event.v1.Position
-	18, // 3: skein.channel.v1.OutgoingMessage.attachments:type_name -> skein.event.v1.Attachment
-	17, // 4: skein.channel.v1.SendResponse.position:type_name -> skein.event.v1.Position
-	6,  // 5: skein.channel.v1.RequestsResponse.request:type_name -> skein.channel.v1.OutboundRequest
-	19, // 6: skein.channel.v1.OutboundRequest.event:type_name -> skein.event.v1.Event
-	20, // 7: skein.channel.v1.OutboundRequest.content:type_name -> skein.event.v1.Content
-	21, // 8: skein.channel.v1.OutboundRequest.to:type_name -> skein.event.v1.Address
-	8,  // 9: skein.channel.v1.ReportRequest.sent:type_name -> skein.channel.v1.ReportSent
-	9,  // 10: skein.channel.v1.ReportRequest.failed:type_name -> skein.channel.v1.ReportFailed
-	10, // 11: skein.channel.v1.ReportRequest.unknown:type_name -> skein.channel.v1.ReportUnknown
-	11, // 12: skein.channel.v1.ReportRequest.delivered:type_name -> skein.channel.v1.ReportDelivered
-	22, // 13: skein.channel.v1.ReportSent.at:type_name -> google.protobuf.Timestamp
-	22, // 14: skein.channel.v1.ReportDelivered.at:type_name -> google.protobuf.Timestamp
-	17, // 15: skein.channel.v1.ReportResponse.position:type_name -> skein.event.v1.Position
-	0,  // 16: skein.channel.v1.ListRequestsRequest.states:type_name -> skein.channel.v1.RequestState
-	15, // 17: skein.channel.v1.ListRequestsResponse.requests:type_name -> skein.channel.v1.RequestStatus
-	17, // 18: skein.channel.v1.RequestStatus.position:type_name -> skein.event.v1.Position
-	22, // 19: skein.channel.v1.RequestStatus.requested_at:type_name -> google.protobuf.Timestamp
-	0,  // 20: skein.channel.v1.RequestStatus.state:type_name -> skein.channel.v1.RequestState
-	22, // 21: skein.channel.v1.RequestStatus.next_attempt_at:type_name -> google.protobuf.Timestamp
-	1,  // 22: skein.channel.v1.ChannelService.Send:input_type -> skein.channel.v1.SendRequest
-	4,  // 23: skein.channel.v1.ChannelService.Requests:input_type -> skein.channel.v1.RequestsRequest
-	7,  // 24: skein.channel.v1.ChannelService.Report:input_type -> skein.channel.v1.ReportRequest
-	13, // 25: skein.channel.v1.ChannelService.ListRequests:input_type -> skein.channel.v1.ListRequestsRequest
-	3,  // 26: skein.channel.v1.ChannelService.Send:output_type -> skein.channel.v1.SendResponse
-	5,  // 27: skein.channel.v1.ChannelService.Requests:output_type -> skein.channel.v1.RequestsResponse
-	12, // 28: skein.channel.v1.ChannelService.Report:output_type -> skein.channel.v1.ReportResponse
-	14, // 29: skein.channel.v1.ChannelService.ListRequests:output_type -> skein.channel.v1.ListRequestsResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	17, // 1: skein.channel.v1.SendRequest.actor:type_name -> skein.event.v1.SubmittedActor
+	18, // 2: skein.channel.v1.SendRequest.min_positions:type_name -> skein.event.v1.Position
+	19, // 3: skein.channel.v1.OutgoingMessage.attachments:type_name -> skein.event.v1.Attachment
+	16, // 4: skein.channel.v1.OutgoingMessage.template_parameters:type_name -> skein.channel.v1.OutgoingMessage.TemplateParametersEntry
+	18, // 5: skein.channel.v1.SendResponse.position:type_name -> skein.event.v1.Position
+	6,  // 6: skein.channel.v1.RequestsResponse.request:type_name -> skein.channel.v1.OutboundRequest
+	20, // 7: skein.channel.v1.OutboundRequest.event:type_name -> skein.event.v1.Event
+	21, // 8: skein.channel.v1.OutboundRequest.content:type_name -> skein.event.v1.Content
+	22, // 9: skein.channel.v1.OutboundRequest.to:type_name -> skein.event.v1.Address
+	8,  // 10: skein.channel.v1.ReportRequest.sent:type_name -> skein.channel.v1.ReportSent
+	9,  // 11: skein.channel.v1.ReportRequest.failed:type_name -> skein.channel.v1.ReportFailed
+	10, // 12: skein.channel.v1.ReportRequest.unknown:type_name -> skein.channel.v1.ReportUnknown
+	11, // 13: skein.channel.v1.ReportRequest.delivered:type_name -> skein.channel.v1.ReportDelivered
+	23, // 14: skein.channel.v1.ReportSent.at:type_name -> google.protobuf.Timestamp
+	23, // 15: skein.channel.v1.ReportDelivered.at:type_name -> google.protobuf.Timestamp
+	18, // 16: skein.channel.v1.ReportResponse.position:type_name -> skein.event.v1.Position
+	0,  // 17: skein.channel.v1.ListRequestsRequest.states:type_name -> skein.channel.v1.RequestState
+	15, // 18: skein.channel.v1.ListRequestsResponse.requests:type_name -> skein.channel.v1.RequestStatus
+	18, // 19: skein.channel.v1.RequestStatus.position:type_name -> skein.event.v1.Position
+	23, // 20: skein.channel.v1.RequestStatus.requested_at:type_name -> google.protobuf.Timestamp
+	0,  // 21: skein.channel.v1.RequestStatus.state:type_name -> skein.channel.v1.RequestState
+	23, // 22: skein.channel.v1.RequestStatus.next_attempt_at:type_name -> google.protobuf.Timestamp
+	1,  // 23: skein.channel.v1.ChannelService.Send:input_type -> skein.channel.v1.SendRequest
+	4,  // 24: skein.channel.v1.ChannelService.Requests:input_type -> skein.channel.v1.RequestsRequest
+	7,  // 25: skein.channel.v1.ChannelService.Report:input_type -> skein.channel.v1.ReportRequest
+	13, // 26: skein.channel.v1.ChannelService.ListRequests:input_type -> skein.channel.v1.ListRequestsRequest
+	3,  // 27: skein.channel.v1.ChannelService.Send:output_type -> skein.channel.v1.SendResponse
+	5,  // 28: skein.channel.v1.ChannelService.Requests:output_type -> skein.channel.v1.RequestsResponse
+	12, // 29: skein.channel.v1.ChannelService.Report:output_type -> skein.channel.v1.ReportResponse
+	14, // 30: skein.channel.v1.ChannelService.ListRequests:output_type -> skein.channel.v1.ListRequestsResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_skein_channel_v1_channel_proto_init() }
@@ -1391,7 +1416,7 @@ func file_skein_channel_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_channel_v1_channel_proto_rawDesc), len(file_skein_channel_v1_channel_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -3084,7 +3084,13 @@ type Message struct {
 	// The text was cut here because of its size; all of it is in the spilled content.
 	Truncated bool `protobuf:"varint,12,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	// Template that the provider demanded, where one was used.
-	Template      string `protobuf:"bytes,13,opt,name=template,proto3" json:"template,omitempty"`
+	Template string `protobuf:"bytes,13,opt,name=template,proto3" json:"template,omitempty"`
+	// What stands in the template's places, by their names or numbers.
+	TemplateParameters map[string]string `protobuf:"bytes,14,rep,name=template_parameters,json=templateParameters,proto3" json:"template_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Language of the template, as the provider calls it: en_US.
+	TemplateLanguage string `protobuf:"bytes,15,opt,name=template_language,json=templateLanguage,proto3" json:"template_language,omitempty"`
+	// What the company had put behind the button or list entry that the customer chose.
+	Payload       string `protobuf:"bytes,16,opt,name=payload,proto3" json:"payload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3206,6 +3212,27 @@ func (x *Message) GetTruncated() bool {
 func (x *Message) GetTemplate() string {
 	if x != nil {
 		return x.Template
+	}
+	return ""
+}
+
+func (x *Message) GetTemplateParameters() map[string]string {
+	if x != nil {
+		return x.TemplateParameters
+	}
+	return nil
+}
+
+func (x *Message) GetTemplateLanguage() string {
+	if x != nil {
+		return x.TemplateLanguage
+	}
+	return ""
+}
+
+func (x *Message) GetPayload() string {
+	if x != nil {
+		return x.Payload
 	}
 	return ""
 }
@@ -3677,6 +3704,134 @@ func (x *MessageReacted) GetReaction() string {
 	return ""
 }
 
+// AttachmentStored tells that a file, which the provider kept, is in the blob store now: it is this event's attachment.
+type AttachmentStored struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Event that the file came with.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Which of its attachments, from 0.
+	Index         int32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachmentStored) Reset() {
+	*x = AttachmentStored{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachmentStored) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachmentStored) ProtoMessage() {}
+
+func (x *AttachmentStored) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachmentStored.ProtoReflect.Descriptor instead.
+func (*AttachmentStored) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *AttachmentStored) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *AttachmentStored) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// AttachmentFailed tells that a file, which the provider kept, cannot be had.
+type AttachmentFailed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Event that the file came with.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Which of its attachments, from 0.
+	Index int32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// The provider's code, or a word of the channel's own.
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Why, for a person.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachmentFailed) Reset() {
+	*x = AttachmentFailed{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachmentFailed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachmentFailed) ProtoMessage() {}
+
+func (x *AttachmentFailed) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachmentFailed.ProtoReflect.Descriptor instead.
+func (*AttachmentFailed) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *AttachmentFailed) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *AttachmentFailed) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *AttachmentFailed) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AttachmentFailed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // SurveySent tells that the customer was asked.
 type SurveySent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3688,7 +3843,7 @@ type SurveySent struct {
 
 func (x *SurveySent) Reset() {
 	*x = SurveySent{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[53]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +3855,7 @@ func (x *SurveySent) String() string {
 func (*SurveySent) ProtoMessage() {}
 
 func (x *SurveySent) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[53]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +3868,7 @@ func (x *SurveySent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveySent.ProtoReflect.Descriptor instead.
 func (*SurveySent) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{53}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SurveySent) GetSurvey() string {
@@ -3746,7 +3901,7 @@ type SurveyAnswered struct {
 
 func (x *SurveyAnswered) Reset() {
 	*x = SurveyAnswered{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[54]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3758,7 +3913,7 @@ func (x *SurveyAnswered) String() string {
 func (*SurveyAnswered) ProtoMessage() {}
 
 func (x *SurveyAnswered) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[54]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3771,7 +3926,7 @@ func (x *SurveyAnswered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyAnswered.ProtoReflect.Descriptor instead.
 func (*SurveyAnswered) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{54}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SurveyAnswered) GetSurvey() string {
@@ -3842,7 +3997,7 @@ type InsightInferred struct {
 
 func (x *InsightInferred) Reset() {
 	*x = InsightInferred{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[55]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3854,7 +4009,7 @@ func (x *InsightInferred) String() string {
 func (*InsightInferred) ProtoMessage() {}
 
 func (x *InsightInferred) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[55]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3867,7 +4022,7 @@ func (x *InsightInferred) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InsightInferred.ProtoReflect.Descriptor instead.
 func (*InsightInferred) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{55}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *InsightInferred) GetKind() string {
@@ -3920,7 +4075,7 @@ type TimerFired struct {
 
 func (x *TimerFired) Reset() {
 	*x = TimerFired{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[56]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3932,7 +4087,7 @@ func (x *TimerFired) String() string {
 func (*TimerFired) ProtoMessage() {}
 
 func (x *TimerFired) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[56]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3945,7 +4100,7 @@ func (x *TimerFired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimerFired.ProtoReflect.Descriptor instead.
 func (*TimerFired) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{56}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TimerFired) GetTimer() string {
@@ -3986,7 +4141,7 @@ type SourceGapDetected struct {
 
 func (x *SourceGapDetected) Reset() {
 	*x = SourceGapDetected{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[57]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3998,7 +4153,7 @@ func (x *SourceGapDetected) String() string {
 func (*SourceGapDetected) ProtoMessage() {}
 
 func (x *SourceGapDetected) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[57]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4011,7 +4166,7 @@ func (x *SourceGapDetected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceGapDetected.ProtoReflect.Descriptor instead.
 func (*SourceGapDetected) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{57}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *SourceGapDetected) GetSource() string {
@@ -4057,7 +4212,7 @@ type AgentPresenceChanged struct {
 
 func (x *AgentPresenceChanged) Reset() {
 	*x = AgentPresenceChanged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[58]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4069,7 +4224,7 @@ func (x *AgentPresenceChanged) String() string {
 func (*AgentPresenceChanged) ProtoMessage() {}
 
 func (x *AgentPresenceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[58]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4082,7 +4237,7 @@ func (x *AgentPresenceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentPresenceChanged.ProtoReflect.Descriptor instead.
 func (*AgentPresenceChanged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{58}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *AgentPresenceChanged) GetPresence() string {
@@ -4117,7 +4272,7 @@ type AgentRoutingStatusChanged struct {
 
 func (x *AgentRoutingStatusChanged) Reset() {
 	*x = AgentRoutingStatusChanged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[59]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4129,7 +4284,7 @@ func (x *AgentRoutingStatusChanged) String() string {
 func (*AgentRoutingStatusChanged) ProtoMessage() {}
 
 func (x *AgentRoutingStatusChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[59]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4142,7 +4297,7 @@ func (x *AgentRoutingStatusChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentRoutingStatusChanged.ProtoReflect.Descriptor instead.
 func (*AgentRoutingStatusChanged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{59}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AgentRoutingStatusChanged) GetStatus() RoutingStatus {
@@ -4165,7 +4320,7 @@ type AgentCapacityChanged struct {
 
 func (x *AgentCapacityChanged) Reset() {
 	*x = AgentCapacityChanged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[60]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4332,7 @@ func (x *AgentCapacityChanged) String() string {
 func (*AgentCapacityChanged) ProtoMessage() {}
 
 func (x *AgentCapacityChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[60]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4345,7 @@ func (x *AgentCapacityChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentCapacityChanged.ProtoReflect.Descriptor instead.
 func (*AgentCapacityChanged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{60}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *AgentCapacityChanged) GetChannels() map[string]*Capacity {
@@ -4220,7 +4375,7 @@ type Capacity struct {
 
 func (x *Capacity) Reset() {
 	*x = Capacity{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[61]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4232,7 +4387,7 @@ func (x *Capacity) String() string {
 func (*Capacity) ProtoMessage() {}
 
 func (x *Capacity) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[61]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4245,7 +4400,7 @@ func (x *Capacity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capacity.ProtoReflect.Descriptor instead.
 func (*Capacity) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{61}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Capacity) GetMaximum() int32 {
@@ -4271,7 +4426,7 @@ type AgentHeartbeat struct {
 
 func (x *AgentHeartbeat) Reset() {
 	*x = AgentHeartbeat{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[62]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4283,7 +4438,7 @@ func (x *AgentHeartbeat) String() string {
 func (*AgentHeartbeat) ProtoMessage() {}
 
 func (x *AgentHeartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[62]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4296,7 +4451,7 @@ func (x *AgentHeartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentHeartbeat.ProtoReflect.Descriptor instead.
 func (*AgentHeartbeat) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{62}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{64}
 }
 
 // ThreadJoined tells that two thread ids mean one thing; a joined thread is read under its parent.
@@ -4310,7 +4465,7 @@ type ThreadJoined struct {
 
 func (x *ThreadJoined) Reset() {
 	*x = ThreadJoined{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[63]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4322,7 +4477,7 @@ func (x *ThreadJoined) String() string {
 func (*ThreadJoined) ProtoMessage() {}
 
 func (x *ThreadJoined) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[63]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4335,7 +4490,7 @@ func (x *ThreadJoined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThreadJoined.ProtoReflect.Descriptor instead.
 func (*ThreadJoined) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{63}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ThreadJoined) GetParentThread() string {
@@ -4364,7 +4519,7 @@ type EndpointLinked struct {
 
 func (x *EndpointLinked) Reset() {
 	*x = EndpointLinked{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[64]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4376,7 +4531,7 @@ func (x *EndpointLinked) String() string {
 func (*EndpointLinked) ProtoMessage() {}
 
 func (x *EndpointLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[64]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4389,7 +4544,7 @@ func (x *EndpointLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointLinked.ProtoReflect.Descriptor instead.
 func (*EndpointLinked) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{64}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *EndpointLinked) GetEndpointId() string {
@@ -4442,7 +4597,7 @@ type InteractionAttributed struct {
 
 func (x *InteractionAttributed) Reset() {
 	*x = InteractionAttributed{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4454,7 +4609,7 @@ func (x *InteractionAttributed) String() string {
 func (*InteractionAttributed) ProtoMessage() {}
 
 func (x *InteractionAttributed) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4467,7 +4622,7 @@ func (x *InteractionAttributed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionAttributed.ProtoReflect.Descriptor instead.
 func (*InteractionAttributed) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{65}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InteractionAttributed) GetInteractionId() string {
@@ -4504,7 +4659,7 @@ type ConversationLinked struct {
 
 func (x *ConversationLinked) Reset() {
 	*x = ConversationLinked{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4516,7 +4671,7 @@ func (x *ConversationLinked) String() string {
 func (*ConversationLinked) ProtoMessage() {}
 
 func (x *ConversationLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4529,7 +4684,7 @@ func (x *ConversationLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConversationLinked.ProtoReflect.Descriptor instead.
 func (*ConversationLinked) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{66}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ConversationLinked) GetMembers() []string {
@@ -4559,7 +4714,7 @@ type LinkUndone struct {
 
 func (x *LinkUndone) Reset() {
 	*x = LinkUndone{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4726,7 @@ func (x *LinkUndone) String() string {
 func (*LinkUndone) ProtoMessage() {}
 
 func (x *LinkUndone) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4739,7 @@ func (x *LinkUndone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkUndone.ProtoReflect.Descriptor instead.
 func (*LinkUndone) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{67}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LinkUndone) GetEventId() string {
@@ -4616,7 +4771,7 @@ type CustomerMerged struct {
 
 func (x *CustomerMerged) Reset() {
 	*x = CustomerMerged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4628,7 +4783,7 @@ func (x *CustomerMerged) String() string {
 func (*CustomerMerged) ProtoMessage() {}
 
 func (x *CustomerMerged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4641,7 +4796,7 @@ func (x *CustomerMerged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerMerged.ProtoReflect.Descriptor instead.
 func (*CustomerMerged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{68}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *CustomerMerged) GetInto() string {
@@ -4682,7 +4837,7 @@ type CustomerSplit struct {
 
 func (x *CustomerSplit) Reset() {
 	*x = CustomerSplit{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +4849,7 @@ func (x *CustomerSplit) String() string {
 func (*CustomerSplit) ProtoMessage() {}
 
 func (x *CustomerSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +4862,7 @@ func (x *CustomerSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerSplit.ProtoReflect.Descriptor instead.
 func (*CustomerSplit) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{69}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CustomerSplit) GetCustomerId() string {
@@ -4753,7 +4908,7 @@ type ConsentChanged struct {
 
 func (x *ConsentChanged) Reset() {
 	*x = ConsentChanged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +4920,7 @@ func (x *ConsentChanged) String() string {
 func (*ConsentChanged) ProtoMessage() {}
 
 func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +4933,7 @@ func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
 func (*ConsentChanged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{70}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ConsentChanged) GetPurpose() string {
@@ -4815,7 +4970,7 @@ type SubjectErased struct {
 
 func (x *SubjectErased) Reset() {
 	*x = SubjectErased{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4827,7 +4982,7 @@ func (x *SubjectErased) String() string {
 func (*SubjectErased) ProtoMessage() {}
 
 func (x *SubjectErased) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4840,7 +4995,7 @@ func (x *SubjectErased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectErased.ProtoReflect.Descriptor instead.
 func (*SubjectErased) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{71}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SubjectErased) GetKeyId() string {
@@ -4876,7 +5031,7 @@ type DirectoryUpdated struct {
 
 func (x *DirectoryUpdated) Reset() {
 	*x = DirectoryUpdated{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4888,7 +5043,7 @@ func (x *DirectoryUpdated) String() string {
 func (*DirectoryUpdated) ProtoMessage() {}
 
 func (x *DirectoryUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4901,7 +5056,7 @@ func (x *DirectoryUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryUpdated.ProtoReflect.Descriptor instead.
 func (*DirectoryUpdated) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{72}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DirectoryUpdated) GetKind() string {
@@ -4952,7 +5107,7 @@ type Extension struct {
 
 func (x *Extension) Reset() {
 	*x = Extension{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4964,7 +5119,7 @@ func (x *Extension) String() string {
 func (*Extension) ProtoMessage() {}
 
 func (x *Extension) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4977,7 +5132,7 @@ func (x *Extension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extension.ProtoReflect.Descriptor instead.
 func (*Extension) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{73}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Extension) GetMediaType() string {
@@ -5146,7 +5301,7 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\areached\x18\x02 \x01(\bR\areached\"A\n" +
 	"\rCallbackEnded\x12\x18\n" +
 	"\areached\x18\x01 \x01(\bR\areached\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x99\x03\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x89\x05\n" +
 	"\aMessage\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
@@ -5165,7 +5320,13 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	" \x01(\v2\x18.skein.event.v1.LocationR\blocation\x12\x18\n" +
 	"\adefects\x18\v \x03(\tR\adefects\x12\x1c\n" +
 	"\ttruncated\x18\f \x01(\bR\ttruncated\x12\x1a\n" +
-	"\btemplate\x18\r \x01(\tR\btemplate\"\x95\x01\n" +
+	"\btemplate\x18\r \x01(\tR\btemplate\x12`\n" +
+	"\x13template_parameters\x18\x0e \x03(\v2/.skein.event.v1.Message.TemplateParametersEntryR\x12templateParameters\x12+\n" +
+	"\x11template_language\x18\x0f \x01(\tR\x10templateLanguage\x12\x18\n" +
+	"\apayload\x18\x10 \x01(\tR\apayload\x1aE\n" +
+	"\x17TemplateParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x95\x01\n" +
 	"\x06Bounce\x12\x1c\n" +
 	"\trecipient\x18\x01 \x01(\tR\trecipient\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x16\n" +
@@ -5195,7 +5356,15 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\amessage\x18\x01 \x01(\tR\amessage\"F\n" +
 	"\x0eMessageReacted\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1a\n" +
-	"\breaction\x18\x02 \x01(\tR\breaction\"$\n" +
+	"\breaction\x18\x02 \x01(\tR\breaction\"L\n" +
+	"\x10AttachmentStored\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
+	"\x05index\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05index\"x\n" +
+	"\x10AttachmentFailed\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
+	"\x05index\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05index\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"$\n" +
 	"\n" +
 	"SurveySent\x12\x16\n" +
 	"\x06survey\x18\x01 \x01(\tR\x06survey\"\xe2\x01\n" +
@@ -5380,7 +5549,7 @@ func file_skein_event_v1_bodies_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_event_v1_bodies_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(EndReason)(0),                    // 0: skein.event.v1.EndReason
 	(InteractionStatus)(0),            // 1: skein.event.v1.InteractionStatus
@@ -5446,82 +5615,86 @@ var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(*MessageEdited)(nil),             // 61: skein.event.v1.MessageEdited
 	(*MessageDeleted)(nil),            // 62: skein.event.v1.MessageDeleted
 	(*MessageReacted)(nil),            // 63: skein.event.v1.MessageReacted
-	(*SurveySent)(nil),                // 64: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 65: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 66: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 67: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 68: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 69: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 70: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 71: skein.event.v1.AgentCapacityChanged
-	(*Capacity)(nil),                  // 72: skein.event.v1.Capacity
-	(*AgentHeartbeat)(nil),            // 73: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 74: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 75: skein.event.v1.EndpointLinked
-	(*InteractionAttributed)(nil),     // 76: skein.event.v1.InteractionAttributed
-	(*ConversationLinked)(nil),        // 77: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 78: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 79: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 80: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 81: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 82: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 83: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 84: skein.event.v1.Extension
-	nil,                               // 85: skein.event.v1.AttributesUpdated.AttributesEntry
-	nil,                               // 86: skein.event.v1.FormSubmitted.FieldsEntry
-	nil,                               // 87: skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	nil,                               // 88: skein.event.v1.DirectoryUpdated.AttributesEntry
-	(*durationpb.Duration)(nil),       // 89: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 90: google.protobuf.Timestamp
+	(*AttachmentStored)(nil),          // 64: skein.event.v1.AttachmentStored
+	(*AttachmentFailed)(nil),          // 65: skein.event.v1.AttachmentFailed
+	(*SurveySent)(nil),                // 66: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 67: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 68: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 69: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 70: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 71: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 72: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 73: skein.event.v1.AgentCapacityChanged
+	(*Capacity)(nil),                  // 74: skein.event.v1.Capacity
+	(*AgentHeartbeat)(nil),            // 75: skein.event.v1.AgentHeartbeat
+	(*ThreadJoined)(nil),              // 76: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 77: skein.event.v1.EndpointLinked
+	(*InteractionAttributed)(nil),     // 78: skein.event.v1.InteractionAttributed
+	(*ConversationLinked)(nil),        // 79: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 80: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 81: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 82: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 83: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 84: skein.event.v1.SubjectErased
+	(*DirectoryUpdated)(nil),          // 85: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 86: skein.event.v1.Extension
+	nil,                               // 87: skein.event.v1.AttributesUpdated.AttributesEntry
+	nil,                               // 88: skein.event.v1.FormSubmitted.FieldsEntry
+	nil,                               // 89: skein.event.v1.Message.TemplateParametersEntry
+	nil,                               // 90: skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	nil,                               // 91: skein.event.v1.DirectoryUpdated.AttributesEntry
+	(*durationpb.Duration)(nil),       // 92: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 93: google.protobuf.Timestamp
 }
 var file_skein_event_v1_bodies_proto_depIdxs = []int32{
 	0,  // 0: skein.event.v1.InteractionEnded.reason:type_name -> skein.event.v1.EndReason
-	89, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
+	92, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
 	1,  // 2: skein.event.v1.InteractionStatusChanged.status:type_name -> skein.event.v1.InteractionStatus
-	90, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
-	89, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
-	85, // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
+	93, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
+	92, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
+	87, // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
 	2,  // 6: skein.event.v1.PartyJoined.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
 	0,  // 7: skein.event.v1.PartyLeft.reason:type_name -> skein.event.v1.EndReason
 	3,  // 8: skein.event.v1.CallAnswered.answered_by:type_name -> skein.event.v1.AnsweredBy
 	4,  // 9: skein.event.v1.CallFailed.failure:type_name -> skein.event.v1.CallFailure
-	90, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
-	89, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
+	93, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
+	92, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
 	28, // 12: skein.event.v1.TranscriptAvailable.segments:type_name -> skein.event.v1.TranscriptSegment
-	89, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
-	89, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
-	89, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
+	92, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
+	92, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
+	92, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
 	0,  // 16: skein.event.v1.BotEnded.reason:type_name -> skein.event.v1.EndReason
-	86, // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
-	89, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
+	88, // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
+	92, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
 	5,  // 19: skein.event.v1.QueueLeft.outcome:type_name -> skein.event.v1.QueueOutcome
-	89, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
+	92, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
 	6,  // 21: skein.event.v1.AssignmentDeclined.reason:type_name -> skein.event.v1.DeclineReason
 	0,  // 22: skein.event.v1.AssignmentEnded.reason:type_name -> skein.event.v1.EndReason
 	7,  // 23: skein.event.v1.TransferStarted.kind:type_name -> skein.event.v1.TransferKind
 	7,  // 24: skein.event.v1.TransferCompleted.kind:type_name -> skein.event.v1.TransferKind
 	7,  // 25: skein.event.v1.TransferFailed.kind:type_name -> skein.event.v1.TransferKind
-	90, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
+	93, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
 	56, // 27: skein.event.v1.Message.bounce:type_name -> skein.event.v1.Bounce
 	57, // 28: skein.event.v1.Message.location:type_name -> skein.event.v1.Location
-	55, // 29: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
-	8,  // 30: skein.event.v1.SurveyAnswered.metric:type_name -> skein.event.v1.SurveyMetric
-	90, // 31: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
-	90, // 32: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
-	90, // 33: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
-	9,  // 34: skein.event.v1.AgentPresenceChanged.type:type_name -> skein.event.v1.PresenceType
-	10, // 35: skein.event.v1.AgentRoutingStatusChanged.status:type_name -> skein.event.v1.RoutingStatus
-	87, // 36: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	90, // 37: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
-	90, // 38: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
-	90, // 39: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
-	88, // 40: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
-	72, // 41: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	89, // 29: skein.event.v1.Message.template_parameters:type_name -> skein.event.v1.Message.TemplateParametersEntry
+	55, // 30: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
+	8,  // 31: skein.event.v1.SurveyAnswered.metric:type_name -> skein.event.v1.SurveyMetric
+	93, // 32: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
+	93, // 33: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
+	93, // 34: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
+	9,  // 35: skein.event.v1.AgentPresenceChanged.type:type_name -> skein.event.v1.PresenceType
+	10, // 36: skein.event.v1.AgentRoutingStatusChanged.status:type_name -> skein.event.v1.RoutingStatus
+	90, // 37: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	93, // 38: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
+	93, // 39: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
+	93, // 40: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
+	91, // 41: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
+	74, // 42: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_bodies_proto_init() }
@@ -5535,7 +5708,7 @@ func file_skein_event_v1_bodies_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_event_v1_bodies_proto_rawDesc), len(file_skein_event_v1_bodies_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   78,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -103,6 +103,8 @@ type Content struct {
 	//	*Content_MessageEdited
 	//	*Content_MessageDeleted
 	//	*Content_MessageReacted
+	//	*Content_AttachmentStored
+	//	*Content_AttachmentFailed
 	//	*Content_SurveySent
 	//	*Content_SurveyAnswered
 	//	*Content_InsightInferred
@@ -697,6 +699,24 @@ func (x *Content) GetMessageReacted() *MessageReacted {
 	return nil
 }
 
+func (x *Content) GetAttachmentStored() *AttachmentStored {
+	if x != nil {
+		if x, ok := x.Body.(*Content_AttachmentStored); ok {
+			return x.AttachmentStored
+		}
+	}
+	return nil
+}
+
+func (x *Content) GetAttachmentFailed() *AttachmentFailed {
+	if x != nil {
+		if x, ok := x.Body.(*Content_AttachmentFailed); ok {
+			return x.AttachmentFailed
+		}
+	}
+	return nil
+}
+
 func (x *Content) GetSurveySent() *SurveySent {
 	if x != nil {
 		if x, ok := x.Body.(*Content_SurveySent); ok {
@@ -1137,6 +1157,16 @@ type Content_MessageReacted struct {
 	MessageReacted *MessageReacted `protobuf:"bytes,218,opt,name=message_reacted,json=messageReacted,proto3,oneof"`
 }
 
+type Content_AttachmentStored struct {
+	// attachment.stored
+	AttachmentStored *AttachmentStored `protobuf:"bytes,219,opt,name=attachment_stored,json=attachmentStored,proto3,oneof"`
+}
+
+type Content_AttachmentFailed struct {
+	// attachment.failed
+	AttachmentFailed *AttachmentFailed `protobuf:"bytes,220,opt,name=attachment_failed,json=attachmentFailed,proto3,oneof"`
+}
+
 type Content_SurveySent struct {
 	// survey.sent
 	SurveySent *SurveySent `protobuf:"bytes,230,opt,name=survey_sent,json=surveySent,proto3,oneof"`
@@ -1338,6 +1368,10 @@ func (*Content_MessageDeleted) isContent_Body() {}
 
 func (*Content_MessageReacted) isContent_Body() {}
 
+func (*Content_AttachmentStored) isContent_Body() {}
+
+func (*Content_AttachmentFailed) isContent_Body() {}
+
 func (*Content_SurveySent) isContent_Body() {}
 
 func (*Content_SurveyAnswered) isContent_Body() {}
@@ -1525,14 +1559,18 @@ func (x *Blob) GetMediaType() string {
 // Attachment is a file that came with a message.
 type Attachment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its bytes.
+	// Its bytes. Absent while the provider keeps them: attachment.stored brings them, or attachment.failed says why not.
 	Blob *Blob `protobuf:"bytes,1,opt,name=blob,proto3" json:"blob,omitempty"`
 	// File name, as stated; never to be used as a path.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Shown inside the text rather than listed below it.
 	Inline bool `protobuf:"varint,3,opt,name=inline,proto3" json:"inline,omitempty"`
 	// Content-ID by which the text refers to it, without the angle brackets.
-	ContentId     string `protobuf:"bytes,4,opt,name=content_id,json=contentId,proto3" json:"content_id,omitempty"`
+	ContentId string `protobuf:"bytes,4,opt,name=content_id,json=contentId,proto3" json:"content_id,omitempty"`
+	// Where the provider keeps it: the provider's id of the file, or its address. It is fetched from there.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// Media type, as stated, of a file without blob.
+	MediaType     string `protobuf:"bytes,6,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1591,6 +1629,20 @@ func (x *Attachment) GetInline() bool {
 func (x *Attachment) GetContentId() string {
 	if x != nil {
 		return x.ContentId
+	}
+	return ""
+}
+
+func (x *Attachment) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Attachment) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
 	}
 	return ""
 }
@@ -1718,7 +1770,7 @@ var File_skein_event_v1_content_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xb6/\n" +
+	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xda0\n" +
 	"\aContent\x125\n" +
 	"\aparties\x18\x01 \x03(\v2\x1b.skein.event.v1.PartyDetailR\aparties\x12-\n" +
 	"\rnative_thread\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\fnativeThread\x12%\n" +
@@ -1787,7 +1839,9 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x0emessage_failed\x18\xd7\x01 \x01(\v2\x1d.skein.event.v1.MessageFailedH\x00R\rmessageFailed\x12G\n" +
 	"\x0emessage_edited\x18\xd8\x01 \x01(\v2\x1d.skein.event.v1.MessageEditedH\x00R\rmessageEdited\x12J\n" +
 	"\x0fmessage_deleted\x18\xd9\x01 \x01(\v2\x1e.skein.event.v1.MessageDeletedH\x00R\x0emessageDeleted\x12J\n" +
-	"\x0fmessage_reacted\x18\xda\x01 \x01(\v2\x1e.skein.event.v1.MessageReactedH\x00R\x0emessageReacted\x12>\n" +
+	"\x0fmessage_reacted\x18\xda\x01 \x01(\v2\x1e.skein.event.v1.MessageReactedH\x00R\x0emessageReacted\x12P\n" +
+	"\x11attachment_stored\x18\xdb\x01 \x01(\v2 .skein.event.v1.AttachmentStoredH\x00R\x10attachmentStored\x12P\n" +
+	"\x11attachment_failed\x18\xdc\x01 \x01(\v2 .skein.event.v1.AttachmentFailedH\x00R\x10attachmentFailed\x12>\n" +
 	"\vsurvey_sent\x18\xe6\x01 \x01(\v2\x1a.skein.event.v1.SurveySentH\x00R\n" +
 	"surveySent\x12J\n" +
 	"\x0fsurvey_answered\x18\xe7\x01 \x01(\v2\x1e.skein.event.v1.SurveyAnsweredH\x00R\x0esurveyAnswered\x12M\n" +
@@ -1821,14 +1875,17 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x04size\x12\x1f\n" +
 	"\x06sha256\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x06sha256\x12'\n" +
 	"\n" +
-	"media_type\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tmediaType\"\x95\x01\n" +
+	"media_type\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tmediaType\"\xe0\x01\n" +
 	"\n" +
 	"Attachment\x12(\n" +
 	"\x04blob\x18\x01 \x01(\v2\x14.skein.event.v1.BlobR\x04blob\x12\x1c\n" +
 	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04name\x12\x16\n" +
 	"\x06inline\x18\x03 \x01(\bR\x06inline\x12'\n" +
 	"\n" +
-	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tcontentId\"|\n" +
+	"content_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tcontentId\x12 \n" +
+	"\x06source\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06source\x12'\n" +
+	"\n" +
+	"media_type\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tmediaType\"|\n" +
 	"\x0eAuthentication\x12 \n" +
 	"\x06server\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\x06server\x12H\n" +
 	"\aresults\x18\x02 \x03(\v2$.skein.event.v1.AuthenticationResultB\b\xbaH\x05\x92\x01\x02\x102R\aresults\"z\n" +
@@ -1909,25 +1966,27 @@ var file_skein_event_v1_content_proto_goTypes = []any{
 	(*MessageEdited)(nil),             // 55: skein.event.v1.MessageEdited
 	(*MessageDeleted)(nil),            // 56: skein.event.v1.MessageDeleted
 	(*MessageReacted)(nil),            // 57: skein.event.v1.MessageReacted
-	(*SurveySent)(nil),                // 58: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 59: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 60: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 61: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 62: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 63: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 64: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 65: skein.event.v1.AgentCapacityChanged
-	(*AgentHeartbeat)(nil),            // 66: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 67: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 68: skein.event.v1.EndpointLinked
-	(*ConversationLinked)(nil),        // 69: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 70: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 71: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 72: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 73: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 74: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 75: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 76: skein.event.v1.Extension
+	(*AttachmentStored)(nil),          // 58: skein.event.v1.AttachmentStored
+	(*AttachmentFailed)(nil),          // 59: skein.event.v1.AttachmentFailed
+	(*SurveySent)(nil),                // 60: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 61: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 62: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 63: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 64: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 65: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 66: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 67: skein.event.v1.AgentCapacityChanged
+	(*AgentHeartbeat)(nil),            // 68: skein.event.v1.AgentHeartbeat
+	(*ThreadJoined)(nil),              // 69: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 70: skein.event.v1.EndpointLinked
+	(*ConversationLinked)(nil),        // 71: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 72: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 73: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 74: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 75: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 76: skein.event.v1.SubjectErased
+	(*DirectoryUpdated)(nil),          // 77: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 78: skein.event.v1.Extension
 }
 var file_skein_event_v1_content_proto_depIdxs = []int32{
 	1,  // 0: skein.event.v1.Content.parties:type_name -> skein.event.v1.PartyDetail
@@ -1989,32 +2048,34 @@ var file_skein_event_v1_content_proto_depIdxs = []int32{
 	55, // 56: skein.event.v1.Content.message_edited:type_name -> skein.event.v1.MessageEdited
 	56, // 57: skein.event.v1.Content.message_deleted:type_name -> skein.event.v1.MessageDeleted
 	57, // 58: skein.event.v1.Content.message_reacted:type_name -> skein.event.v1.MessageReacted
-	58, // 59: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
-	59, // 60: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
-	60, // 61: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
-	61, // 62: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
-	62, // 63: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
-	63, // 64: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
-	64, // 65: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
-	65, // 66: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
-	66, // 67: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
-	67, // 68: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
-	68, // 69: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
-	69, // 70: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
-	70, // 71: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
-	71, // 72: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
-	72, // 73: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
-	73, // 74: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
-	74, // 75: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
-	75, // 76: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
-	76, // 77: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
-	2,  // 78: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
-	5,  // 79: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
-	80, // [80:80] is the sub-list for method output_type
-	80, // [80:80] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	58, // 59: skein.event.v1.Content.attachment_stored:type_name -> skein.event.v1.AttachmentStored
+	59, // 60: skein.event.v1.Content.attachment_failed:type_name -> skein.event.v1.AttachmentFailed
+	60, // 61: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
+	61, // 62: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
+	62, // 63: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
+	63, // 64: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
+	64, // 65: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
+	65, // 66: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
+	66, // 67: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
+	67, // 68: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
+	68, // 69: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
+	69, // 70: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
+	70, // 71: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
+	71, // 72: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
+	72, // 73: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
+	73, // 74: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
+	74, // 75: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
+	75, // 76: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
+	76, // 77: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
+	77, // 78: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
+	78, // 79: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
+	2,  // 80: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
+	5,  // 81: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
+	82, // [82:82] is the sub-list for method output_type
+	82, // [82:82] is the sub-list for method input_type
+	82, // [82:82] is the sub-list for extension type_name
+	82, // [82:82] is the sub-list for extension extendee
+	0,  // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_content_proto_init() }
@@ -2077,6 +2138,8 @@ func file_skein_event_v1_content_proto_init() {
 		(*Content_MessageEdited)(nil),
 		(*Content_MessageDeleted)(nil),
 		(*Content_MessageReacted)(nil),
+		(*Content_AttachmentStored)(nil),
+		(*Content_AttachmentFailed)(nil),
 		(*Content_SurveySent)(nil),
 		(*Content_SurveyAnswered)(nil),
 		(*Content_InsightInferred)(nil),

@@ -54,7 +54,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twilio/twilio-go/client"
@@ -99,15 +98,10 @@ const (
 	fetchTimeout = 9 * time.Second
 )
 
-// Mux is where the channel mounts its endpoints, such as an *http.ServeMux.
-type Mux interface {
-	Handle(pattern string, handler http.Handler)
-}
-
 // Config says what a Channel does.
 type Config struct {
 	// Mux gets the endpoints, all under /channels/twilio/, when the channel is opened.
-	Mux Mux
+	Mux webhook.Mux
 	// Accounts, each with an inbox of its own. One of Twilio's accounts may stand in several.
 	Accounts []Account
 	// MaxMediaBytes is how large a recording or a file of a message may be; 100 MiB unless set. A larger one is rejected
@@ -159,10 +153,7 @@ type Channel struct {
 	accounts map[Key]*account
 	log      *slog.Logger
 	limit    time.Duration // of fetching while Twilio waits
-
-	mu       sync.Mutex
-	stopped  bool
-	requests sync.WaitGroup
+	gate     webhook.Gate
 }
 
 var (
@@ -253,7 +244,7 @@ func (c *Channel) Name() string { return "phone.twilio" }
 func (c *Channel) Open(_ context.Context, host channel.Host) error {
 	for _, a := range c.accounts {
 		for _, kind := range kinds() {
-			c.cfg.Mux.Handle(a.path(kind), c.serve(webhook.Handler(host, c.endpoint(a, kind, c.limit), c.cfg.Metrics, c.log)))
+			c.cfg.Mux.Handle(a.path(kind), c.gate.Serve(webhook.Handler(host, c.endpoint(a, kind, c.limit), c.cfg.Metrics, c.log)))
 		}
 	}
 	return nil
@@ -261,36 +252,8 @@ func (c *Channel) Open(_ context.Context, host channel.Host) error {
 
 func (a *account) path(kind string) string { return prefix + a.Tenant + "/" + a.Inbox + "/" + kind }
 
-// serve counts the requests under way, and refuses those that come too late or in another way than by POST.
-func (c *Channel) serve(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "configure the webhook's method as POST", http.StatusMethodNotAllowed)
-			return
-		}
-		c.mu.Lock()
-		if c.stopped {
-			c.mu.Unlock()
-			http.Error(w, "stopping", http.StatusServiceUnavailable)
-			return
-		}
-		c.requests.Add(1)
-		c.mu.Unlock()
-		defer c.requests.Done()
-		next.ServeHTTP(w, r)
-	})
-}
-
 // Run implements channel.Channel: when ctx ends, it takes no more webhooks and lets those under way finish.
-func (c *Channel) Run(ctx context.Context) error {
-	<-ctx.Done()
-	c.mu.Lock()
-	c.stopped = true
-	c.mu.Unlock()
-	c.requests.Wait()
-	return nil
-}
+func (c *Channel) Run(ctx context.Context) error { return c.gate.Run(ctx) }
 
 // endpoint is where webhooks of one kind come in. Fetching may take as long as limit, or as its context if that is 0.
 func (c *Channel) endpoint(a *account, kind string, limit time.Duration) webhook.Endpoint {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
+	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/services/channels/phone/twilio"
 )
 
@@ -89,7 +90,7 @@ func (a *api) client(tb testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func config(mux twilio.Mux, client *http.Client) twilio.Config {
+func config(mux webhook.Mux, client *http.Client) twilio.Config {
 	return twilio.Config{Mux: mux, Client: client, Accounts: []twilio.Account{
 		{
 			Tenant: "lumen", Inbox: "hotline", AccountSID: accountSID, AuthToken: authToken, BaseURLs: []string{"https://old.example", baseURL},

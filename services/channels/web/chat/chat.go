@@ -11,27 +11,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/channel/webhook"
 )
 
 // prefix of every path.
 const prefix = "/chat/v1/"
 
-// Mux is where the channel mounts its endpoints, such as an *http.ServeMux.
-type Mux interface {
-	Handle(pattern string, handler http.Handler)
-}
-
 // Config says what a Channel does.
 type Config struct {
 	// Mux gets the endpoints, all under /chat/v1/, when the channel is opened.
-	Mux Mux
+	Mux webhook.Mux
 	// Widgets of all tenants. No id may stand in two.
 	Widgets []Widget
 	// Follower shows what is answered.

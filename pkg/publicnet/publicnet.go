@@ -1,4 +1,6 @@
-package webhooks
+// Package publicnet keeps requests that others can steer (where a webhook goes, where a picture lies) on the public Internet,
+// away from this machine and its own network.
+package publicnet
 
 import (
 	"context"
@@ -25,21 +27,28 @@ func prefixes(texts ...string) []netip.Prefix {
 	return list
 }
 
-// public tells whether an address belongs to the public Internet.
-func public(ip netip.Addr) bool {
+// Contains tells whether an address belongs to the public Internet.
+func Contains(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	return ip.IsValid() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// onlyPublic is a net.Dialer's ControlContext. It sees the address after the name was resolved, so that no name can lead
-// inside, whenever and however it is answered.
-func onlyPublic(_ context.Context, _, address string, _ syscall.RawConn) error {
+// RefusedError is the error of a connection to an address that is not public.
+type RefusedError struct{ Addr netip.Addr }
+
+// Error names the address.
+func (e *RefusedError) Error() string { return fmt.Sprintf("refused: %s is no public address", e.Addr) }
+
+// Control is a net.Dialer's ControlContext that connects to public addresses only. It sees the address after the name was
+// resolved, so that no name can lead inside, whenever and however it is answered. Use no proxy beside it: it would resolve names
+// and connect where the dialer must not.
+func Control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%q is no address: %w", address, err)
 	}
-	if !public(to.Addr()) {
-		return fmt.Errorf("refused: %s is no public address", to.Addr())
+	if !Contains(to.Addr()) {
+		return &RefusedError{to.Addr()}
 	}
 	return nil
 }

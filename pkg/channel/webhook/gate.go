@@ -1,0 +1,51 @@
+package webhook
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// Mux is where a channel mounts its endpoints, such as an *http.ServeMux.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
+// Gate lets requests in until its channel ends, and then lets those under way finish. Its zero value is open.
+type Gate struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+// Serve puts a handler behind the gate. Who comes too late gets 503.
+func (g *Gate) Serve(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.enter() {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
+		defer g.inside.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (g *Gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.inside.Add(1)
+	return true
+}
+
+// Run is the Run of a channel.Channel that only serves: it waits for the end of ctx, closes the gate, and returns nil when everybody is out.
+func (g *Gate) Run(ctx context.Context) error {
+	<-ctx.Done()
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.inside.Wait()
+	return nil
+}
