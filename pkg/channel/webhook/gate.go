@@ -2,7 +2,9 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -49,3 +51,15 @@ func (g *Gate) Run(ctx context.Context) error {
 	g.inside.Wait()
 	return nil
 }
+
+// Path is where an inbox's endpoint is mounted: /channels/PROVIDER/TENANT/INBOX. Tenant and inbox must be fit for it.
+func Path(provider, tenant, inbox string) (string, error) {
+	for _, part := range []string{tenant, inbox} {
+		if part == "" || part == "." || part == ".." || strings.Trim(part, pathLetters) != "" {
+			return "", errors.New("tenant and inbox stand in a path: letters, digits and any of . _ - ~")
+		}
+	}
+	return "/channels/" + provider + "/" + tenant + "/" + inbox, nil
+}
+
+const pathLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-~"

@@ -88,7 +88,6 @@ const (
 )
 
 const (
-	prefix         = "/channels/twilio/"
 	defaultAPIURL  = "https://api.twilio.com"
 	defaultMedia   = 100 << 20
 	defaultTimeout = 30 * time.Second // of a request to the API, without the body
@@ -142,6 +141,7 @@ type Key struct{ Tenant, Inbox string }
 // account is an Account, ready for work.
 type account struct {
 	Account
+	endpoint  string // path of its endpoints
 	api       *url.URL
 	own       map[string]bool
 	validator client.RequestValidator
@@ -197,12 +197,8 @@ func New(cfg Config) (*Channel, error) {
 func newAccount(in Account) (*account, error) {
 	a := &account{Account: in, own: map[string]bool{}, validator: client.NewRequestValidator(in.AuthToken)}
 	var errs []error
-	for _, part := range []string{in.Tenant, in.Inbox} {
-		if part == "" || part == "." || part == ".." || strings.Trim(part, pathLetters) != "" {
-			errs = append(errs, errors.New("tenant and inbox stand in a path: letters, digits and any of . _ - ~"))
-			break
-		}
-	}
+	path, err := webhook.Path(Provider, in.Tenant, in.Inbox)
+	a.endpoint, errs = path, append(errs, err)
 	if !isSID(in.AccountSID, "AC") {
 		errs = append(errs, errors.New("the account's sid is AC and 32 hexadecimal digits"))
 	}
@@ -235,8 +231,6 @@ func newAccount(in Account) (*account, error) {
 	return a, errors.Join(errs...)
 }
 
-const pathLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-~"
-
 // Name implements channel.Channel.
 func (c *Channel) Name() string { return "phone.twilio" }
 
@@ -250,7 +244,7 @@ func (c *Channel) Open(_ context.Context, host channel.Host) error {
 	return nil
 }
 
-func (a *account) path(kind string) string { return prefix + a.Tenant + "/" + a.Inbox + "/" + kind }
+func (a *account) path(kind string) string { return a.endpoint + "/" + kind }
 
 // Run implements channel.Channel: when ctx ends, it takes no more webhooks and lets those under way finish.
 func (c *Channel) Run(ctx context.Context) error { return c.gate.Run(ctx) }
