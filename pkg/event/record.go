@@ -1,6 +1,8 @@
 package event
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -39,16 +41,59 @@ func Decode(value []byte) (*eventv1.Event, error) {
 	return e, nil
 }
 
-// DecodeContent reads the content of an event that is not sealed.
+// ErrSealed means that the content of an event cannot be read.
+var ErrSealed = errors.New("it is sealed")
+
+// DecodeContent reads the content of an event. ErrSealed means that it is sealed.
 func DecodeContent(e *eventv1.Event) (*eventv1.Content, error) {
 	if e.GetSeal() != "" {
-		return nil, fmt.Errorf("event: decode the content: it is sealed with key %q", e.GetSeal())
+		return nil, fmt.Errorf("event: decode the content: %w with key %q", ErrSealed, e.GetSeal())
 	}
 	content := &eventv1.Content{}
 	if err := proto.Unmarshal(e.GetContent(), content); err != nil {
 		return nil, fmt.Errorf("event: decode the content: %w", err)
 	}
 	return content, nil
+}
+
+// Blobs holds contents that are too large for the log.
+type Blobs interface {
+	// Get reads a whole blob and checks its hash.
+	Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error)
+}
+
+// Whole gives all of a content: what the log has, or what was spilled into the blob store because it is too large.
+func Whole(ctx context.Context, content *eventv1.Content, blobs Blobs) (*eventv1.Content, error) {
+	ref := content.GetSpilled()
+	if ref == nil {
+		return content, nil
+	}
+	raw, err := blobs.Get(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("event: read the spilled content: %w", err)
+	}
+	whole := &eventv1.Content{}
+	if err := proto.Unmarshal(raw, whole); err != nil {
+		return nil, fmt.Errorf("event: decode the spilled content: %w", err)
+	}
+	return whole, nil
+}
+
+// SubmittedParties are the parties of an event with their addresses, as a further submission about the same people has them.
+func SubmittedParties(e *eventv1.Event, content *eventv1.Content) []*eventv1.SubmittedParty {
+	var parties []*eventv1.SubmittedParty
+	for i, p := range e.GetParties() {
+		if i >= len(content.GetParties()) {
+			break
+		}
+		detail := content.GetParties()[i]
+		out := &eventv1.SubmittedParty{Role: p.GetRole(), Side: p.GetSide(), DisplayName: detail.GetDisplayName()}
+		if detail.GetAddress() != "" {
+			out.Address = &eventv1.Address{Kind: p.GetKind(), Value: detail.GetAddress(), Namespace: detail.GetNamespace()}
+		}
+		parties = append(parties, out)
+	}
+	return parties
 }
 
 // check gives an *InvalidError where an event breaks a rule.

@@ -152,6 +152,20 @@ type Reader interface {
 	Close() error
 }
 
+// ReadAt reads the record at a position, or the next one where the log has none there.
+func ReadAt(ctx context.Context, log Log, at Position) (Record, error) {
+	r, err := log.Open(ctx, at.Topic, at.Partition, at.Offset)
+	if err != nil {
+		return Record{}, err
+	}
+	defer func() { _ = r.Close() }() // nothing is written
+	records, err := r.Read(ctx, 1)
+	if err != nil {
+		return Record{}, err
+	}
+	return records[0], nil
+}
+
 // AppendAll appends messages and waits for all of them. Positions are in the order of the messages. On an error some may
 // have been appended; the error is the first that was seen.
 func AppendAll(ctx context.Context, a Appender, messages []Message) ([]Position, error) {

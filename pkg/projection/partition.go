@@ -103,17 +103,12 @@ func (p *partition) verify(ctx context.Context, row offsetRow, first, end int64)
 	if last < first || row.next > end {
 		return mismatch(fmt.Sprintf("%s/%d holds the offsets %d to %d, and %d was applied last", p.cfg.Topic, p.number, first, end-1, last))
 	}
-	reader, err := p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, last)
+	r, err := eventlog.ReadAt(ctx, p.cfg.Log, eventlog.Position{Topic: p.cfg.Topic, Partition: p.number, Offset: last})
 	if err != nil {
 		return err
 	}
-	defer reader.Close()
-	records, err := reader.Read(ctx, 1)
-	if err != nil {
-		return err
-	}
-	if records[0].Offset != last || checksum(records[0]) != row.checksum {
-		return mismatch(fmt.Sprintf("%s is another record than the one that was applied", records[0].Position))
+	if r.Offset != last || checksum(r) != row.checksum {
+		return mismatch(fmt.Sprintf("%s is another record than the one that was applied", r.Position))
 	}
 	return nil
 }

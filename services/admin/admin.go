@@ -111,26 +111,12 @@ func (s *Server) lag(ctx context.Context, topic string, partition int32, applied
 	if out.GetLagEvents() == 0 {
 		return out, nil
 	}
-	oldest, err := readOne(ctx, s.cfg.Log, eventlog.Position{Topic: topic, Partition: partition, Offset: applied})
+	oldest, err := eventlog.ReadAt(ctx, s.cfg.Log, eventlog.Position{Topic: topic, Partition: partition, Offset: applied})
 	if err != nil {
 		return nil, err
 	}
 	out.Lag = durationpb.New(max(s.cfg.Now().Sub(oldest.Time), 0))
 	return out, nil
-}
-
-// readOne reads the record at a position, or the next one behind it.
-func readOne(ctx context.Context, log eventlog.Log, at eventlog.Position) (eventlog.Record, error) {
-	reader, err := log.Open(ctx, at.Topic, at.Partition, at.Offset)
-	if err != nil {
-		return eventlog.Record{}, fmt.Errorf("admin: read %s: %w", at, err)
-	}
-	defer func() { _ = reader.Close() }() // nothing is written through a reader
-	records, err := reader.Read(ctx, 1)
-	if err != nil {
-		return eventlog.Record{}, fmt.Errorf("admin: read %s: %w", at, err)
-	}
-	return records[0], nil
 }
 
 // ListTopics tells what the topics hold.

@@ -9,15 +9,10 @@ package outbound
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill"
-	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
@@ -135,13 +130,12 @@ type Service struct {
 	workers map[inboxKey]*worker
 
 	begins   map[int32]beginning // of each partition
-	ends     map[int32]int64     // of each partition, when this process began
+	backlog  *pubsub.Backlog     // the log as it was when this process began
 	stopping chan struct{}       // closed when Run ends
 	stop     func()              // closes it
 
 	mu      sync.Mutex
-	changed chan struct{}  // closed and replaced when something came in
-	caught  map[int32]bool // partitions of which everything before their ends was taken in
+	changed chan struct{} // closed and replaced when something came in
 }
 
 // New checks the inboxes, and notes where each partition of the log begins for this store, where it is new. Run sends.
@@ -150,7 +144,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	stopping := make(chan struct{})
 	s := &Service{
 		cfg: cfg, state: &state{store: cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes)),
-		changed: make(chan struct{}), begins: map[int32]beginning{}, ends: map[int32]int64{}, caught: map[int32]bool{},
+		changed: make(chan struct{}), begins: map[int32]beginning{},
 		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 	}
 	for _, in := range cfg.Inboxes {
@@ -177,6 +171,9 @@ func (s *Service) place(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.backlog, err = pubsub.NewBacklog(ctx, s.cfg.Log, event.TopicInteractions, s.state); err != nil {
+		return err
+	}
 	var committed map[int32]int64
 	if s.cfg.Groups != nil {
 		if committed, err = s.cfg.Groups.Committed(ctx, group, event.TopicInteractions, n); err != nil {
@@ -192,17 +189,14 @@ func (s *Service) place(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, end, err := s.cfg.Log.Bounds(ctx, event.TopicInteractions, p)
-		if err != nil {
-			return err
-		}
+		end := s.backlog.End(p)
 		behind := committed[p] > max(next, 0) // a place is in the store before the group commits it
 		if b == nil || behind {
 			if b, err = s.state.begin(ctx, p, b, &beginning{End: end, Lost: behind || len(committed) > 0}); err != nil {
 				return err
 			}
 		}
-		s.begins[p], s.ends[p] = *b, end
+		s.begins[p] = *b
 	}
 	return nil
 }
@@ -230,25 +224,13 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// takeAll runs Watermill's router until ctx ends.
+// takeAll takes in what the log holds and what comes, until ctx ends.
 func (s *Service) takeAll(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{}, watermill.NewSlogLoggerWithLevelMapping(s.cfg.Logger, map[slog.Level]slog.Level{
-		slog.LevelInfo: slog.LevelDebug, slog.LevelError: slog.LevelWarn, // a rejected message comes again
-	}))
-	if err != nil {
-		return err
-	}
 	cfg := pubsub.Config{Log: s.cfg.Log, Offsets: s.state, Want: s.wanted, LastPause: 5 * time.Second, Logger: s.cfg.Logger}
 	if s.cfg.Groups != nil {
 		cfg.Group, cfg.Groups = group, s.cfg.Groups
 	}
-	subscriber, err := pubsub.NewSubscriber(cfg)
-	if err != nil {
-		return err
-	}
-	router.AddMiddleware(middleware.Recoverer)
-	router.AddConsumerHandler("outbound", event.TopicInteractions, subscriber, s.handle)
-	return errors.Join(router.Run(ctx), subscriber.Close())
+	return pubsub.Handle(ctx, cfg, "outbound", event.TopicInteractions, s.take)
 }
 
 // wanted tells whether a record is a request or an outcome. What is no event is in the dead letters already: the read model met it.
@@ -270,15 +252,6 @@ func isOutcome(e *eventv1.Event) bool {
 		return e.GetCausationId() != ""
 	}
 	return false
-}
-
-// handle is Watermill's handler.
-func (s *Service) handle(m *message.Message) error {
-	r, ok := pubsub.RecordOf(m.Context())
-	if !ok {
-		return fmt.Errorf("outbound: the message %q comes from no record", m.UUID)
-	}
-	return s.take(m.Context(), r)
 }
 
 // take notes a request, or what became of one.
@@ -314,7 +287,7 @@ func (s *Service) learn(ctx context.Context, e *eventv1.Event) error {
 		return nil //nolint:nilerr // Decode has seen to that
 	}
 	o := outcome{state: stateSent}
-	content, err := contentOf(e)
+	content, err := event.DecodeContent(e)
 	if err != nil {
 		content = &eventv1.Content{} // that there is an outcome is enough
 	}
@@ -348,23 +321,6 @@ func (s *Service) change() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
-}
-
-// caughtUp tells whether everything of a partition was taken in that the log held when this process began. Before that, the outcome
-// of a request may stand in the log, not seen yet.
-func (s *Service) caughtUp(ctx context.Context, partition int32) (bool, error) {
-	s.mu.Lock()
-	caught := s.caught[partition]
-	s.mu.Unlock()
-	if end := s.ends[partition]; caught || end == 0 {
-		return true, nil
-	} else if next, _, err := s.state.Load(ctx, event.TopicInteractions, partition); err != nil || next < end {
-		return false, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.caught[partition] = true
-	return true, nil
 }
 
 // sleep waits; it returns false when ctx has ended.

@@ -137,7 +137,7 @@ func (s *Service) handAll(ctx context.Context, w *worker, at cursor, yield func(
 		}
 		behind := map[int32]bool{}
 		for _, l := range page {
-			caught, err := s.caughtUp(ctx, l.Partition)
+			caught, err := s.backlog.Done(ctx, l.Partition)
 			if err != nil {
 				return fmt.Errorf("outbound: %w", err)
 			}
@@ -166,7 +166,7 @@ func (s *Service) handAll(ctx context.Context, w *worker, at cursor, yield func(
 // handOne notes that a request is handed out; nil where it has an outcome by now, or is too old.
 func (s *Service) handOne(ctx context.Context, w *worker, l listed) (*Handed, error) {
 	q, err := s.load(ctx, l.id, l.row)
-	if errors.Is(err, errSealed) {
+	if errors.Is(err, event.ErrSealed) {
 		return nil, nil //nolint:nilnil // there is nothing to hand out
 	}
 	if err != nil {

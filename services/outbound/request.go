@@ -3,7 +3,6 @@ package outbound
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,9 +22,6 @@ import (
 // causation is the request.
 const typeSettled = "ext.skein.sent"
 
-// errSealed means that the content of a request cannot be read.
-var errSealed = errors.New("its content is sealed")
-
 // request is an event message.send_requested, read from the log.
 type request struct {
 	event    *eventv1.Event
@@ -33,66 +29,29 @@ type request struct {
 	position eventlog.Position
 }
 
-// contentOf decodes what stands in the record of an event.
-func contentOf(e *eventv1.Event) (*eventv1.Content, error) {
-	if e.GetSeal() != "" {
-		return nil, errSealed
-	}
-	content := &eventv1.Content{}
-	return content, proto.Unmarshal(e.GetContent(), content)
-}
-
 // load reads a request. The store says where it stands, the log what it is.
 func (s *Service) load(ctx context.Context, id event.ID, r *row) (*request, error) {
-	reader, err := s.cfg.Log.Open(ctx, event.TopicInteractions, r.Partition, r.Offset)
+	record, err := eventlog.ReadAt(ctx, s.cfg.Log, eventlog.Position{Topic: event.TopicInteractions, Partition: r.Partition, Offset: r.Offset})
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	defer func() { _ = reader.Close() }() // nothing is written
-	records, err := reader.Read(ctx, 1)
-	if err != nil {
-		return nil, fmt.Errorf("read the request: %w", err)
-	}
-	e, err := event.Decode(records[0].Value)
+	e, err := event.Decode(record.Value)
 	if err != nil || e.GetId() != id.String() {
-		return nil, fmt.Errorf("the record %s is no longer the request %s: the topic was made anew, or the store is another log's", records[0].Position, id)
+		return nil, fmt.Errorf("the record %s is no longer the request %s: the topic was made anew, or the store is another log's", record.Position, id)
 	}
-	content, err := contentOf(e)
+	content, err := event.DecodeContent(e)
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	if ref := content.GetSpilled(); ref != nil {
-		whole, err := s.cfg.Blobs.Get(ctx, ref)
-		if err == nil {
-			content = &eventv1.Content{}
-			err = proto.Unmarshal(whole, content)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the request's content: %w", err)
-		}
+	if content, err = event.Whole(ctx, content, s.cfg.Blobs); err != nil {
+		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	return &request{event: e, content: content, position: records[0].Position}, nil
+	return &request{event: e, content: content, position: record.Position}, nil
 }
 
 // parties are those of the request, as they were handed in.
 func (q *request) parties() []*eventv1.SubmittedParty {
-	return partiesOf(q.event, q.content)
-}
-
-func partiesOf(e *eventv1.Event, content *eventv1.Content) []*eventv1.SubmittedParty {
-	var parties []*eventv1.SubmittedParty
-	for i, p := range e.GetParties() {
-		if i >= len(content.GetParties()) {
-			break
-		}
-		detail := content.GetParties()[i]
-		out := &eventv1.SubmittedParty{Role: p.GetRole(), Side: p.GetSide(), DisplayName: detail.GetDisplayName()}
-		if detail.GetAddress() != "" {
-			out.Address = &eventv1.Address{Kind: p.GetKind(), Value: detail.GetAddress(), Namespace: detail.GetNamespace()}
-		}
-		parties = append(parties, out)
-	}
-	return parties
+	return event.SubmittedParties(q.event, q.content)
 }
 
 // recipients are the addresses of customers that can be reached.

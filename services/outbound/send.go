@@ -97,7 +97,7 @@ func identify(ctx context.Context, threads Threads, tenant string, thread event.
 			id.last, id.subject = f.Content.GetNativeId(), said.GetSubject()
 			id.references = append(append([]string(nil), said.GetReferences()...), id.last)
 		}
-		parties := customers(partiesOf(e, f.Content))
+		parties := customers(event.SubmittedParties(e, f.Content))
 		if e.GetType() == event.TypeMessageReceived && len(recipients(parties)) > 0 {
 			id.parties = parties
 			return false

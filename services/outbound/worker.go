@@ -99,7 +99,7 @@ func (w *worker) round(ctx context.Context, begin func(listed)) (wait time.Durat
 	w.cfg.Metrics.waiting(w.key(), len(heads))
 	now := w.cfg.Now()
 	for _, l := range heads {
-		caught, err := w.service.caughtUp(ctx, l.Partition)
+		caught, err := w.service.backlog.Done(ctx, l.Partition)
 		if err != nil {
 			return wait, err
 		}
@@ -242,10 +242,10 @@ func (w *worker) step(ctx context.Context, id event.ID) error {
 		return w.finish(ctx, id, submissions, nil, outcome{r.Becomes, r.Code, r.Reason, r.Native})
 	}
 	q, err := w.service.load(ctx, id, r)
-	if errors.Is(err, errSealed) {
+	if errors.Is(err, event.ErrSealed) {
 		w.logger.ErrorContext(ctx, "a request to send is sealed: it is not sent, and no event can tell of it", "request", id)
 		w.cfg.Metrics.settled(w.key(), "lost")
-		return w.state.settle(ctx, w.Tenant, id, outcome{state: stateFailed, code: "sealed", reason: errSealed.Error()})
+		return w.state.settle(ctx, w.Tenant, id, outcome{state: stateFailed, code: "sealed", reason: "its content is sealed"})
 	}
 	if err != nil {
 		return err

@@ -18,8 +18,8 @@ import (
 	"github.com/skein-cx/skein/pkg/publicnet"
 )
 
-// MaxBytes is how large a file may be, unless a channel says otherwise.
-const MaxBytes = 100 << 20
+// MaxBytes is how large a file may be: what the blob store takes.
+const MaxBytes = 64 << 20
 
 // The codes of what cannot be had.
 const (
