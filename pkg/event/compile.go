@@ -140,7 +140,7 @@ func NewCompiler(k *Keyring, opts ...Option) (*Compiler, error) {
 //   - Blobs must be the tenant's own, and the content must not be larger than MaxSubmittedContent. It is not spilled here.
 //
 // The event's digest covers what was submitted, and neither when it was received nor the way that it came (provider,
-// original, authentication), so the same submission handed in again gives the same digest.
+// backfill, original, authentication), so the same submission handed in again gives the same digest.
 func (c *Compiler) Compile(tenant string, s *eventv1.Submission, receivedAt time.Time) (Compiled, error) {
 	return c.compile(&draft{}, tenant, s, receivedAt)
 }
@@ -463,7 +463,6 @@ func (d *draft) compile(receivedAt time.Time) error {
 	e.Queue = s.GetQueue()
 	e.Language = s.GetLanguage()
 	e.CorrelationId = s.GetCorrelationId()
-	e.Backfill = s.GetBackfill()
 	if s.GetInteraction() != "" {
 		e.InteractionId = d.ids.Interaction(thread, s.GetInteraction()).String()
 	}
@@ -486,7 +485,7 @@ func (d *draft) compile(receivedAt time.Time) error {
 	if e.Digest, err = d.ids.digestOf(e); err != nil {
 		return err
 	}
-	e.Provider = s.GetProvider()
+	e.Provider, e.Backfill = s.GetProvider(), s.GetBackfill()
 	d.received.Seconds, d.received.Nanos = receivedAt.Unix(), int32(receivedAt.Nanosecond())
 	e.ReceivedAt = &d.received
 	stated := s.GetOccurredAt()

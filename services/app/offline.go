@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/skein-cx/skein/pkg/channel/cursorkv"
-	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/services/outbound"
@@ -15,7 +14,7 @@ import (
 )
 
 // OpenLog opens the log for a client command: that of a cluster, or the embedded one of a server that is running.
-func OpenLog(ctx context.Context, cfg LogConfig) (eventlog.Log, error) {
+func OpenLog(ctx context.Context, cfg LogConfig) (*kafkalog.Log, error) {
 	brokers := cfg.Kafka
 	if len(brokers) == 0 {
 		brokers = []string{cfg.Addr}

@@ -51,7 +51,7 @@ func Client(allowPrivate bool) *http.Client {
 			case via[0].URL.Scheme == "https" && r.URL.Scheme != "https":
 				return errors.New("a redirect leaves https")
 			case r.URL.Hostname() != via[0].URL.Hostname():
-				r.Header = http.Header{} // nobody else gets the credentials, whatever header they are in
+				r.Header = http.Header{} //nolint:gosec // nobody else gets the credentials, whatever header they are in
 			}
 			return nil
 		},

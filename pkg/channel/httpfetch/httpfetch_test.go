@@ -60,7 +60,7 @@ func TestWhatIsTooLargeIsRefusedWhereverThatShows(t *testing.T) {
 			_, _ = io.WriteString(w, "12345678")
 		},
 		"in the middle": func(w http.ResponseWriter, _ *http.Request) {
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 			_, _ = io.WriteString(w, "12345678")
 		},
 	} {

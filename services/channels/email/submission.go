@@ -33,6 +33,8 @@ type Inbox struct {
 	MessageIDs *MessageIDs
 	// Sent says that the company sent what comes here, whatever its From: a folder of sent mails.
 	Sent bool
+	// Backfill says that what comes here is history.
+	Backfill bool
 }
 
 // Submission is the event that the mail is for an inbox, without attachments and original. From one of the company's own
@@ -46,7 +48,7 @@ func (m *Mail) Submission(in Inbox) *eventv1.Submission {
 	s := &eventv1.Submission{
 		Type: event.TypeMessageReceived, Channel: eventv1.Channel_CHANNEL_EMAIL, Provider: Provider, Inbox: in.ID,
 		Direction: eventv1.Direction_DIRECTION_INBOUND, Origin: eventv1.Origin_ORIGIN_INBOUND,
-		Thread: m.ThreadIn(in), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language,
+		Thread: m.ThreadIn(in), NativeId: m.NativeID(), Discriminator: m.Fingerprint[:], Language: m.Language, Backfill: in.Backfill,
 	}
 	if !m.Date.IsZero() {
 		s.OccurredAt = timestamppb.New(m.Date)
@@ -89,7 +91,7 @@ func (m *Mail) Submissions(in Inbox) []*eventv1.Submission {
 		s := &eventv1.Submission{
 			Type: kind, Ordinal: uint32(ordinal), OccurredAt: main.GetOccurredAt(), Channel: main.GetChannel(), Provider: main.GetProvider(),
 			Inbox: main.GetInbox(), Thread: main.GetThread(), NativeId: main.GetNativeId(), Discriminator: main.GetDiscriminator(),
-			Direction: main.GetDirection(), Origin: main.GetOrigin(), Actor: main.GetActor(),
+			Direction: main.GetDirection(), Origin: main.GetOrigin(), Actor: main.GetActor(), Backfill: main.GetBackfill(),
 		}
 		all = append(all, s)
 		return s
