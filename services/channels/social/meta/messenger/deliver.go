@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
@@ -80,7 +81,7 @@ func (e entry) items() []item {
 	if e.Field != "" {
 		raw, err := json.Marshal(change{Field: e.Field, Value: e.Value})
 		if err == nil { // it came out of a body
-			changes = append(changes[:len(changes):len(changes)], raw)
+			changes = append(slices.Clip(changes), raw)
 		}
 	}
 	for _, raw := range changes {

@@ -5,7 +5,8 @@
 // An inbox is one page, or one Instagram account. An app has one address for the webhooks of all its pages: give it the path of any of
 // them, /channels/messenger/{tenant}/{inbox} or /channels/instagram/{tenant}/{inbox}. Whatever comes is given to the inbox whose account it is of (entry.id),
 // among those with the same app secret. What belongs to none of them, and each item that is not understood, is kept by itself among the
-// dead letters of the inbox whose path it came by, in an envelope of its own, so that it can be redriven; the rest is taken.
+// dead letters of the inbox whose path it came by, in an envelope of its own, so that it can be redriven; the rest is taken. In the App Dashboard the
+// objects page and instagram each have an address of their own.
 //
 // Everything is derived from one webhook; nothing is looked up. Files are fetched later (Fetch), from the address that the webhook names.
 //
@@ -88,6 +89,10 @@ const (
 	// Instagram is the direct messages and comments of an Instagram account (object "instagram").
 	Instagram Product = "instagram"
 )
+
+// maxBody is how large a delivery may be: up to a thousand items come at once
+// (https://developers.facebook.com/docs/graph-api/webhooks/getting-started#event-notifications).
+const maxBody = 4 << 20
 
 // object is what the product's webhooks say that they are about.
 func (p Product) object() string {
@@ -256,7 +261,7 @@ func (c *Channel) Run(ctx context.Context) error { return c.gate.Run(ctx) }
 
 func (c *Channel) endpoint(a *account) webhook.Endpoint {
 	return webhook.Endpoint{
-		Tenant: a.Tenant, Provider: string(c.cfg.Product), Inbox: a.Inbox,
+		Tenant: a.Tenant, Provider: string(c.cfg.Product), Inbox: a.Inbox, MaxBytes: maxBody,
 		Authentic: meta.Authentic(a.AppSecret), Handshake: meta.Handshake(a.VerifyToken),
 		Read: func(ctx context.Context, host channel.Host, body []byte) ([]*eventv1.Submission, error) {
 			return nil, c.deliver(ctx, host, a, body)

@@ -54,7 +54,7 @@ func config(product messenger.Product) messenger.Config {
 }
 
 // open gives the webhooks of a new channel.
-func open(tb testing.TB, product messenger.Product, host channel.Host) (*messenger.Channel, http.Handler) {
+func open(tb testing.TB, product messenger.Product, host channel.Host) http.Handler {
 	tb.Helper()
 	cfg := config(product)
 	mux := http.NewServeMux()
@@ -66,7 +66,7 @@ func open(tb testing.TB, product messenger.Product, host channel.Host) (*messeng
 	if err := c.Open(tb.Context(), host); err != nil {
 		tb.Fatal(err)
 	}
-	return c, mux
+	return mux
 }
 
 // sign makes a request one of Meta's; written from the documentation, and not by what is tested.
@@ -108,7 +108,7 @@ func TestEachStoryGivesTheEventsBesideIt(t *testing.T) {
 	for _, p := range products {
 		t.Run(p.story, func(t *testing.T) {
 			host := channeltest.NewHost()
-			_, h := open(t, p.product, host)
+			h := open(t, p.product, host)
 			for _, d := range story(t, p.story, p.product) {
 				before := len(host.Events())
 				if answer := post(h, d); answer.Code != http.StatusOK || len(host.Events()) == before {
@@ -130,8 +130,7 @@ func TestWebhooks(t *testing.T) {
 			channeltest.TestWebhook(t, channeltest.Webhook{
 				Open: func(t *testing.T, host channel.Host) http.Handler {
 					t.Helper()
-					_, h := open(t, p.product, host)
-					return h
+					return open(t, p.product, host)
 				},
 				Story: story(t, p.story, p.product), Sign: sign,
 				Unsign: func(r *http.Request) { r.Header.Del("X-Hub-Signature-256") },
@@ -142,7 +141,7 @@ func TestWebhooks(t *testing.T) {
 
 func TestTheHandshakeIsAnswered(t *testing.T) {
 	for _, p := range products {
-		_, h := open(t, p.product, channeltest.NewHost())
+		h := open(t, p.product, channeltest.NewHost())
 		for token, want := range map[string]int{verifyToken: http.StatusOK, "guessed": http.StatusForbidden} {
 			answer := httptest.NewRecorder()
 			h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, baseURL+"/channels/"+string(p.product)+"/lumen/social?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="+token, http.NoBody))

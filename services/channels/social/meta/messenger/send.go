@@ -229,7 +229,10 @@ func (c *Channel) upload(ctx context.Context, a *account, by string, f channel.O
 	var answer struct {
 		ID word `json:"attachment_id"`
 	}
-	name := cmp.Or(path.Base(strings.ReplaceAll(f.GetName(), "\\", "/")), "file")
+	name := path.Base(strings.ReplaceAll(f.GetName(), "\\", "/"))
+	if strings.Trim(name, "./") == "" {
+		name = "file"
+	}
 	err = c.graph.Upload(ctx, a.access(), by+"/message_attachments", fields,
 		meta.File{Field: "filedata", Name: name, MediaType: mediaType, Size: size, Body: body}, &answer)
 	if err != nil {
