@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
@@ -32,13 +34,8 @@ func fuzzed(tb testing.TB, p Product, id string) *Channel {
 // fuzz reads whatever comes: a delivery is taken, or kept, in pieces or as a whole, and twice the same; nothing is lost.
 func fuzz(f *testing.F, p Product, id, story string) {
 	f.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", story+".story"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, section := range strings.Split(string(raw), "\n== ")[1:] {
-		_, body, _ := strings.Cut(section, "\n")
-		f.Add(strings.TrimSpace(body))
+	for _, body := range deliveries(f, story) {
+		f.Add(body)
 	}
 	c := fuzzed(f, p, id)
 	host, n := channeltest.NewHost(), 0
@@ -63,14 +60,6 @@ func fuzz(f *testing.F, p Product, id, story string) {
 		kept := len(host.Rejections()) - rejections
 		for i := range items {
 			c.read(&a, &items[i])
-			ids := map[string]bool{}
-			for _, s := range items[i].submissions {
-				key := strings.Join([]string{s.GetThread(), s.GetType(), s.GetNativeId(), string(s.GetDiscriminator())}, "\x00")
-				if ids[key] {
-					t.Fatalf("two events are one: %v", items[i].submissions)
-				}
-				ids[key] = true
-			}
 			if items[i].err != nil && kept == 0 {
 				t.Fatal("an item was lost: ", items[i].err)
 			}
@@ -98,6 +87,62 @@ func alike(items []item) bool {
 		}
 	}
 	return false
+}
+
+// Whatever an item says, it is understood or not, twice the same, and gives events that differ from one another.
+func FuzzItem(f *testing.F) {
+	for _, p := range []Product{Facebook, Instagram} {
+		for _, body := range deliveries(f, map[Product]string{Facebook: "page", Instagram: "instagram"}[p]) {
+			items, err := p.open([]byte(body))
+			if err != nil {
+				f.Fatal(err)
+			}
+			for _, it := range items {
+				f.Add(p == Instagram, it.change, []byte(it.raw))
+			}
+		}
+	}
+	channels := map[Product]*Channel{Facebook: fuzzed(f, Facebook, "1029384756"), Instagram: fuzzed(f, Instagram, "1029384756")}
+	f.Fuzz(func(t *testing.T, isInstagram, isChange bool, raw []byte) {
+		c := channels[Facebook]
+		if isInstagram {
+			c = channels[Instagram]
+		}
+		a := c.byID["1029384756"]
+		once := item{account: word(a.ID), raw: raw, change: isChange}
+		twice := once
+		c.read(a, &once)
+		c.read(a, &twice)
+		if (once.err == nil) != (twice.err == nil) || len(once.submissions) != len(twice.submissions) || once.err != nil && len(once.submissions) > 0 {
+			t.Fatal(once, twice)
+		}
+		for i, s := range once.submissions {
+			if !proto.Equal(s, twice.submissions[i]) {
+				t.Fatalf("%v is not %v", s, twice.submissions[i])
+			}
+			if s.GetThread() == "" || s.GetNativeId() == "" || s.GetInbox() == "" {
+				t.Fatalf("it has no thread, id or inbox: %v", s)
+			}
+		}
+		if alike([]item{once}) {
+			t.Fatalf("two events are one: %v", once.submissions)
+		}
+	})
+}
+
+// deliveries are the bodies of a story.
+func deliveries(tb testing.TB, story string) []string {
+	tb.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", story+".story"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all []string
+	for _, section := range strings.Split(string(raw), "\n== ")[1:] {
+		_, body, _ := strings.Cut(section, "\n")
+		all = append(all, strings.TrimSpace(body))
+	}
+	return all
 }
 
 func FuzzPage(f *testing.F)      { fuzz(f, Facebook, "1029384756", "page") }

@@ -1,6 +1,7 @@
 package messenger_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -149,6 +150,26 @@ func TestTheHandshakeIsAnswered(t *testing.T) {
 				t.Errorf("%s: %d %s", token, answer.Code, answer.Body)
 			}
 		}
+	}
+}
+
+func TestAChannelThatStopsTakesNoMore(t *testing.T) {
+	cfg, mux := config(messenger.Facebook), http.NewServeMux()
+	cfg.Mux = mux
+	c, err := messenger.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Open(t.Context(), channeltest.NewHost()); err != nil || c.Name() != "social.messenger" {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := c.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if answer := post(mux, story(t, "page", messenger.Facebook)[0]); answer.Code != http.StatusServiceUnavailable {
+		t.Error(answer.Code)
 	}
 }
 
