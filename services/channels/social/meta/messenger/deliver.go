@@ -90,6 +90,17 @@ func (e entry) items() []item {
 	return items
 }
 
+// enclose makes a body of an entry, in which the item is as it came, but for white space.
+func (p Product) enclose(e entry) ([]byte, error) {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(envelope{Object: p.object(), Entry: []entry{e}}); err != nil {
+		return nil, fmt.Errorf("write an envelope: %w", err)
+	}
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
+}
+
 // deliver hands a body in, and keeps what is not understood. It returns nil when all of it is durable; the error of a body of which nothing is
 // understood is for whoever keeps the whole.
 func (c *Channel) deliver(ctx context.Context, host channel.Host, by *account, body []byte) error {
@@ -113,7 +124,7 @@ func (c *Channel) deliver(ctx context.Context, host channel.Host, by *account, b
 		return fmt.Errorf("social/meta/messenger: %w", items[0].err)
 	}
 	for _, it := range kept {
-		raw, err := json.Marshal(envelope{Object: c.cfg.Product.object(), Entry: []entry{it.alone}})
+		raw, err := c.cfg.Product.enclose(it.alone)
 		if err != nil {
 			return fmt.Errorf("social/meta/messenger: %w", err)
 		}

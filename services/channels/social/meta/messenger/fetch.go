@@ -12,8 +12,8 @@ import (
 	"github.com/skein-cx/skein/services/channels/social/meta"
 )
 
-// Fetch implements channel.Fetcher: a file lies at the address that its webhook named, on Meta's servers for files, and is fetched from the
-// public Internet only, without a token. A file of what the company itself wrote is named by message and number; the API
+// Fetch implements channel.Fetcher: a file lies at the address that its webhook named, on Meta's servers for files, and is fetched from
+// the public Internet only, without a token. A file of what the company itself wrote is named by message and number; the API
 // says where it lies (https://developers.facebook.com/docs/graph-api/reference/message).
 func (c *Channel) Fetch(ctx context.Context, f channel.RemoteFile) (*channel.FetchedFile, error) {
 	a, ok := c.accounts[Key{f.Tenant, f.Inbox}]

@@ -2,11 +2,11 @@
 // well as comments, and sends messages and answers to comments over the Graph API. Both products are here because they speak one
 // messaging format; Product says which of them a Channel is for.
 //
-// An inbox is one page, or one Instagram account. An app has one address for the webhooks of all its pages: give it the path of any of
-// them, /channels/messenger/{tenant}/{inbox} or /channels/instagram/{tenant}/{inbox}. Whatever comes is given to the inbox whose account it is of (entry.id),
-// among those with the same app secret. What belongs to none of them, and each item that is not understood, is kept by itself among the
-// dead letters of the inbox whose path it came by, in an envelope of its own, so that it can be redriven; the rest is taken. In the App Dashboard the
-// objects page and instagram each have an address of their own.
+// An inbox is one page, or one Instagram account. An app has one address for the webhooks of all its pages, and one for those of its
+// Instagram accounts: give it the path of any of them, /channels/messenger/{tenant}/{inbox} or /channels/instagram/{tenant}/{inbox}. Whatever
+// comes is given to the inbox whose account it is of (entry.id), among those with the same app secret. What belongs to none of them, and each item
+// that is not understood, is kept by itself among the dead letters of the inbox whose path it came by, in an envelope of its own, so that it
+// can be redriven; the rest is taken.
 //
 // Everything is derived from one webhook; nothing is looked up. Files are fetched later (Fetch), from the address that the webhook names.
 //
@@ -15,13 +15,13 @@
 // Direct messages: the customer's id for the page (PSID) or the account (IGSID). A chain of comments: the post's id, "/" and the id of its
 // first comment. A post: its id alone. What is about the account and nobody else: the account's id.
 //
-// Facebook: a comment is the first of its chain if parent_id is its post, in either of Facebook's spellings (the post's id, or what stands before "_" in the
-// comment's own id); else its chain is parent_id's. So chains are two deep, as Facebook's are. Instagram: parent_id is always the
-// first comment; a comment without one is the first.
+// Facebook: a comment is the first of its chain if parent_id is its post, in either of Facebook's spellings (the post's id, or what stands
+// before "_" in the comment's own id); else its chain is parent_id's. So chains are two deep, as Facebook's are. Instagram: parent_id is
+// always the first comment; a comment without one is the first.
 //
 // # Events
 //
-//	message                       message.received; an echo is message.sent; is_deleted is message.deleted. A quick reply's payload is Message.payload.
+//	message                       message.received; an echo is message.sent; is_deleted is message.deleted; a quick reply has Message.payload
 //	message_edit                  message.edited
 //	read, delivery                message.read, message.delivered
 //	reaction                      message.reacted
@@ -37,28 +37,29 @@
 //	mention                       message.received in the other's post; of the page's own posts feed tells
 //	comments, live_comments       message.received, message.sent
 //	mentions                      message.received without text, which Instagram does not tell
-//	everything else               ext.messenger.NAME or ext.instagram.NAME with the item as it came: handovers (pass_thread_control, ...), account_linking,
-//	                              policy_enforcement, reactions to posts, hidden comments, story_insights, and what comes tomorrow
+//	everything else               ext.messenger.NAME or ext.instagram.NAME with the item as it came: handovers (pass_thread_control, ...),
+//	                              account_linking, policy_enforcement, reactions in feed, hidden comments, story_insights, and what
+//	                              comes tomorrow
 //
 // Events of standby are those of messaging: another app has the word, and they happen all the same.
 //
 // # Read and delivered up to a time
 //
 // Messenger says up to which time everything was read or delivered (watermark), and of read messages no id. message.read then has no
-// message, its native id is "read/" and the watermark in milliseconds, and it occurred at the watermark: the last one that was read is the last
-// one sent until then. Deliveries mostly name their messages, each of which gives an event.
+// message, its native id is "read/" and the watermark in milliseconds, and it occurred at the watermark: the last message that was read
+// is the last one sent until then. Deliveries mostly name their messages, each of which gives an event.
 //
 // # Times
 //
-// Comments of Instagram have no time of their own; entry.time is that of the delivery, and not the same the next time, so it is not used: they occurred when
-// they were received.
+// Comments of Instagram have no time of their own; entry.time is that of the delivery, and not the same the next time, so it is not used:
+// they occurred when they were received.
 //
 // # What the company itself wrote
 //
-// The webhook tells of it too, also of what Sender sends, and each is told once: Sender gives the event as it will come (Sent.Echo). On Facebook a message
-// of Sender's is known by its metadata, which hold the request's id. Instagram has no such thing, and comments have neither. So the events of these
-// three have no time, which no answer of the API tells beforehand, and their files are named by message and number (MID/0) in the place of an address;
-// Fetch asks the API for them.
+// The webhook tells of it too, also of what Sender sends, and each is told once: Sender gives the event as it will come (Sent.Echo). On
+// Facebook a message of Sender's is known by its metadata, which hold the request's id. Messages on Instagram have no such thing, and
+// comments have neither. So the events of these three have no time, which no answer of the API tells beforehand, and their files are named by
+// message and number (MID/0) in the place of an address; Fetch asks the API for them.
 //
 // Sources: https://developers.facebook.com/docs/messenger-platform/webhooks,
 // https://developers.facebook.com/docs/instagram-platform/webhooks, https://developers.facebook.com/docs/graph-api/webhooks/reference/page.
@@ -110,7 +111,8 @@ type Config struct {
 	Mux webhook.Mux
 	// Accounts, each with an inbox of its own.
 	Accounts []Account
-	// GraphURL is https://graph.facebook.com unless set: https://graph.instagram.com for accounts that signed in by Instagram, a proxy, or a test's.
+	// GraphURL is https://graph.facebook.com unless set: https://graph.instagram.com for accounts that signed in by Instagram, a
+	// proxy, or a test's.
 	GraphURL string
 	// GraphVersion such as "v23.0"; meta.DefaultVersion unless set.
 	GraphVersion string
@@ -139,7 +141,8 @@ type Account struct {
 	AppSecret string
 	// VerifyToken is the one of the handshake, as the company has chosen it. It is secret.
 	VerifyToken string
-	// AccessToken opens the API: a page's that does not end, or a system user's; an Instagram user's with Instagram Login. Without one, nothing is sent. It is secret.
+	// AccessToken opens the API: a page's that does not end, or a system user's; an Instagram user's with Instagram Login. Without
+	// one, nothing is sent. It is secret.
 	AccessToken string
 	// HumanAgent tells that the app has the permission Human Agent: people may answer for seven days after the customer's last
 	// message, not for 24 hours only.

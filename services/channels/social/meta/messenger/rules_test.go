@@ -46,7 +46,7 @@ func taken(t *testing.T, product messenger.Product, deliveries ...channeltest.De
 func TestWhatIsNotUnderstoodIsRejectedByItself(t *testing.T) {
 	for name, item := range map[string]string{
 		"nothing":                            talk(`"x":null`),
-		"a message without id":               talk(`"message":{"text":"hi"}`),
+		"a message without id":               talk(`"message":{"text":"<b>hi</b> & \\u00fc"}`),
 		"a message whose id is too long":     say(strings.Repeat("m", 10_000), "hi"),
 		"a message that is a list":           talk(`"message":[]`),
 		"an edit without id":                 talk(`"message_edit":{"text":"hi"}`),
