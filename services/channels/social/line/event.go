@@ -330,7 +330,7 @@ func (r *reading) members(who *members, eventType string, body func() *eventv1.C
 			return nil, errors.New("a member's id is missing or too long")
 		}
 		all = append(all, &eventv1.Submission{
-			Type: eventType, NativeId: r.WebhookEventID, Ordinal: uint32(i), Content: body(), //nolint:gosec // at most maxMembers
+			Type: eventType, NativeId: r.WebhookEventID, Ordinal: uint32(i), Content: body(),
 			Parties: []*eventv1.SubmittedParty{r.customer(m.UserId, eventv1.PartyRole_PARTY_ROLE_PARTICIPANT)},
 		})
 	}

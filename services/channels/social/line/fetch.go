@@ -24,7 +24,7 @@ func (c *Channel) Fetch(ctx context.Context, f channel.RemoteFile) (*channel.Fet
 	if !strings.Contains(f.Source, ":") {
 		client, address, own = c.files, a.DataURL+"/v2/bot/message/"+url.PathEscape(f.Source)+"/content", true
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil || request.URL.Host == "" || request.URL.Scheme != "https" && request.URL.Scheme != "http" {
 		return nil, &channel.RefusedError{Code: "bad_address", Reason: "the address of the file cannot be used"}
 	}

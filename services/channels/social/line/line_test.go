@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	secret  = "8c570fa6dd201bb328f1c1eac23a96d8"
+	secret  = "8c570fa6dd201bb328f1c1eac23a96d8" //nolint:gosec // nobody's
 	token   = "long-lived/token+of=the=account"
 	address = "https://skein.example/channels/line/lumen/shop"
 )

@@ -18,7 +18,7 @@ type content struct {
 }
 
 // digest tells apart two contents.
-func (c content) digest() []byte {
+func (c *content) digest() []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q %q %q %v", c.message.GetText(), c.message.GetHtml(), c.message.GetInReplyTo(), c.message.GetDefects())
 	if l := c.message.GetLocation(); l != nil {
@@ -30,9 +30,9 @@ func (c content) digest() []byte {
 	return digest(b.String())
 }
 
-// content reads what a message says; false where it says nothing, because it tells of something else that happened.
-func (m *message) content() (content, bool) {
-	c := content{message: &eventv1.Message{Text: cmp.Or(m.Text, m.Caption)}}
+// read gives what a message says; false where it says nothing, because it tells of something else that happened.
+func (m *message) read() (*content, bool) {
+	c := &content{message: &eventv1.Message{Text: cmp.Or(m.Text, m.Caption)}}
 	c.message.Html = markedUp(m.Text, m.Entities)
 	if m.Text == "" {
 		c.message.Html = markedUp(m.Caption, m.CaptionEntities)
@@ -42,7 +42,7 @@ func (m *message) content() (content, bool) {
 		understood = add(m) || understood
 	}
 	if !understood {
-		return content{}, false
+		return nil, false
 	}
 	c.message.Payload = m.startPayload()
 	c.addReferences(m)

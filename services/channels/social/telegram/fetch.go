@@ -34,7 +34,7 @@ func (c *Channel) Fetch(ctx context.Context, f channel.RemoteFile) (*channel.Fet
 	if err != nil {
 		return nil, wrapFetch(err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.file+(&url.URL{Path: lies}).EscapedPath(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.file+(&url.URL{Path: lies}).EscapedPath(), http.NoBody)
 	if err != nil {
 		return nil, &channel.RefusedError{Code: "bad_path", Reason: "where Telegram says that the file lies is no path"}
 	}

@@ -1,7 +1,8 @@
 package telegram
 
 import (
-	"net/url"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 )
 
@@ -82,6 +84,32 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
+// Whatever the API answers to a message, it was sent, was not, or nobody knows.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, `{"ok":true,"result":{"message_id":77,"chat":{"id":4201},"date":1772442000}}`)
+	f.Add(200, `{"ok":true,"result":[{"message_id":77,"chat":{"id":4201}},{"message_id":78,"chat":{"id":4201}}]}`)
+	f.Add(403, `{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}`)
+	f.Add(400, `{"ok":false,"error_code":400,"description":"x","parameters":{"migrate_to_chat_id":-1002201}}`)
+	f.Add(500, `{"ok":false,"error_code":500}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		said := &answer{status: status}
+		if json.Unmarshal([]byte(body), said) != nil {
+			return
+		}
+		was, err := sent(said)
+		_, isRefused := errors.AsType[*channel.RefusedError](err)
+		n := 0
+		for _, is := range []bool{was.NativeID != "", errors.Is(err, channel.ErrUnknown), isRefused} {
+			if is {
+				n++
+			}
+		}
+		if n != 1 || (was.NativeID == "") == (err == nil) {
+			t.Errorf("%d %q: %v, %v", status, body, was, err)
+		}
+	})
+}
+
 // Whatever a thread is called, the bot can write into it by the chat in its name, or not at all.
 func FuzzThread(f *testing.F) {
 	for _, seed := range []string{"4201", "-1002200/12", "-1003300/direct/4201", "business/BQADAgAD/4303", "guest/-1009", "post/-1001900/31", "inline_query", "a/b/c/d", ""} {
@@ -92,8 +120,8 @@ func FuzzThread(f *testing.F) {
 		if (to == nil) == (err == nil) {
 			t.Error(to, err)
 		}
-		if to != nil && !strings.Contains(thread, strconv.FormatInt(to["chat_id"].(int64), 10)) && !strings.ContainsAny(thread, "+0") {
-			t.Error(url.QueryEscape(thread), to)
+		if chat, ok := to["chat_id"].(int64); to != nil && (!ok || !strings.Contains(thread, number(chat)) && !strings.ContainsAny(thread, "+0")) {
+			t.Errorf("%q: %v", thread, to)
 		}
 	})
 }

@@ -151,7 +151,7 @@ func (r *reading) message(kind string, raw json.RawMessage) ([]*eventv1.Submissi
 	if kind == "guest_message" {
 		s.Thread = "guest/" + s.GetThread()
 	}
-	said, understood := m.content()
+	said, understood := m.read()
 	if understood {
 		if m.Contact != nil && m.From != nil && m.Contact.UserID == m.From.ID && s.GetDirection() == eventv1.Direction_DIRECTION_INBOUND {
 			s.Parties = append(s.Parties, own(m.Contact)...)
@@ -211,7 +211,7 @@ func own(c *contact) []*eventv1.SubmittedParty {
 }
 
 // said makes the event of a message that says something.
-func (r *reading) said(kind string, m *message, s *eventv1.Submission, c content) *eventv1.Submission {
+func (r *reading) said(kind string, m *message, s *eventv1.Submission, c *content) *eventv1.Submission {
 	s.Content = &eventv1.Content{Attachments: c.files}
 	switch {
 	case strings.HasPrefix(kind, "edited_"):
@@ -288,7 +288,7 @@ func (r *reading) members(users []user, s *eventv1.Submission, one func() *event
 		}
 		e := one()
 		e.Channel, e.Direction, e.Thread, e.NativeId, e.OccurredAt = s.GetChannel(), s.GetDirection(), s.GetThread(), s.GetNativeId(), s.GetOccurredAt()
-		e.Ordinal = uint32(i) //nolint:gosec // at most maxNamed
+		e.Ordinal = uint32(i)
 		e.Actor = actor(eventv1.ActorKind_ACTOR_KIND_CUSTOMER)
 		e.Parties = []*eventv1.SubmittedParty{r.customer(u.ID, u.name(), eventv1.PartyRole_PARTY_ROLE_PARTICIPANT)}
 		all = append(all, e)

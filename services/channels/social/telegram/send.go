@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/textproto"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -54,7 +53,7 @@ func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, 
 	if err := check(out); err != nil {
 		return channel.Sent{}, err
 	}
-	to["reply_parameters"] = replyTo(out)
+	to["reply_parameters"] = replyTo(out.Message.GetInReplyTo(), to["chat_id"])
 	var said *answer
 	if text := out.Message.GetText(); len(out.Attachments) == 0 {
 		to["text"] = text
@@ -154,10 +153,10 @@ func check(out channel.Outgoing) error {
 }
 
 // replyTo names the message that is answered, where it is one of the same chat.
-func replyTo(out channel.Outgoing) any {
-	inChat, id, ok := strings.Cut(out.Message.GetInReplyTo(), "/")
+func replyTo(message string, chat any) any {
+	in, id, ok := strings.Cut(message, "/")
 	n, err := strconv.ParseInt(id, 10, 64)
-	if !ok || err != nil || !slices.Contains(strings.Split(out.Thread, "/"), inChat) {
+	if !ok || err != nil || in != fmt.Sprint(chat) {
 		return nil
 	}
 	return map[string]any{"message_id": n, "allow_sending_without_reply": true}

@@ -65,7 +65,7 @@ const Provider = "telegram"
 
 const (
 	defaultAPIURL = "https://api.telegram.org"
-	secretHeader  = "X-Telegram-Bot-Api-Secret-Token"
+	secretHeader  = "X-Telegram-Bot-Api-Secret-Token" //nolint:gosec // its name
 	maxSecret     = 256
 )
 
