@@ -532,6 +532,35 @@ func TestAnOddUpdateDoesNotStopThePulling(t *testing.T) {
 	}
 }
 
+// Only what is asked for comes; without a list, what was asked for before.
+func TestTheKindsOfUpdatesAreAskedFor(t *testing.T) {
+	for _, kinds := range [][]string{nil, {"message", "message_reaction"}} {
+		asked := make(chan string, 1)
+		server := newAPI(t, func(w http.ResponseWriter, r *http.Request, _ string) {
+			raw, _ := io.ReadAll(r.Body)
+			select {
+			case asked <- string(raw):
+			default:
+			}
+			_, _ = io.WriteString(w, `{"ok":true,"result":[]}`)
+		})
+		c, err := telegram.New(telegram.Config{Cursors: &channeltest.Cursors{}, Accounts: []telegram.Account{
+			{Tenant: "lumen", Inbox: "bot", Token: token, Pull: true, APIURL: server.URL, AllowedUpdates: kinds},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"limit":100,"timeout":25}`
+		if kinds != nil {
+			want = `{"limit":100,"timeout":25,"allowed_updates":["message","message_reaction"]}`
+		}
+		running(t, c, channeltest.NewHost())
+		if got := <-asked; got != want {
+			t.Errorf("asked for %s", got)
+		}
+	}
+}
+
 // The webhook of an account that is pulled is not there.
 func TestAPulledAccountHasNoWebhook(t *testing.T) {
 	mux := http.NewServeMux()

@@ -69,6 +69,18 @@ func FuzzEntities(f *testing.F) {
 	})
 }
 
+// What nobody took is kept for a day; afterwards a cursor could only do harm.
+func TestACursorIsGoodForADay(t *testing.T) {
+	now := time.Unix(1772442000, 0)
+	is := cursor(700001, now)
+	if n := offset(is, now.Add(keeps)); n != 700001 {
+		t.Error(n)
+	}
+	if n := offset(is, now.Add(keeps+time.Second)); n != 0 {
+		t.Error(n)
+	}
+}
+
 // Whatever a cursor holds, it is a place to go on from, or none.
 func FuzzCursor(f *testing.F) {
 	now := time.Unix(1772442000, 0)

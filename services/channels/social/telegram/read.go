@@ -159,6 +159,8 @@ func (r *reading) message(kind string, raw json.RawMessage) ([]*eventv1.Submissi
 		return []*eventv1.Submission{r.said(kind, &m, s, said)}, nil
 	}
 	if strings.HasPrefix(kind, "edited_") {
+		s.NativeId += "/edited/" + number(m.EditDate)
+		s.Discriminator = digest(string(r.without(kind))) // several edits may fall into one second
 		return r.extension(s, kind, kind), nil
 	}
 	return r.service(kind, &m, s)

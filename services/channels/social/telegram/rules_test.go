@@ -67,6 +67,15 @@ func TestTwoEditsInOneSecondAreTwoAndOneToldTwiceIsOne(t *testing.T) {
 	}
 }
 
+func TestEditsOfWhatIsNotUnderstoodAreCarriedEachByItself(t *testing.T) {
+	edit := func(more string) string {
+		return `{"update_id":2,"edited_message":{"message_id":7,` + ada + `,"edit_date":1772442010,"hologram":{"depth":` + more + `}}}`
+	}
+	if events := told(t, edit("1"), edit("2"), edit("1")); len(events) != 2 || events[0].Submission.GetType() != "ext.telegram.edited_message" {
+		t.Errorf("%v", events)
+	}
+}
+
 func TestALiveLocationMovesByEdits(t *testing.T) {
 	at := func(date, longitude string) string {
 		return `{"update_id":2,"edited_message":{"message_id":7,` + ada + `,"edit_date":` + date + `,"location":{"latitude":1,"longitude":` + longitude + `}}}`

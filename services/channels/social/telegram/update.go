@@ -278,7 +278,6 @@ type anything struct {
 	by        *user
 	voter     *chat
 	date      int64
-	poll      string
 	newMember struct {
 		Status string `json:"status"`
 	}
@@ -291,7 +290,7 @@ func readAnything(raw json.RawMessage) anything {
 		return a
 	}
 	for name, into := range map[string]any{
-		"chat": &a.chat, "voter_chat": &a.voter, "date": &a.date, "remove_date": &a.date, "poll_id": &a.poll, "new_chat_member": &a.newMember,
+		"chat": &a.chat, "voter_chat": &a.voter, "date": &a.date, "remove_date": &a.date, "new_chat_member": &a.newMember,
 	} {
 		if json.Unmarshal(fields[name], into) != nil && name == "chat" {
 			a.chat = nil
