@@ -181,10 +181,13 @@ func (r *reading) other(raw json.RawMessage) ([]*eventv1.Submission, error) {
 	return r.aboutAccount(name, raw)
 }
 
+// accountThread begins the thread of the account, which is no customer's number.
+const accountThread = "account/"
+
 // aboutAccount is an event of the account itself. It has no id but its time and what it says.
 func (r *reading) aboutAccount(name string, raw json.RawMessage) ([]*eventv1.Submission, error) {
 	s := &eventv1.Submission{
-		Direction: eventv1.Direction_DIRECTION_INTERNAL, Thread: r.BusinessAccountID, OccurredAt: at(r.entry.Time),
+		Direction: eventv1.Direction_DIRECTION_INTERNAL, Thread: accountThread + r.BusinessAccountID, OccurredAt: at(r.entry.Time),
 		NativeId: fit(name) + "/" + strconv.FormatInt(int64(r.entry.Time), 10) + "/" + digest(raw),
 		Actor:    actor(eventv1.ActorKind_ACTOR_KIND_SYSTEM),
 	}

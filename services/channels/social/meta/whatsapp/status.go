@@ -57,18 +57,14 @@ func (r *reading) status(raw json.RawMessage) ([]*eventv1.Submission, error) {
 	if st.Type == "call" {
 		return r.callStatus(st, c, raw)
 	}
-	// Of an event that another program of the company's caused, nothing is known.
-	request, ours := strings.CutPrefix(st.Tracker, trackerPrefix)
-	if _, err := uuid.Parse(request); err != nil {
-		request, ours = "", false
-	}
+	request := requestOf(st.Tracker)
 	s := r.with(c, true)
 	s.Thread, s.NativeId, s.OccurredAt, s.CausationId = thread, native, at(st.Timestamp), request
 	s.Actor = actor(eventv1.ActorKind_ACTOR_KIND_SYSTEM)
 	switch {
 	case st.Type != "" && st.Type != "message": // of a payment, for instance
 		s.Type, s.Content = extension(st.Type+"_"+word, raw)
-	case word == "sent" && ours:
+	case word == "sent" && request != "":
 		return nil, nil // whoever asked for it tells so, and what it says
 	case word == "delivered":
 		s.Type = event.TypeMessageDelivered
@@ -87,4 +83,14 @@ func (r *reading) status(raw json.RawMessage) ([]*eventv1.Submission, error) {
 		s.Type, s.Content = extension("status_"+word, raw)
 	}
 	return []*eventv1.Submission{s}, nil
+}
+
+// requestOf is the request that a message was sent for; empty where somebody else has sent it.
+func requestOf(tracker string) string {
+	text, ours := strings.CutPrefix(tracker, trackerPrefix)
+	id, err := uuid.Parse(text)
+	if !ours || err != nil {
+		return ""
+	}
+	return id.String()
 }

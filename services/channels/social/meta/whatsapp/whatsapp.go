@@ -14,7 +14,7 @@
 // A message's thread is the customer's wa_id, the phone number in digits. People who have a username may hide their number: then
 // it is their business-scoped user id (BSUID). While both are told of somebody who has a username, thread.joined puts the BSUID's
 // thread under the number's, so that statuses and messages of either kind are read as one. The messages of a group are the group's
-// thread; a call's thread is its id; what is told of the account itself has the WABA's id as thread.
+// thread; a call's thread is its id; what is told of the account itself has account/{WABA id} as thread.
 //
 // Each customer is named as a phone number, where it is known, as the social address whatsapp/{phone_number_id}, and by the BSUID and
 // the parent BSUID as identifiers.
