@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -79,7 +80,7 @@ func FuzzTake(f *testing.F) {
 			if alone := on(host).since(before); alone != (told{rejections: 1}) {
 				t.Fatalf("%s: by itself %+v: %s", r.Reason, alone, r.Raw)
 			}
-			if kept := host.Rejections(); string(kept[len(kept)-1].Raw) != string(r.Raw) {
+			if kept := host.Rejections(); !bytes.Equal(kept[len(kept)-1].Raw, r.Raw) {
 				t.Fatalf("%s: kept as %s, and then as %s", r.Reason, r.Raw, kept[len(kept)-1].Raw)
 			}
 		}

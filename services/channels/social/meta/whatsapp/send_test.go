@@ -21,7 +21,7 @@ import (
 
 const requestID = "0192f0c1-2b3c-8d4e-9f50-617283940a1b"
 
-var desk = whatsapp.Key{Tenant: "lumen", Inbox: "desk"} //nolint:gochecknoglobals // a constant
+var desk = whatsapp.Key{Tenant: "lumen", Inbox: "desk"}
 
 // graph is the Graph API: it takes messages and files as its documents say, and keeps what it was asked.
 type graph struct {
@@ -61,7 +61,7 @@ func newGraph(t *testing.T) *graph {
 				return
 			}
 			body, _ := io.ReadAll(file)
-			g.uploads = append(g.uploads, fmt.Sprintf("%s %s %s %s", header.Filename, r.FormValue("type"), header.Header.Get("Content-Type"), body))
+			g.uploads = append(g.uploads, fmt.Sprintf("%s: type %s, part %s: %s", header.Filename, r.FormValue("type"), header.Header.Get("Content-Type"), body))
 			_, _ = io.WriteString(w, `{"id":"8001"}`)
 		default:
 			w.WriteHeader(http.StatusNotFound)
@@ -136,27 +136,27 @@ func TestWhatIsSent(t *testing.T) {
 			answer(&eventv1.Message{Template: "hello", TemplateLanguage: "en_US", TemplateParameters: map[string]string{"who": "Ben", "day": "Monday"}}, file("a.png", "image/png", "P")),
 			`{` + head + `"type":"template",` + tracker + `"template":{"name":"hello","language":{"code":"en_US"},"components":[{"type":"header","parameters":[{"type":"image","image":{"id":"8001"}}]},` +
 				`{"type":"body","parameters":[{"type":"text","parameter_name":"day","text":"Monday"},{"type":"text","parameter_name":"who","text":"Ben"}]}]}}`,
-			"a.png image/png image/png P",
+			"a.png: type image/png, part image/png: P",
 		},
 		"a picture with a text below": {
 			answer(&eventv1.Message{Text: "Look"}, file("kettle.jpg", "image/jpeg", "JPEG")),
-			`{` + head + `"type":"image",` + tracker + `"image":{"id":"8001","caption":"Look"}}`, "kettle.jpg image/jpeg image/jpeg JPEG",
+			`{` + head + `"type":"image",` + tracker + `"image":{"id":"8001","caption":"Look"}}`, "kettle.jpg: type image/jpeg, part image/jpeg: JPEG",
 		},
 		"a document with its name": {
 			answer(&eventv1.Message{}, file("bill.pdf", "application/pdf", "PDF")),
-			`{` + head + `"type":"document",` + tracker + `"document":{"id":"8001","filename":"bill.pdf"}}`, "bill.pdf application/pdf application/pdf PDF",
+			`{` + head + `"type":"document",` + tracker + `"document":{"id":"8001","filename":"bill.pdf"}}`, "bill.pdf: type application/pdf, part application/pdf: PDF",
 		},
 		"a voice message": {
 			answer(&eventv1.Message{}, file("", "audio/ogg; codecs=opus", "OGG")),
-			`{` + head + `"type":"audio",` + tracker + `"audio":{"id":"8001"}}`, "audio audio/ogg audio/ogg OGG",
+			`{` + head + `"type":"audio",` + tracker + `"audio":{"id":"8001"}}`, "audio: type audio/ogg, part audio/ogg: OGG",
 		},
 		"a film": {
 			answer(&eventv1.Message{}, file("a.mp4", "video/mp4", "MP4")),
-			`{` + head + `"type":"video",` + tracker + `"video":{"id":"8001"}}`, "a.mp4 video/mp4 video/mp4 MP4",
+			`{` + head + `"type":"video",` + tracker + `"video":{"id":"8001"}}`, "a.mp4: type video/mp4, part video/mp4: MP4",
 		},
 		"a sticker": {
 			answer(&eventv1.Message{}, file("a.webp", "image/webp", "WEBP")),
-			`{` + head + `"type":"sticker",` + tracker + `"sticker":{"id":"8001"}}`, "a.webp image/webp image/webp WEBP",
+			`{` + head + `"type":"sticker",` + tracker + `"sticker":{"id":"8001"}}`, "a.webp: type image/webp, part image/webp: WEBP",
 		},
 	} {
 		g := newGraph(t)
