@@ -21,6 +21,9 @@ import (
 // maxBatch is how many events are handed in at once: a history has thousands.
 const maxBatch = 100
 
+// margin is how much time must be left after a wait.
+const margin = time.Second
+
 // payload is a webhook's body.
 type payload struct {
 	Object string  `json:"object"`
@@ -132,14 +135,29 @@ func (a *account) submit(ctx context.Context, host channel.Host, items []item) e
 	return nil
 }
 
+// hand submits a batch. Where too many events came at once (a history), it waits as long as the host says, if there is time: a
+// provider that came again would begin from the start.
 func (a *account) hand(ctx context.Context, host channel.Host, batch []*eventv1.Submission) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if _, err := host.Submit(ctx, a.Tenant, batch...); err != nil {
-		return err //nolint:wrapcheck // webhook.Deliver tells it apart
+	for {
+		_, err := host.Submit(ctx, a.Tenant, batch...)
+		var later interface{ RetryAfter() time.Duration }
+		if !errors.As(err, &later) {
+			return err //nolint:wrapcheck // webhook.Deliver tells it apart
+		}
+		if until, ok := ctx.Deadline(); !ok || time.Until(until) < later.RetryAfter()+margin {
+			return err //nolint:wrapcheck // the same
+		}
+		timer := time.NewTimer(later.RetryAfter())
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err //nolint:wrapcheck // the same
+		}
 	}
-	return nil
 }
 
 // items takes a body apart.

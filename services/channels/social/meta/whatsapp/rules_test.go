@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/channels/social/meta/whatsapp"
 )
 
@@ -254,6 +256,43 @@ func TestOneItemThatIsNotUnderstoodDoesNotCostTheOthers(t *testing.T) {
 	}
 	if err := mended.Redrive(t.Context(), again, channel.Rejection{Tenant: "lumen", Inbox: "gone"}); err == nil {
 		t.Error("an inbox that is gone was redriven")
+	}
+}
+
+// limited is a host that takes so many events at once, and then says when to come again.
+type limited struct {
+	*channeltest.Host
+	after time.Duration
+	left  int
+}
+
+type limitedError struct{ after time.Duration }
+
+func (limitedError) Error() string               { return "the rate is used up" }
+func (limitedError) Unwrap() error               { return channel.ErrRetry }
+func (e limitedError) RetryAfter() time.Duration { return e.after }
+
+func (l *limited) Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error) {
+	if l.left < len(submissions) {
+		l.left = 1000
+		return nil, fmt.Errorf("intake: %w", limitedError{l.after})
+	}
+	l.left -= len(submissions)
+	return l.Host.Submit(ctx, tenant, submissions...)
+}
+
+func TestAHistoryThatIsTooMuchAtOnceIsTakenInPieces(t *testing.T) {
+	var messages []string
+	for i := range 1500 {
+		messages = append(messages, fmt.Sprintf(`{"from":"4930901820","id":"wamid.%d","timestamp":"%d","type":"text","text":{"body":"m"}}`, i, 1700000000+i))
+	}
+	body := about("111222333", "history", `"history":[{"threads":[{"id":"4930901820","messages":[`+strings.Join(messages, ",")+`]}]}]`)
+	for after, status := range map[time.Duration]int{time.Millisecond: http.StatusOK, time.Hour: http.StatusServiceUnavailable} {
+		host, mux := &limited{Host: channeltest.NewHost(), after: after}, http.NewServeMux()
+		open(t, host, config(mux))
+		if got := post(t, mux, deskURL, body); got != status || status == http.StatusOK && len(host.Events()) != len(messages) {
+			t.Errorf("after %v: answered %d, %d events", after, got, len(host.Events()))
+		}
 	}
 }
 

@@ -146,13 +146,13 @@ func refused(code, reason string) error { return &channel.RefusedError{Code: cod
 // compose checks a message and makes the request of it, without its file, whose kind it gives.
 func compose(out channel.Outgoing) (*outgoing, *mediaKind, error) {
 	o := &outgoing{Product: "whatsapp", RecipientType: "individual"}
-	switch to := strings.TrimPrefix(out.Thread, "+"); {
+	switch to := out.Thread; {
 	case isDigits(to):
 		o.To = to
 	case isUserID(to):
 		o.Recipient = to
 	default:
-		return nil, nil, refused("no_message_thread", "the thread is none of a customer's messages: it is neither a number nor a user id")
+		return nil, nil, refused("no_message_thread", "the thread is none of a customer's messages: it is neither a number in digits nor a user id")
 	}
 	if _, err := uuid.Parse(out.RequestID); err == nil {
 		o.Tracker = trackerPrefix + out.RequestID

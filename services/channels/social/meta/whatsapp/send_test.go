@@ -182,8 +182,8 @@ func TestWhatWhatsAppWouldNotTakeIsRefusedBeforeAnythingGoesOut(t *testing.T) {
 	s := g.sender(t)
 	large := file("a.jpg", "image/jpeg", "x")
 	large.Blob.Size = 5<<20 + 1
-	late, never, call, group := answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"})
-	late.LastReceived, never.LastReceived, call.Thread, group.Thread = time.Now().Add(-25*time.Hour), time.Time{}, "wacid.1", "account/1"
+	late, never, call, group, plus := answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"}), answer(&eventv1.Message{Text: "x"})
+	late.LastReceived, never.LastReceived, call.Thread, group.Thread, plus.Thread = time.Now().Add(-25*time.Hour), time.Time{}, "wacid.1", "account/1", "+4930901820"
 	for name, c := range map[string]struct {
 		code string
 		out  channel.Outgoing
@@ -192,6 +192,7 @@ func TestWhatWhatsAppWouldNotTakeIsRefusedBeforeAnythingGoesOut(t *testing.T) {
 		"who never wrote":                  {channel.CodeWindowClosed, never},
 		"a call":                           {"no_message_thread", call},
 		"the account":                      {"no_message_thread", group},
+		"a number that is no thread":       {"no_message_thread", plus},
 		"nothing":                          {"no_text", answer(&eventv1.Message{})},
 		"a long text":                      {"too_long", answer(&eventv1.Message{Text: strings.Repeat("茶", 4097)})},
 		"a long text below a picture":      {"too_long", answer(&eventv1.Message{Text: strings.Repeat("茶", 1025)}, file("a.png", "image/png", "x"))},

@@ -249,8 +249,8 @@ func (c *Channel) Redrive(ctx context.Context, host channel.Host, r channel.Reje
 	return nil
 }
 
-// Fetch implements channel.Fetcher: a file's source is Meta's id of it, which is good for 30 days
-// (https://developers.facebook.com/docs/whatsapp/cloud-api/reference/media).
+// Fetch implements channel.Fetcher: a file's source is Meta's id of it, which is good for some days
+// (https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media).
 func (c *Channel) Fetch(ctx context.Context, f channel.RemoteFile) (*channel.FetchedFile, error) {
 	a, ok := c.accounts[Key{f.Tenant, f.Inbox}]
 	if !ok {
