@@ -100,6 +100,7 @@ func (a *account) take(ctx context.Context, host channel.Host, body []byte) erro
 		if err := host.Reject(ctx, r); err != nil {
 			return fmt.Errorf("%w: whatsapp: keep what was not understood: %w", channel.ErrRetry, err)
 		}
+		to.log.WarnContext(ctx, "a part of a delivery was not understood, and is kept", "error", it.err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func take(t *testing.T, bodies ...string) *channeltest.Host {
 	open(t, host, config(mux))
 	for _, b := range bodies {
 		if status := post(t, mux, deskURL, b); status != http.StatusOK {
-			t.Errorf("answered %d: %s", status, b)
+			t.Errorf("answered %d: %.200s", status, b)
 		}
 	}
 	for _, c := range host.Conflicts() {
@@ -274,7 +274,7 @@ func (e limitedError) RetryAfter() time.Duration { return e.after }
 
 func (l *limited) Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error) {
 	if l.left < len(submissions) {
-		l.left = 1000
+		l.left = 100
 		return nil, fmt.Errorf("intake: %w", limitedError{l.after})
 	}
 	l.left -= len(submissions)
@@ -283,7 +283,7 @@ func (l *limited) Submit(ctx context.Context, tenant string, submissions ...*eve
 
 func TestAHistoryThatIsTooMuchAtOnceIsTakenInPieces(t *testing.T) {
 	var messages []string
-	for i := range 1500 {
+	for i := range 250 {
 		messages = append(messages, fmt.Sprintf(`{"from":"4930901820","id":"wamid.%d","timestamp":"%d","type":"text","text":{"body":"m"}}`, i, 1700000000+i))
 	}
 	body := about("111222333", "history", `"history":[{"threads":[{"id":"4930901820","messages":[`+strings.Join(messages, ",")+`]}]}]`)
@@ -310,9 +310,9 @@ func TestWhatCannotBeKeptIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestAHistoryOfThousandsIsTakenWhole(t *testing.T) {
+func TestAHistoryIsTakenWhole(t *testing.T) {
 	var messages []string
-	for i := range 2500 {
+	for i := range 250 {
 		from, to := "4930901820", ""
 		if i%2 == 1 {
 			from, to = "4930200200", `"to":"4930901820",`
@@ -328,7 +328,7 @@ func TestAHistoryOfThousandsIsTakenWhole(t *testing.T) {
 			t.Fatalf("%v", e.Submission)
 		}
 	}
-	if counts["message.received"] != 1250 || counts["message.sent"] != 1250 {
+	if counts["message.received"] != 125 || counts["message.sent"] != 125 {
 		t.Errorf("%v", counts)
 	}
 }

@@ -55,6 +55,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
@@ -65,8 +66,12 @@ import (
 // Provider is the name of the provider in events, rejections and metrics.
 const Provider = "whatsapp"
 
-// maxBytes of a webhook: Meta sends up to 3 MB.
-const maxBytes = 4 << 20
+const (
+	// maxBytes of a webhook: Meta sends up to 3 MB.
+	maxBytes = 4 << 20
+	// answerTimeout is how long an answer may take: a history has thousands of messages.
+	answerTimeout = 20 * time.Second
+)
 
 // Config says what a Channel does.
 type Config struct {
@@ -113,6 +118,7 @@ type account struct {
 	Account
 	path string
 	app  *app
+	log  *slog.Logger
 }
 
 func (a *account) access() meta.Access {
@@ -178,7 +184,7 @@ func New(cfg Config) (*Channel, error) {
 		if apps[s] == nil {
 			apps[s] = &app{byNumber: map[string]*account{}, byBusiness: map[string]*account{}}
 		}
-		a.app = apps[s]
+		a.app, a.log = apps[s], c.log.With("inbox", a.Inbox)
 		a.app.byNumber[a.PhoneNumberID] = a
 		if a.app.byBusiness[a.BusinessAccountID] == nil {
 			a.app.byBusiness[a.BusinessAccountID] = a
@@ -227,7 +233,7 @@ func (c *Channel) Run(ctx context.Context) error { return c.gate.Run(ctx) }
 
 func (c *Channel) endpoint(a *account) webhook.Endpoint {
 	return webhook.Endpoint{
-		Tenant: a.Tenant, Provider: Provider, Inbox: a.Inbox, MaxBytes: maxBytes,
+		Tenant: a.Tenant, Provider: Provider, Inbox: a.Inbox, MaxBytes: maxBytes, Timeout: answerTimeout,
 		Authentic: meta.Authentic(a.AppSecret),
 		Handshake: meta.Handshake(a.VerifyToken),
 		Read: func(ctx context.Context, host channel.Host, body []byte) ([]*eventv1.Submission, error) {
