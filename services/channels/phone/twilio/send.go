@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 )
@@ -105,8 +106,16 @@ var _ channel.Sender = (*Sender)(nil)
 // NewSender sends for one of a channel's accounts.
 func (c *Channel) NewSender(account Key) *Sender { return &Sender{c, account} }
 
+// whatsappPrefix begins the addresses of messages that Twilio takes to WhatsApp.
+const whatsappPrefix = "whatsapp:"
+
+// whatsappWindow is how long after the customer's last message a company may write freely on WhatsApp
+// (https://www.twilio.com/docs/whatsapp/key-concepts#the-24-hour-window).
+const whatsappWindow = 24 * time.Hour
+
 // Send implements channel.Sender. A thread of short messages is the customer's number and the company's; what belongs to a call
-// is refused, and so are files, which Twilio would have to fetch from somewhere.
+// is refused, and so are files, which Twilio would have to fetch from somewhere. On WhatsApp the customer must have written within
+// 24 hours: templates, which need no such window, are not sent by this inbox.
 func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
 	to, from, ok := strings.Cut(out.Thread, "/")
 	switch {
@@ -116,6 +125,11 @@ func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, 
 		return channel.Sent{}, &channel.RefusedError{Code: "no_files", Reason: "files cannot be sent by this inbox"}
 	case out.Message.GetText() == "":
 		return channel.Sent{}, &channel.RefusedError{Code: "no_text", Reason: "a short message needs a text"}
+	}
+	if strings.HasPrefix(to, whatsappPrefix) {
+		if err := out.Within(whatsappWindow, time.Now(), "a template that the provider has approved must be sent, which this inbox cannot do"); err != nil {
+			return channel.Sent{}, err
+		}
 	}
 	sid, err := s.channel.SendMessage(ctx, s.key, to, from, out.Message.GetText(), nil, "")
 	return channel.Sent{NativeID: sid}, err

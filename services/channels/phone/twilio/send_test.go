@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -187,6 +188,35 @@ func TestAnAnswerGoesToTheNumberOfItsThread(t *testing.T) {
 		_, err := s.Send(t.Context(), refused)
 		if e, ok := errors.AsType[*channel.RefusedError](err); !ok || e.Code != code {
 			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// A short message may go out at any time; on WhatsApp only while the customer's last message is fresh.
+func TestOnWhatsAppAnAnswerGoesOutWithinADay(t *testing.T) {
+	server := newAPI(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"sid":"SM00000000000000000000000000000009"}`)
+	})
+	s := sender(t, "https://api.twilio.com", server.client(t)).NewSender(twilio.Key{Tenant: "lumen", Inbox: "shop"})
+	for _, c := range []struct {
+		thread string
+		wrote  time.Time
+		sent   bool
+	}{
+		{"whatsapp:+4930901820/whatsapp:+4930200200", time.Now().Add(-23 * time.Hour), true},
+		{"whatsapp:+4930901820/whatsapp:+4930200200", time.Now().Add(-25 * time.Hour), false},
+		{"whatsapp:+4930901820/whatsapp:+4930200200", time.Time{}, false},
+		{"+4930901820/+4930200200", time.Time{}, true},
+	} {
+		before := server.asked.Load()
+		_, err := s.Send(t.Context(), channel.Outgoing{Tenant: "lumen", Inbox: "shop", Thread: c.thread, Message: &eventv1.Message{Text: "At your door."}, LastReceived: c.wrote})
+		refused, isRefused := errors.AsType[*channel.RefusedError](err)
+		switch {
+		case c.sent && (err != nil || server.asked.Load() == before):
+			t.Errorf("%s, %v: %v", c.thread, c.wrote, err)
+		case !c.sent && (!isRefused || refused.Code != channel.CodeWindowClosed || server.asked.Load() != before):
+			t.Errorf("%s, %v: %v", c.thread, c.wrote, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ import (
 // The Graph API's default address and version. Versions live for two years (https://developers.facebook.com/docs/graph-api/changelog).
 const (
 	DefaultURL     = "https://graph.facebook.com"
-	DefaultVersion = "v23.0"
+	DefaultVersion = "v25.0"
 )
 
 const (
@@ -47,7 +47,7 @@ type Access struct {
 type GraphConfig struct {
 	// URL is DefaultURL unless set: https://graph.instagram.com, a proxy, or a test's.
 	URL string
-	// Version such as "v23.0"; DefaultVersion unless set.
+	// Version such as "v25.0"; DefaultVersion unless set.
 	Version string
 	// Client speaks to the API at URL, and follows no redirects; one that may reach private addresses as well unless set.
 	Client *http.Client
