@@ -1,0 +1,6 @@
+package official
+
+import "time"
+
+// SetNow sets the clock.
+func (c *Channel) SetNow(now func() time.Time) { c.now = now }
