@@ -135,6 +135,7 @@ type Channel struct {
 	accounts map[Key]*account
 	log      *slog.Logger
 	now      func() time.Time
+	patience time.Duration // of an answer
 	gate     webhook.Gate
 }
 
@@ -146,7 +147,7 @@ var (
 
 // New checks the configuration; the error names everything that is wrong with it.
 func New(cfg Config) (*Channel, error) {
-	c := &Channel{cfg: cfg, accounts: map[Key]*account{}, log: cfg.Logger, now: time.Now}
+	c := &Channel{cfg: cfg, accounts: map[Key]*account{}, log: cfg.Logger, now: time.Now, patience: answerTimeout}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -226,7 +227,7 @@ func (c *Channel) Name() string { return "social.wechat" }
 // Open implements channel.Channel: it mounts the endpoints.
 func (c *Channel) Open(_ context.Context, host channel.Host) error {
 	for _, a := range c.accounts {
-		c.cfg.Mux.Handle(a.path, c.gate.Serve(webhook.Handler(host, a.endpoint(), c.cfg.Metrics, c.log)))
+		c.cfg.Mux.Handle(a.path, c.gate.Serve(webhook.Handler(host, c.endpoint(a), c.cfg.Metrics, c.log)))
 	}
 	return nil
 }
@@ -234,10 +235,10 @@ func (c *Channel) Open(_ context.Context, host channel.Host) error {
 // Run implements channel.Channel: when ctx ends, it takes no more webhooks and lets those under way finish.
 func (c *Channel) Run(ctx context.Context) error { return c.gate.Run(ctx) }
 
-// endpoint is where the account's deliveries come in.
-func (a *account) endpoint() webhook.Endpoint {
+// endpoint is where an account's deliveries come in.
+func (c *Channel) endpoint(a *account) webhook.Endpoint {
 	return webhook.Endpoint{
-		Tenant: a.Tenant, Provider: Provider, Inbox: a.Inbox, Timeout: answerTimeout,
+		Tenant: a.Tenant, Provider: Provider, Inbox: a.Inbox, Timeout: c.patience,
 		Authentic: a.authentic,
 		Unwrap:    func(_ *http.Request, body []byte) ([]byte, error) { return a.unwrap(body) },
 		Read: func(_ context.Context, _ channel.Host, body []byte) ([]*eventv1.Submission, error) {
@@ -288,7 +289,7 @@ func (c *Channel) Redrive(ctx context.Context, host channel.Host, r channel.Reje
 	if said, err := a.unwrap(raw); err == nil {
 		raw = said
 	}
-	if outcome, err := webhook.Deliver(ctx, host, a.endpoint(), raw); outcome == "retried" {
+	if outcome, err := webhook.Deliver(ctx, host, c.endpoint(a), raw); outcome == "retried" {
 		return fmt.Errorf("wechat/official: redrive: %w", err)
 	}
 	return nil

@@ -3,8 +3,10 @@ package official_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // what WeChat signs with
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
@@ -56,6 +59,7 @@ func newChannel(tb testing.TB, cfg official.Config) *official.Channel {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	c.SetPatience(time.Hour)
 	return c
 }
 
@@ -92,13 +96,21 @@ func delivery(name, inbox, body string) channeltest.Delivery {
 	return d
 }
 
-// sign makes a request one of WeChat's: in clear by the token, else by what is encrypted as well.
+// sign makes a request one of WeChat's: in clear by the token, else by what is encrypted as well. It is written from the documents, and not by
+// what is tested.
 func sign(r *http.Request, body []byte) {
 	const timestamp, nonce = "1772442000", "1372623149"
-	q := url.Values{"timestamp": {timestamp}, "nonce": {nonce}, "openid": {"oLumen"}, "signature": {wechat.Signature(token, timestamp, nonce)}}
-	if encrypted, err := wechat.Envelope(body); err == nil && encrypted != "" {
-		q.Set("encrypt_type", "aes")
-		q.Set("msg_signature", wechat.Signature(token, timestamp, nonce, encrypted))
+	signature := func(parts ...string) string {
+		slices.Sort(parts)
+		return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(parts, "")))) //nolint:gosec // what WeChat signs with
+	}
+	q := url.Values{"timestamp": {timestamp}, "nonce": {nonce}, "openid": {"oLumen"}, "signature": {signature(token, timestamp, nonce)}}
+	for _, quotes := range [][2]string{{"<Encrypt><![CDATA[", "]]>"}, {`"Encrypt":"`, `"`}} {
+		if _, after, ok := strings.Cut(string(body), quotes[0]); ok {
+			encrypted, _, _ := strings.Cut(after, quotes[1])
+			q.Set("encrypt_type", "aes")
+			q.Set("msg_signature", signature(token, timestamp, nonce, encrypted))
+		}
 	}
 	r.URL.RawQuery = q.Encode()
 }
@@ -133,7 +145,7 @@ func TestAsEveryWebhook(t *testing.T) {
 	for name, w := range map[string]channeltest.Webhook{
 		"a service account, in clear":    {Story: story(t, "service.story", "service"), BodyUnsigned: true},
 		"a service account, safe":        {Story: story(t, "service.story", "safe"), Wrap: seal(t, appID, newAESKey)},
-		"a service account, the old key": {Story: story(t, "service.story", "safe")[:3], Wrap: seal(t, appID, aesKey)},
+		"a service account, the old key": {Story: story(t, "service.story", "safe")[:1], Wrap: seal(t, appID, aesKey)},
 		"a mini-program, in clear":       {Story: story(t, "mini.story", "mini"), BodyUnsigned: true},
 		"a mini-program, safe":           {Story: story(t, "mini.story", "safe-mini"), Wrap: seal(t, miniID, aesKey)},
 	} {
