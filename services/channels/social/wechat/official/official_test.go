@@ -249,6 +249,14 @@ func TestWhatOtherLibrariesTestWith(t *testing.T) {
 			t.Errorf("%s: %s, %v", file, answer.Status, host.Rejections())
 		}
 		b.WriteString("== " + strings.TrimSuffix(filepath.Base(file), ".xml") + ", to " + to + "\n")
+		for _, e := range host.Events() {
+			if x := e.Submission.GetContent().GetExtension(); x != nil {
+				if !bytes.Equal(x.GetData(), raw) {
+					t.Errorf("%s: carried %q", file, x.GetData())
+				}
+				x.Data = []byte("(as it was delivered)") // the payloads stay where they are
+			}
+		}
 		b.WriteString(readable(channeltest.Transcript(host.Events())))
 	}
 	channeltest.Golden(t, filepath.Join("testdata", "payloads.events"), b.String())
