@@ -177,7 +177,8 @@ func TestTheCapturesGiveTheEventsBesideThem(t *testing.T) {
 		if n := len(channeltest.Fingerprint(t, host)); n != 1 {
 			t.Errorf("%s: %d events", name, n)
 		}
-		fmt.Fprintf(&transcript, "== %s\n%s\n", name, told(host.Events()))
+		// The callback itself need not stand here as well.
+		fmt.Fprintf(&transcript, "== %s\n%s\n", name, regexp.MustCompile(`"data":"[^"]*"`).ReplaceAllString(channeltest.Transcript(host.Events()), `"data":…`))
 	}
 	channeltest.Golden(t, filepath.Join("testdata", "captures.events"), transcript.String())
 }
