@@ -132,8 +132,8 @@ func (c *Channel) Redrive(ctx context.Context, host channel.Host, r channel.Reje
 		endpoint.Read = func(_ context.Context, _ channel.Host, body []byte) ([]*eventv1.Submission, error) {
 			return a.readItem(body)
 		}
-	} else if clear, err := a.crypto.Unwrap(raw); err == nil { // kept as it came, because the key was not the right one
-		raw = clear
+	} else if opened, err := a.crypto.Unwrap(raw); err == nil { // kept as it came, because the key was not the right one
+		raw = opened
 	}
 	outcome, err := webhook.Deliver(ctx, host, endpoint, raw)
 	if outcome == "retried" {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,18 +37,18 @@ const (
 	path      = "https://skein.example/channels/wechat_kf/lumen/shop"
 )
 
-// story reads the items of the story, with what they tell.
-func story(tb testing.TB) (titles, items []string) {
+// story reads the items of the story.
+func story(tb testing.TB) (items []string) {
 	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", "synthetic-sync.story"))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, section := range strings.Split(string(raw), "\n== ")[1:] {
-		title, body, _ := strings.Cut(section, "\n")
-		titles, items = append(titles, title), append(items, strings.TrimSpace(body))
+		_, body, _ := strings.Cut(section, "\n") // behind what it tells
+		items = append(items, strings.TrimSpace(body))
 	}
-	return titles, items
+	return items
 }
 
 // api is WeCom's API: it answers over HTTP as the documents say.
@@ -98,7 +99,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	if cut {
 		answer = answer[:len(answer)/2] // less than was announced: the connection is closed
 	}
-	_, _ = io.WriteString(w, answer) //nolint:gosec // no page
+	_, _ = io.WriteString(w, answer)
 }
 
 func (a *api) answer(path, body string) string {
@@ -163,10 +164,8 @@ func (a *api) await(tb testing.TB, behind int, wanted func(call string) bool) {
 		a.mu.Lock()
 		calls, change := a.asked, a.change
 		a.mu.Unlock()
-		for _, call := range calls[min(behind, len(calls)):] {
-			if wanted(call) {
-				return
-			}
+		if slices.ContainsFunc(calls[min(behind, len(calls)):], wanted) {
+			return
 		}
 		select {
 		case <-change:

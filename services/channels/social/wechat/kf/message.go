@@ -71,19 +71,20 @@ func (i *item) body() (*said, error) { return i.bodyAt(0) }
 
 func (i *item) bodyAt(depth int) (*said, error) {
 	m := &said{}
+	var err error
 	switch {
 	case i.MsgType == "text" && i.Text != nil:
 		m.Text, m.Payload = i.Text.Content, i.Text.MenuID
 	case i.MsgType == "image" && i.Image != nil:
-		return m, m.attach(i.Image, "", false)
+		err = m.attach(i.Image, "", false)
 	case i.MsgType == "voice" && i.Voice != nil:
-		return m, m.attach(i.Voice, "audio/amr", false) // which is asked for
+		err = m.attach(i.Voice, "audio/amr", false) // which is asked for
 	case i.MsgType == "video" && i.Video != nil:
-		return m, m.attach(i.Video, "", false)
+		err = m.attach(i.Video, "", false)
 	case i.MsgType == "file" && i.File != nil:
-		return m, m.attach(i.File, "", false)
+		err = m.attach(i.File, "", false)
 	case i.MsgType == "location" && i.Location != nil:
-		return m, m.at(i.Location)
+		err = m.at(i.Location)
 	case i.MsgType == "link" && i.Link != nil:
 		m.Text = lines(i.Link.Title, i.Link.Desc, i.Link.URL)
 	case i.MsgType == "business_card" && i.BusinessCard != nil:
@@ -91,7 +92,7 @@ func (i *item) bodyAt(depth int) (*said, error) {
 	case i.MsgType == "miniprogram" && i.MiniProgram != nil:
 		m.Text = lines(i.MiniProgram.Title, i.MiniProgram.AppID, i.MiniProgram.PagePath)
 		if i.MiniProgram.ThumbMediaID != "" {
-			return m, m.attach(&mediaItem{MediaID: i.MiniProgram.ThumbMediaID}, "", true)
+			err = m.attach(&mediaItem{MediaID: i.MiniProgram.ThumbMediaID}, "", true)
 		}
 	case i.MsgType == "msgmenu" && i.Menu != nil:
 		m.Text = i.Menu.text()
@@ -119,7 +120,7 @@ func (i *item) bodyAt(depth int) (*said, error) {
 	default:
 		return nil, nil
 	}
-	return m, nil
+	return m, err
 }
 
 // attach adds a file that WeChat keeps.

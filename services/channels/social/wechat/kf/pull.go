@@ -29,7 +29,7 @@ const (
 // codeMsgToken is the errcode for a callback's token that is not valid any more.
 const codeMsgToken = 95007
 
-// pulls pulls an account until ctx ends: when it is woken, and every PollInterval. One goroutine does it, so that an account is pulled once at a time.
+// pulls keeps an account pulled until ctx ends: when it is woken, and every PollInterval. One goroutine does it, so that an account is pulled once at a time.
 func (c *Channel) pulls(ctx context.Context, a *account) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = c.cfg.Backoff.First, c.cfg.Backoff.Most

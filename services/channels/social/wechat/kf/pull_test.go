@@ -25,7 +25,7 @@ const storyEvents = 41
 
 func TestTheStoryGivesTheEventsBesideIt(t *testing.T) {
 	a, host := newAPI(t), channeltest.NewHost()
-	_, items := story(t)
+	items := story(t)
 	a.tell(items...)
 	run(t, host, a.patient(http.NewServeMux(), &channeltest.Cursors{}))
 	all := events(t, host, storyEvents)
@@ -51,7 +51,7 @@ func (s *source) Channel() channel.Channel {
 	cfg.PollInterval = 5 * time.Millisecond
 	c, err := kf.New(cfg)
 	if err != nil {
-		panic(err) //nolint:forbidigo // the configuration is the test's own
+		panic(err)
 	}
 	return c
 }
@@ -73,7 +73,7 @@ func (s *source) Cut(t *testing.T) {
 }
 
 func TestAnAccountPassesTheKit(t *testing.T) {
-	_, items := story(t)
+	items := story(t)
 	channeltest.TestSource(t, channeltest.Source{
 		New: func(t *testing.T, host channel.Host, cursors channel.Cursors) channeltest.SourceUnderTest {
 			t.Helper()
@@ -85,7 +85,7 @@ func TestAnAccountPassesTheKit(t *testing.T) {
 
 func TestACallbackWakesWhoPulls(t *testing.T) {
 	a, host, mux := newAPI(t), channeltest.NewHost(), http.NewServeMux()
-	_, items := story(t)
+	items := story(t)
 	a.tokens = map[string]bool{"ENCApHxnGDNAVNY4": true}
 	run(t, host, a.patient(mux, &channeltest.Cursors{}))
 	isPull := func(call string) bool { return strings.HasPrefix(call, "/cgi-bin/kf/sync_msg ") }
@@ -165,7 +165,7 @@ func TestWhatIsNoEventIsForAnotherInbox(t *testing.T) {
 func TestWhatIsNotUnderstoodIsKeptByItself(t *testing.T) {
 	a, host := newAPI(t), channeltest.NewHost()
 	a.pageSize = 1000
-	_, items := story(t)
+	items := story(t)
 	bad := []string{
 		`17`, `"x"`, `[]`, `{"msgid":5}`,
 		`{"msgid":"","open_kfid":"` + openKfID + `"}`,
@@ -257,7 +257,7 @@ func TestWhyAnAccountCannotBePulledIsToldInWords(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			a, host := newAPI(t), channeltest.NewHost()
-			_, items := story(t)
+			items := story(t)
 			a.tell(items[1])
 			a.set("/cgi-bin/kf/sync_msg", answer)
 			c := run(t, host, a.patient(http.NewServeMux(), &channeltest.Cursors{}))
@@ -297,7 +297,7 @@ func (m *moved) MoveCursor(ctx context.Context, name, was, is string) error {
 
 func TestAnotherProcessThatPullsDoesNoHarm(t *testing.T) {
 	a, host := newAPI(t), channeltest.NewHost()
-	_, items := story(t)
+	items := story(t)
 	a.tell(items...)
 	run(t, host, a.patient(http.NewServeMux(), &moved{left: 3}))
 	events(t, host, storyEvents)
@@ -309,7 +309,7 @@ func TestAnotherProcessThatPullsDoesNoHarm(t *testing.T) {
 // An empty page does not mean that there is no more.
 func TestAnEmptyPageIsNotTheEnd(t *testing.T) {
 	a, host := newAPI(t), channeltest.NewHost()
-	_, items := story(t)
+	items := story(t)
 	a.tell(items[1])
 	empty := true
 	inner := a.Config.Handler

@@ -275,8 +275,22 @@ func (r *reading) other(name string) *eventv1.Submission {
 // subject is what an event of the company's is about: the first of the ids that it has, else the event itself.
 func (r *reading) subject(name string) string {
 	for _, path := range [][]string{
-		{"ScheduleId"}, {"CalId"}, {"MeetingId"}, {"MeetingRoomId"}, {"LivingId"}, {"ChatId"}, {"BatchJob", "JobId"}, {"JobId"},
-		{"ApprovalInfo", "SpNo"}, {"ApprovalInfo", "ThirdNo"}, {"DocId"}, {"FormId"}, {"UserID"}, {"Id"}, {"TagId"}, {"LinkId"},
+		{"ScheduleId"},
+		{"CalId"},
+		{"MeetingId"},
+		{"MeetingRoomId"},
+		{"LivingId"},
+		{"ChatId"},
+		{"BatchJob", "JobId"},
+		{"JobId"},
+		{"ApprovalInfo", "SpNo"},
+		{"ApprovalInfo", "ThirdNo"},
+		{"DocId"},
+		{"FormId"},
+		{"UserID"},
+		{"Id"},
+		{"TagId"},
+		{"LinkId"},
 	} {
 		if id := r.get(path...); id != "" {
 			return path[len(path)-1] + "/" + id

@@ -234,8 +234,8 @@ func (c *Channel) Redrive(ctx context.Context, host channel.Host, r channel.Reje
 		return fmt.Errorf("social/wechat/wecom: the inbox %q of tenant %q is not configured any more", r.Inbox, r.Tenant)
 	}
 	raw := r.Raw
-	if clear, err := a.crypto.Unwrap(raw); err == nil { // kept as it came, because the key was not the right one
-		raw = clear
+	if opened, err := a.crypto.Unwrap(raw); err == nil { // kept as it came, because the key was not the right one
+		raw = opened
 	}
 	outcome, err := webhook.Deliver(ctx, host, c.endpoint(a), raw)
 	if outcome == "retried" {

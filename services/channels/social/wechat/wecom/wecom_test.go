@@ -29,17 +29,17 @@ const (
 	secret = "the-secret-of-the-application"
 )
 
-func account(tenant, inbox, corp string) wecom.Account {
+func account(inbox, corp string) wecom.Account {
 	return wecom.Account{
-		Tenant: tenant, Inbox: inbox, CorpID: corp, AgentID: 1, Token: token, EncodingAESKeys: []string{aesKey}, Secret: secret,
+		Tenant: "lumen", Inbox: inbox, CorpID: corp, AgentID: 1, Token: token, EncodingAESKeys: []string{aesKey}, Secret: secret,
 		APIURL: "http://127.0.0.1:9", Agents: map[string]string{"lisi": "li.si"},
 	}
 }
 
 func accounts() []wecom.Account {
-	internal := account("lumen", "internal", corp)
+	internal := account("internal", corp)
 	internal.Members = wecom.MembersCompany
-	return []wecom.Account{account("lumen", "desk", corp), internal}
+	return []wecom.Account{account("desk", corp), internal}
 }
 
 func open(tb testing.TB, host channel.Host, kf wecom.Waker, accounts ...wecom.Account) (*wecom.Channel, http.Handler) {
@@ -163,7 +163,7 @@ func TestTheCapturesGiveTheEventsBesideThem(t *testing.T) {
 			of = "wx28dbb14e3720FAKE"
 		}
 		host := channeltest.NewHost()
-		_, h := open(t, host, nil, account("lumen", "desk", of))
+		_, h := open(t, host, nil, account("desk", of))
 		for range 2 {
 			if code := post(t, h, "desk", of, bodies[name]); code != http.StatusOK {
 				t.Errorf("%s: answered %d", name, code)
@@ -262,7 +262,7 @@ func TestCustomerServiceIsWoken(t *testing.T) {
 func TestAConfigurationThatCannotWorkIsRefusedWithEverythingThatIsWrong(t *testing.T) {
 	_, err := wecom.New(wecom.Config{Accounts: []wecom.Account{
 		{Tenant: "a/b", Inbox: "x", CorpID: "ww/1", APIURL: "ftp://x", Members: "friends", EncodingAESKeys: []string{aesKey[1:]}},
-		account("lumen", "desk", corp), account("lumen", "desk", corp),
+		account("desk", corp), account("desk", corp),
 	}})
 	if err == nil {
 		t.Fatal("accepted")
@@ -351,7 +351,7 @@ func TestEventsOfOneSecondAreToldApart(t *testing.T) {
 func TestWhatWasRejectedCanBeRedriven(t *testing.T) {
 	host := channeltest.NewHost()
 	c, h := open(t, host, nil, accounts()...)
-	wrong := account("lumen", "desk", corp)
+	wrong := account("desk", corp)
 	wrong.EncodingAESKeys = []string{strings.Repeat("A", 43)}
 	_, mistaken := open(t, host, nil, wrong)
 	post(t, mistaken, "desk", corp, callbackOf("<MsgType>text</MsgType><MsgId>1</MsgId><Content>hi</Content>")) // cannot be decrypted
@@ -414,7 +414,7 @@ func newAPI(tb testing.TB, answers map[string]string) *api {
 		body, _ := io.ReadAll(r.Body)
 		a.asked = append(a.asked, r.Method+" "+r.URL.Path+"?"+q.Encode()+" "+string(body))
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-		_, _ = io.WriteString(w, a.answers[r.URL.Path]) //nolint:gosec // no page
+		_, _ = io.WriteString(w, a.answers[r.URL.Path])
 	}))
 	tb.Cleanup(a.Close)
 	return a
@@ -422,7 +422,7 @@ func newAPI(tb testing.TB, answers map[string]string) *api {
 
 func (a *api) channel(tb testing.TB) *wecom.Channel {
 	tb.Helper()
-	desk := account("lumen", "desk", corp)
+	desk := account("desk", corp)
 	desk.APIURL = a.URL
 	c, _ := open(tb, channeltest.NewHost(), nil, desk)
 	return c
