@@ -51,7 +51,7 @@ func (r *reading) entered() {
 		step, input = cmp.Or(step, "channels/"+string(c.Scene)), cmp.Or(input, c.Nickname, c.ShopNickname)
 	}
 	r.add(event.TypeFlowStepEntered, &eventv1.Content{Body: &eventv1.Content_FlowStepEntered{
-		FlowStepEntered: &eventv1.FlowStepEntered{Flow: "enter_session", Step: step, Input: input},
+		FlowStepEntered: &eventv1.FlowStepEntered{Flow: "session", Step: step, Input: input},
 	}}).Actor = actor(eventv1.ActorKind_ACTOR_KIND_CUSTOMER)
 	r.answerable(e.WelcomeCode)
 }

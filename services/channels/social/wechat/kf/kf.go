@@ -22,7 +22,7 @@
 //	business_card, miniprogram, msgmenu, merged_msg,        from a menu has menu_id as its payload; cards are told as text, a line for each part
 //	channels, channels_shop_product, channels_shop_order,
 //	meeting, schedule, note
-//	enter_session                                           flow.step_entered: enter_session, with scene and scene_param
+//	enter_session                                           flow.step_entered: flow session, step scene, input scene_param
 //	msg_send_fail                                           message.failed
 //	user_recall_msg, servicer_recall_msg                    message.deleted
 //	servicer_status_change                                  agent.presence_changed
@@ -33,7 +33,8 @@
 //	everything else                                         ext.wechat_kf.<msgtype or event_type>, with the whole item
 //
 // An enter_session with a welcome_code and a session_status_change with a msg_code give ext.wechat_kf.<event_type> as well, so that a bot can
-// answer by the code. What was sent by the API is not told by sync_msg. When somebody enters the pool is not told either.
+// answer by the code. What was sent by the API is not told by sync_msg. When somebody enters the pool is not told either. An assignment goes by the
+// customer and the servicer, so one that the same servicer has again later with the same customer has the same id.
 package kf
 
 import (
