@@ -144,6 +144,8 @@ type APIConfig struct {
 	Client *http.Client
 	// Files fetches what the API says lies elsewhere; one that reaches public addresses only unless set.
 	Files *http.Client
+	// MaxAnswer is how many bytes of an answer are read; 1 MiB unless set.
+	MaxAnswer int64
 	// Now is the clock; time.Now unless set.
 	Now func() time.Time
 }
@@ -178,6 +180,9 @@ func NewAPI(cfg APIConfig) (*API, error) {
 	}
 	if cfg.Files == nil {
 		cfg.Files = httpfetch.Client(false)
+	}
+	if cfg.MaxAnswer == 0 {
+		cfg.MaxAnswer = maxAnswer
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -273,7 +278,7 @@ func (a *API) do(r *http.Request) ([]byte, error) {
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("wechat: the API answers %s: %w", resp.Status, channel.ErrUnknown)
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, a.cfg.MaxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("wechat: the API's answer broke off: %w", channel.ErrUnknown)
 	}
