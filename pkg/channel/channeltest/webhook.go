@@ -26,6 +26,9 @@ type Webhook struct {
 	Sign func(r *http.Request, body []byte)
 	// Unsign takes the signature away again, wherever it stands.
 	Unsign func(r *http.Request)
+	// BodyUnsigned tells that the signature does not cover the body, but only that the provider made a request at some time: the kit
+	// then does not expect a signature of one body to be refused with another. That a wrong one is, the adapter's own tests show.
+	BodyUnsigned bool
 	// Ordered tells that the provider itself keeps the order of deliveries, so that the kit does not change it.
 	Ordered bool
 }
@@ -152,6 +155,9 @@ func (w Webhook) testSignatures(t *testing.T) {
 			"unsigned":                 func(r *http.Request) { w.Unsign(r) },
 			"with a changed signature": func(r *http.Request) { w.Sign(r, []byte(d.Body+"&x=1")) },
 		} {
+			if w.BodyUnsigned && name != "unsigned" {
+				continue
+			}
 			r := w.request(t, d)
 			w.Sign(r, []byte(d.Body))
 			change(r)
@@ -161,7 +167,7 @@ func (w Webhook) testSignatures(t *testing.T) {
 				t.Errorf("%s, %s: answered %s", d.Name, name, answer.Status)
 			}
 		}
-		if cut := d.Body[:len(d.Body)/2]; cut != "" { // signed whole, delivered half
+		if cut := d.Body[:len(d.Body)/2]; cut != "" && !w.BodyUnsigned { // signed whole, delivered half
 			r := w.request(t, Delivery{Name: d.Name, URL: d.URL, ContentType: d.ContentType, Body: cut})
 			w.Sign(r, []byte(d.Body))
 			answer := serve(h, r)
