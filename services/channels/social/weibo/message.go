@@ -107,7 +107,7 @@ func one(s *eventv1.Submission) []*eventv1.Submission { return []*eventv1.Submis
 
 // received makes a message.received of it, and keeps its files.
 func received(s *eventv1.Submission, m *eventv1.Message) *eventv1.Submission {
-	s.Type = event.TypeMessageReceived
+	s.Type, s.Direction = event.TypeMessageReceived, eventv1.Direction_DIRECTION_INBOUND
 	s.Content = &eventv1.Content{Attachments: s.GetContent().GetAttachments(), Body: &eventv1.Content_MessageReceived{MessageReceived: m}}
 	return s
 }

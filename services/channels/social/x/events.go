@@ -418,7 +418,7 @@ func (a *account) wrote(d *delivery, raw json.RawMessage) ([]*eventv1.Submission
 		s.OccurredAt = cmp.Or(s.GetOccurredAt(), millis(e.CreatedTimestamp))
 	} else {
 		s = a.around(from, d.users[from].display(), from, id, eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, eventv1.PartyRole_PARTY_ROLE_SENDER)
-		s.Type, s.OccurredAt = event.TypeMessageReceived, cmp.Or(millis(e.CreatedTimestamp), timeOf(id))
+		s.Type, s.OccurredAt, s.Direction = event.TypeMessageReceived, cmp.Or(millis(e.CreatedTimestamp), timeOf(id)), eventv1.Direction_DIRECTION_INBOUND
 		s.Content = &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: m}}
 	}
 	s.Content.Attachments = attachments

@@ -97,6 +97,10 @@ func TestWhatIsAboutNoAccountOfTheAppsIsKept(t *testing.T) {
 	if host := taken(t, `{`+fmt.Sprintf(message, "1000000001")+`}`); len(host.Rejections()) != 1 {
 		t.Error("a delivery about nobody was taken")
 	}
+	// The X Activity API (https://docs.x.com/x-api/activity/event-payloads) tells it otherwise.
+	if host := taken(t, `{"data":{"event_uuid":"2080761390344937796","filter":{"user_id":"1000000001"},"event_type":"post.create","payload":{}}}`); len(host.Rejections()) != 1 || len(host.Events()) > 0 {
+		t.Error("a delivery of another API was taken")
+	}
 }
 
 func TestWhatIsAboutAnotherInboxIsKeptThere(t *testing.T) {

@@ -59,7 +59,7 @@ func replace(s, link, by string) string {
 }
 
 // epoch is where X's ids begin to count, in milliseconds, and firstID the first that does
-// (https://docs.x.com/fundamentals/x-ids).
+// (https://docs.x.com/resources/fundamentals/x-ids).
 const (
 	epoch   = 1288834974657
 	firstID = 29700859247

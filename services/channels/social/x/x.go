@@ -5,6 +5,8 @@
 // has a path, /channels/x/{tenant}/{inbox}, any of which may be registered as the webhook; what comes there goes to the inbox of the
 // account that it is about, if that account has the same app. What is about no account of the app's is kept among the dead letters.
 //
+// What the newer X Activity API delivers, {"data": {"event_uuid": ...}}, is not read yet; it is kept likewise.
+//
 // # Threads
 //
 // A direct message's thread is the other user's id. A post's is post/ID, where ID is the conversation that the payload names
