@@ -236,15 +236,20 @@ func (w Webhook) testAway(t *testing.T, told []string) {
 	host := NewHost()
 	h := w.Open(t, host)
 	host.Fail(fmt.Errorf("no broker: %w", channel.ErrRetry))
+	var telling []Delivery // something, each by itself
 	for _, d := range w.Story {
 		answer := w.deliver(t, h, d)
 		_ = answer.Body.Close()
+		if len(w.told(t, []Delivery{d})) == 0 {
+			continue
+		}
+		telling = append(telling, d)
 		if answer.StatusCode/100 != 5 {
 			t.Errorf("%s: answered %s while the log was away", d.Name, answer.Status)
 		}
 	}
 	host.Fail(errors.New("for good"))
-	answer := w.deliver(t, h, w.Story[0])
+	answer := w.deliver(t, h, telling[0])
 	_ = answer.Body.Close()
 	if answer.StatusCode/100 == 2 {
 		t.Errorf("answered %s although nothing was kept", answer.Status)
