@@ -17,6 +17,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
@@ -27,6 +28,7 @@ import (
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/channels/web/chat"
+	"github.com/skein-cx/skein/services/files"
 	"github.com/skein-cx/skein/services/outbound"
 	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
@@ -60,6 +62,10 @@ type App struct {
 	chat      *chat.Channel
 	webhooks  *webhooks.Service
 	outbound  *outbound.Service
+	files     *files.Service
+	socials   map[string]*social // by the name of their inboxes' channel
+
+	deliveries *webhook.Metrics
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

@@ -101,7 +101,7 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, or connector for one that a connector of yours serves over gRPC"`
+	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, whatsapp, messenger, instagram, wechat, wecom, wechat_kf, telegram, line, x, weibo, or connector for one that a connector of yours serves over gRPC"`
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Trusted   []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
 	From      string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
@@ -113,6 +113,17 @@ type InboxConfig struct {
 	SMTP   MailServerConfig `koanf:"smtp" help:"email: hands mails that are sent to a server"`
 	Twilio TwilioConfig     `koanf:"twilio"`
 	Switch SwitchConfig     `koanf:"switch"`
+
+	WhatsApp  WhatsAppConfig `koanf:"whatsapp"`
+	Messenger MetaConfig     `koanf:"messenger"`
+	Instagram MetaConfig     `koanf:"instagram"`
+	WeChat    WeChatConfig   `koanf:"wechat"`
+	WeCom     WeComConfig    `koanf:"wecom"`
+	WeChatKF  WeComConfig    `koanf:"wechat_kf"`
+	Telegram  TelegramConfig `koanf:"telegram"`
+	Line      LineConfig     `koanf:"line"`
+	X         XConfig        `koanf:"x"`
+	Weibo     WeiboConfig    `koanf:"weibo"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -163,7 +174,11 @@ const (
 )
 
 func channels() []string {
-	return []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+	names := []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+	for _, p := range socialProviders() {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // Default is a single machine with everything embedded, reachable from itself only.
@@ -262,6 +277,7 @@ func (c *Config) Verify(roles []string) []Problem {
 		v.address("email.lmtp", c.Email.LMTP)
 	}
 	v.inboxes(c)
+	v.social(c)
 	v.webhooks(c.Webhooks)
 	v.check(c.Outbound.MaxAge >= time.Minute && c.Outbound.MaxAge <= maxOutboundAge, "outbound.max_age", "must be 1m to 72h: nobody expects an answer later")
 	v.check(c.Outbound.Timeout >= time.Second && c.Outbound.Timeout <= 5*time.Minute, "outbound.timeout", "must be 1s to 5m")
@@ -359,7 +375,7 @@ func (v *verifier) roles(roles []string, c *Config) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleWebhooks, roleSender}
+	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender}
 	if c.fetchesMail() {
 		sharing = append(sharing, roleEmail)
 	}

@@ -50,6 +50,10 @@ func (a *App) outboundInboxes() ([]outbound.Inbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	socials, err := a.connectSocial()
+	if err != nil {
+		return nil, err
+	}
 	inboxes := make([]outbound.Inbox, 0, len(a.cfg.Inboxes))
 	for _, in := range a.cfg.Inboxes {
 		out := outbound.Inbox{Tenant: in.Tenant, ID: in.ID}
@@ -75,6 +79,10 @@ func (a *App) outboundInboxes() ([]outbound.Inbox, error) {
 			}
 		case channelConnector:
 			out.Remote = true
+		default:
+			if s := socials[in.Channel]; s != nil {
+				out.Sender = s.sender(in.Tenant, in.ID)
+			}
 		}
 		inboxes = append(inboxes, out)
 	}

@@ -10,10 +10,12 @@ const (
 	roleEmail     = "email"
 	rolePhone     = "phone"
 	roleChat      = "chat"
+	roleSocial    = "social"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
 	roleWebhooks  = "webhooks"
 	roleSender    = "sender"
+	roleFiles     = "files"
 	roleAdmin     = "admin"
 )
 
@@ -32,7 +34,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -66,10 +68,12 @@ func (a *App) graph() []lifecycle.Part {
 			Name: roleSender, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partGRPC},
 			Start: a.openSender, Run: a.runSender,
 		},
+		lifecycle.Part{Name: roleFiles, Needs: []string{partHTTP, partLog, partStore, partBlobs, partIntake}, Start: a.openFiles, Run: a.runFiles},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
 		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
+		lifecycle.Part{Name: roleSocial, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openSocial, Run: a.runChannels(roleSocial)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)
 }

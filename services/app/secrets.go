@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"reflect"
 	"strings"
@@ -32,12 +33,14 @@ func fetchSecrets(c *Config) error {
 					walk(name, v.Field(i))
 					continue
 				}
-				secret, err := fetchSecret(v.Field(i).String())
-				if err != nil {
-					problems = append(problems, Problem{name, err.Error()})
-					continue
+				for name, held := range held(name, v.Field(i)) {
+					secret, err := fetchSecret(held.String())
+					if err != nil {
+						problems = append(problems, Problem{name, err.Error()})
+						continue
+					}
+					held.SetString(secret)
 				}
-				v.Field(i).SetString(secret)
 			}
 		}
 	}
@@ -46,6 +49,21 @@ func fetchSecrets(c *Config) error {
 		return &ConfigError{Problems: problems}
 	}
 	return nil
+}
+
+// held are the secrets of a field, which is one or a list of them.
+func held(name string, field reflect.Value) iter.Seq2[string, reflect.Value] {
+	return func(yield func(string, reflect.Value) bool) {
+		if field.Kind() != reflect.Slice {
+			yield(name, field)
+			return
+		}
+		for i := range field.Len() {
+			if !yield(fmt.Sprintf("%s[%d]", name, i), field.Index(i)) {
+				return
+			}
+		}
+	}
 }
 
 func fetchSecret(reference string) (string, error) {
