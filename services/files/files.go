@@ -208,7 +208,7 @@ func (s *Service) take(ctx context.Context, r eventlog.Record) error {
 			Tenant: e.GetTenant(), Inbox: e.GetInbox(), Partition: r.Partition, Offset: r.Offset,
 			Since: e.GetReceivedAt().AsTime(), Due: e.GetReceivedAt().AsTime(),
 		}
-		if err := s.state.add(ctx, fileKey{id, int32(i)}, row); err != nil { //nolint:gosec // 1,000 at most
+		if err := s.state.add(ctx, fileKey{id, int32(i)}, row); err != nil {
 			return fmt.Errorf("files: note a file of %s: %w", e.GetId(), err)
 		}
 	}

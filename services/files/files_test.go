@@ -80,15 +80,12 @@ func newWorld(t *testing.T) *world {
 }
 
 // start starts a process, and gives what ends it.
-func (w *world) start(p *provider, change ...func(*files.Config)) (stop func()) {
+func (w *world) start(p *provider) (stop func()) {
 	w.t.Helper()
 	cfg := files.Config{
 		Log: w.log, Store: w.store, Host: w.host, Blobs: w.blobs, Inboxes: []files.Inbox{{Tenant: tenant, ID: inbox, Fetcher: p}},
 		FirstRetry: time.Millisecond, LastRetry: 2 * time.Millisecond, Recheck: 2 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
-	}
-	for _, c := range change {
-		c(&cfg)
 	}
 	s, err := files.New(w.t.Context(), cfg)
 	must(w.t, err)

@@ -32,7 +32,7 @@ type fileKey struct {
 const fileKeyLength = len(event.ID{}) + 4
 
 func (k fileKey) append(b []byte) []byte {
-	return binary.BigEndian.AppendUint32(append(b, k.event[:]...), uint32(k.index)) //nolint:gosec // never negative
+	return binary.BigEndian.AppendUint32(append(b, k.event[:]...), uint32(k.index))
 }
 
 // row is how a file stands.
@@ -60,13 +60,13 @@ type state struct{ store kv.Store }
 func queuePrefix(tenant, inbox string) []byte {
 	b := []byte{spaceQueue}
 	for _, t := range []string{tenant, inbox} {
-		b = append(binary.BigEndian.AppendUint16(b, uint16(len(t))), t...) //nolint:gosec // 128 bytes at most, as events have them
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(t))), t...)
 	}
 	return b
 }
 
 func queueKey(r *row, k fileKey) []byte {
-	b := binary.BigEndian.AppendUint64(queuePrefix(r.Tenant, r.Inbox), uint64(max(r.Due.UnixMilli(), 0))) //nolint:gosec // not negative
+	b := binary.BigEndian.AppendUint64(queuePrefix(r.Tenant, r.Inbox), uint64(max(r.Due.UnixMilli(), 0)))
 	return k.append(b)
 }
 
@@ -156,12 +156,12 @@ func (s *state) due(ctx context.Context, tenant, inbox string, now time.Time, mo
 		if len(rest) != 8+fileKeyLength {
 			return nil, next, errors.New("a key of the files to fetch cannot be read: the store is damaged")
 		}
-		at := time.UnixMilli(int64(binary.BigEndian.Uint64(rest))) //nolint:gosec // as it was written
+		at := time.UnixMilli(int64(binary.BigEndian.Uint64(rest)))
 		if at.After(now) || len(files) == most {
 			return files, at, nil
 		}
 		rest = rest[8:]
-		files = append(files, fileKey{event.ID(rest[:len(event.ID{})]), int32(binary.BigEndian.Uint32(rest[len(event.ID{}):]))}) //nolint:gosec // as it was written
+		files = append(files, fileKey{event.ID(rest[:len(event.ID{})]), int32(binary.BigEndian.Uint32(rest[len(event.ID{}):]))})
 	}
 	return files, next, it.Err()
 }
@@ -182,16 +182,16 @@ func (s *state) Load(ctx context.Context, _ string, partition int32) (next int64
 	case len(raw) != 8:
 		return 0, false, fmt.Errorf("an offset of %d bytes", len(raw))
 	}
-	return int64(binary.BigEndian.Uint64(raw)), true, nil //nolint:gosec // as it was written
+	return int64(binary.BigEndian.Uint64(raw)), true, nil
 }
 
 // Save implements pubsub.Offsets.
 func (s *state) Save(ctx context.Context, _ string, partition int32, next int64) error {
 	var b kv.Batch
-	b.Set(nextKey(partition), binary.BigEndian.AppendUint64(nil, uint64(next))) //nolint:gosec // not negative
+	b.Set(nextKey(partition), binary.BigEndian.AppendUint64(nil, uint64(next)))
 	return s.store.Apply(ctx, Namespace, &b)
 }
 
 func nextKey(partition int32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{spaceNext}, uint32(partition)) //nolint:gosec // not negative
+	return binary.BigEndian.AppendUint32([]byte{spaceNext}, uint32(partition))
 }

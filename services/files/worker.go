@@ -142,7 +142,7 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		outcome.Content.Attachments = []*eventv1.Attachment{stored}
 		outcome.Content.Body = &eventv1.Content_AttachmentStored{AttachmentStored: &eventv1.AttachmentStored{EventId: k.event.String(), Index: k.index}}
 	case ctx.Err() != nil:
-		return nil // stopping: the next process tries again
+		return nil //nolint:nilerr // stopping: the next process tries again
 	case !final && w.cfg.Now().Before(r.Since.Add(w.cfg.MaxAge)):
 		w.cfg.Metrics.attempted(w.Inbox, "retry")
 		r.Due, r.Reason = w.cfg.Now().Add(w.pause(r.Attempts, err)), cut(err.Error(), maxReason)
@@ -218,7 +218,7 @@ func (w *worker) fetch(ctx context.Context, thread string, file *eventv1.Attachm
 func (w *worker) outcome(k fileKey, e *eventv1.Event, content *eventv1.Content) *eventv1.Submission {
 	return &eventv1.Submission{
 		Channel: e.GetChannel(), Direction: e.GetDirection(), Provider: e.GetProvider(), Inbox: e.GetInbox(),
-		Thread: content.GetNativeThread(), NativeId: k.event.String(), Ordinal: uint32(k.index), //nolint:gosec // never negative
+		Thread: content.GetNativeThread(), NativeId: k.event.String(), Ordinal: uint32(k.index),
 		Parties: event.SubmittedParties(e, content), CausationId: e.GetId(), CorrelationId: e.GetCorrelationId(), Backfill: e.GetBackfill(),
 		Actor: &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM}, Content: &eventv1.Content{},
 	}
