@@ -15,11 +15,13 @@ import (
 const (
 	// WhatsApp is the company's number on WhatsApp in the story.
 	WhatsApp = "whatsapp"
-	// WhatsAppNumberID is Meta's id of the number, and WhatsAppBusinessID of the account that it belongs to.
-	WhatsAppNumberID   = "106540352242922"
+	// WhatsAppNumberID is Meta's id of the number.
+	WhatsAppNumberID = "106540352242922"
+	// WhatsAppBusinessID is Meta's id of the account that the number belongs to.
 	WhatsAppBusinessID = "102290129340398"
-	// WeChat is the company's official account, and WeChatApp its AppID.
-	WeChat    = "wechat"
+	// WeChat is the company's official account.
+	WeChat = "wechat"
+	// WeChatApp is its AppID.
 	WeChatApp = "wx4711000000000000"
 )
 

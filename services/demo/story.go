@@ -167,9 +167,9 @@ var (
 )
 
 // routed is what TaskRouter tells of Anna's call.
-func routed(event string, n int, when time.Time, more map[string]string) *Call {
+func routed(what string, n int, when time.Time, more map[string]string) *Call {
 	form := map[string]string{
-		"EventType": event, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
+		"EventType": what, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
 		"TaskSid": annasTask, "TaskQueueSid": "WQ00000000000000000000000000000001", "TaskQueueName": "Kettles", "TaskChannelUniqueName": "voice",
 		"TaskAttributes": `{"call_sid":"` + annasCall + `","from":"` + annaPhone + `","to":"` + HotlineNumber + `","direction":"inbound"}`,
 	}
