@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 	"github.com/skein-cx/skein/pkg/event"
@@ -43,6 +44,17 @@ type site struct {
 	registry *prometheus.Registry
 	channel  *chat.Channel
 	stop     func() error // and wait
+}
+
+// blobs reads what a host has stored.
+type blobs struct{ host *channeltest.Host }
+
+func (b blobs) Get(_ context.Context, ref *eventv1.Blob) ([]byte, error) {
+	data, ok := b.host.Blob(ref)
+	if !ok {
+		return nil, blob.ErrNotFound
+	}
+	return data, nil
 }
 
 // option changes what a site is made with.
@@ -70,7 +82,7 @@ func startOn(t *testing.T, host *channeltest.Host, follower *channeltest.Followe
 	mux := http.NewServeMux()
 	registry := prometheus.NewRegistry()
 	cfg := chat.Config{
-		Mux: mux, Follower: follower, Secret: secret, Registerer: registry,
+		Mux: mux, Follower: follower, Files: blobs{host}, Secret: secret, Registerer: registry,
 		Widgets: []chat.Widget{
 			{ID: "shop", Tenant: "acme", Name: "Shop <help>", Origins: []string{shop, "http://localhost:3000"}, Secret: []byte(siteSecret)},
 			{ID: "blog", Tenant: "acme", Origins: []string{chat.AnyOrigin}},
@@ -137,22 +149,30 @@ func (s *site) waitRefused(reason string) {
 
 // session is what POST session answers.
 type session struct {
-	Token, Visitor, Thread string
-	Expires, Now           time.Time
+	Token, Visitor, Thread, Platform string
+	Expires, Now                     time.Time
 }
 
 // frame is any frame of the server's, or the body of an answer.
 type frame struct {
 	Type, ID, Event, Cursor, Name, From, Author, At, Refers, Text string
-	Code, Message, Field                                          string
+	Code, Message, Field, Survey                                  string
+	Reaction                                                      *string
 	RetryAfter                                                    float64 `json:"retry_after"`
-	Files                                                         []string
+	Files                                                         []file
 	Position                                                      struct {
 		Topic     string
 		Partition int32
 		Offset    int64
 	}
 	Events []frame
+}
+
+// file is one that an event shows.
+type file struct {
+	File, Name string
+	MediaType  string `json:"media_type"`
+	Size       int64
 }
 
 // answer is what a request was answered with, without its body.
