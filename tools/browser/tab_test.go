@@ -31,6 +31,10 @@ type tab struct {
 	t    *testing.T
 	site *skeintest.Site
 	ctx  context.Context //nolint:containedctx // that is how chromedp names a tab
+	// browser is the first tab, which stays empty: the browser lives as long as it does.
+	browser context.Context //nolint:containedctx // that is how chromedp names a browser
+	// close closes the tab.
+	close func()
 }
 
 // bubble is a message as the page shows it, and a part of what stands below it.
@@ -40,22 +44,26 @@ type bubble struct{ Class, Text, Below string }
 type session struct{ Visitor, Thread string }
 
 // newBrowser starts a browser of its own with one tab.
-func newBrowser(t *testing.T, site *skeintest.Site, language string) tab {
+func newBrowser(t *testing.T, site *skeintest.Site, language string, flags ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(420, 720),
-		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language), chromedp.Flag("disable-component-update", true))...)
+	all := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(420, 720),
+		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(all, flags...)...)
 	t.Cleanup(cancel)
-	return tab{t, site, ctx}.another()
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	return tab{t: t, site: site, browser: ctx}.another()
 }
 
 // another opens a further tab.
 func (b tab) another() tab {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.t.Cleanup(cancel)
-	b.ctx = ctx
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
+	b.ctx, b.close = chromedp.NewContext(b.browser)
+	b.t.Cleanup(b.close)
+	if err := chromedp.Do(b.ctx, chromedp.Navigate("about:blank")); err != nil {
 		b.t.Fatal(err)
 	}
 	go b.complaints()
@@ -97,6 +105,35 @@ func (b tab) write(text string) {
 	b.t.Helper()
 	b.do(chromedp.SendKeys(part("#text"), text))
 	b.press("Enter", false)
+}
+
+// enter types where the focus is.
+func (b tab) enter(text string) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
+		_, err = chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: text})
+		return v, err
+	})
+}
+
+// accessible checks the page by axe.
+func (b tab) accessible() {
+	b.t.Helper()
+	axe := string(module(b.t, "axe-core/axe.min.js"))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](axe+"; true")); err != nil {
+		b.t.Fatal(err)
+	}
+	violations, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run().then(({violations: all}) => all.map((v) => v.id + ": " + v.help + "\n" +
+		v.nodes.map((n) => "  " + n.html + " " + n.failureSummary).join("\n")).join("\n"))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if violations != "" {
+		b.screenshot("not accessible")
+		b.t.Errorf("not accessible: %s", violations)
+	}
 }
 
 // part is an element of the widget's.

@@ -361,13 +361,13 @@ class Panel {
   file({ file, name, media_type: type, size }) {
     const label = el("span", { class: "name" }, name);
     if (!file) return el("span", { class: "file" }, icon("attach"), label);
-    const button = el("button", { class: "file", type: "button", "aria-label": say.download(name), click: () => this.save(file, name, note) });
+    const button = el("button", { class: "file", type: "button", title: say.download(name), click: () => this.save(file, name, note) });
     const note = el("span", { class: "size" }, size ? bytes(size) : "");
     if (!pictures.includes(type)) {
       button.append(icon("attach"), label, note);
       return button;
     }
-    const canvas = el("canvas", { role: "img", "aria-label": say.picture(name), width: "1", height: "1" });
+    const canvas = el("canvas", { "aria-hidden": "true" });
     button.append(canvas, el("span", { class: "line" }, label, note));
     this.client.download(file).then((blob) => picture(canvas, blob, 480, 320)).then(() => button.classList.add("shown"), () => {});
     return button;
