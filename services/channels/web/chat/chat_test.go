@@ -235,10 +235,12 @@ func (s *site) post(token string, body any) (frame, int) {
 	return f, a.status
 }
 
-// client is a WebSocket of a visitor's.
+// client is a WebSocket of a visitor's. It holds every frame against docs/web-chat.asyncapi.yaml: those of the server as they
+// come, and its own when they are acknowledged.
 type client struct {
 	t *testing.T
 	*websocket.Conn
+	sent *sync.Map // by id
 }
 
 func (s *site) dial(token string) client {
@@ -248,7 +250,7 @@ func (s *site) dial(token string) client {
 		s.t.Fatalf("%v: %v", err, a)
 	}
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return client{s.t, conn}
+	return client{s.t, conn, &sync.Map{}}
 }
 
 func (s *site) tryDial(token string, header http.Header) (*websocket.Conn, answer, error) {
@@ -270,6 +272,10 @@ func (s *site) tryDial(token string, header http.Header) (*websocket.Conn, answe
 // send sends a frame.
 func (c client) send(frame string) {
 	c.t.Helper()
+	var named struct{ ID string }
+	if json.Unmarshal([]byte(frame), &named) == nil {
+		c.sent.Store(named.ID, []byte(frame))
+	}
 	if err := c.Write(c.t.Context(), websocket.MessageText, []byte(frame)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -287,8 +293,14 @@ func (c client) read() (f frame, err error) {
 	if err != nil {
 		return f, err
 	}
-	err = json.Unmarshal(raw, &f)
-	return f, err
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return f, err
+	}
+	documented(c.t, "toVisitor", raw)
+	if own, ok := c.sent.Load(f.ID); ok && f.Type == "ack" {
+		documented(c.t, "fromVisitor", own.([]byte)) //nolint:errcheck,forcetypeassert // send stores nothing else
+	}
+	return f, nil
 }
 
 // next reads the next frame and wants it to be of a type.

@@ -68,6 +68,14 @@ const (
 	frameSessionEnded   = "session.ended"
 )
 
+// frameTypes are all that a client may send.
+func frameTypes() []string {
+	return []string{
+		frameMessage, frameDelivered, frameRead, framePage, frameForm, frameStep, frameSurvey, frameSessionStarted, frameSessionEnded,
+		frameResume, framePing, frameTyping,
+	}
+}
+
 // newTold is what a frame of a type says; nil where it says nothing that becomes an event.
 func newTold(frameType string) told {
 	switch frameType {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -28,7 +29,7 @@ func (c *Channel) post(w http.ResponseWriter, r *http.Request, wd *widget) *prob
 		return p
 	}
 	if in.told == nil {
-		return badFrame("this type of frame is for a WebSocket, or there is none of the kind: " + typesOfFrames)
+		return badFrame("a frame of this type tells nothing that is stored; there are " + strings.Join(frameTypes(), ", "))
 	}
 	if p := in.check(wd, who); p != nil {
 		return p

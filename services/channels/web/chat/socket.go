@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -187,13 +188,10 @@ func (s *socket) take(ctx context.Context, g *sync.WaitGroup, frame []byte) (id 
 			p = nil
 		})
 	default:
-		p = badFrame("there is no such type of frame: " + typesOfFrames)
+		p = badFrame("there is no such type of frame; there are " + strings.Join(frameTypes(), ", "))
 	}
 	return id, p
 }
-
-// typesOfFrames names them, for a person.
-const typesOfFrames = "message, delivered, read, page, form, step, survey, session.started and session.ended are stored; resume, ping and typing are not"
 
 // enqueue leaves a frame to handIn, unless the channel is stopping: then its client sends it again, elsewhere.
 func (s *socket) enqueue(in incoming) {

@@ -93,6 +93,7 @@ class Panel {
     this.delivered = new Set();
     this.uploads = new Map(); // by element
     this.opened = alone;
+    this.stuck = true; // at the bottom
     this.build();
     this.client = new Client(new URL(".", script.src), this);
   }
@@ -101,7 +102,8 @@ class Panel {
     const title = el(alone ? "h1" : "h2", { id: "title" }, config.name);
     this.status = el("p", { id: "state", role: "status" });
     this.list = el("ol", { id: "list" });
-    this.log = el("div", { id: "log", role: "log", tabindex: "0", "aria-label": say.log, scroll: () => this.read() }, this.list);
+    this.log = el("div", { id: "log", role: "log", tabindex: "0", "aria-label": say.log, scroll: () => { this.stuck = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80; } }, this.list);
+    new ResizeObserver(() => { if (this.stuck) this.bottom(); }).observe(this.list);
     this.text = el("textarea", {
       id: "text", rows: "1", maxlength: "10000", dir: "auto", autocomplete: "off", placeholder: say.hint, "aria-label": say.label,
       keydown: (e) => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.form.requestSubmit(); } },
@@ -184,18 +186,20 @@ class Panel {
   item(key) {
     let item = this.items.get(key);
     if (item) return item;
-    const bottom = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80;
     item = { text: el("p", { dir: "auto" }), files: el("div", { class: "files", hidden: true }), time: el("time"), state: el("span"), who: el("span"), reactions: new Map() };
     item.marks = el("span", { class: "reactions" });
     item.li = el("li", {}, item.text, item.files, el("small", {}, item.who, item.time, item.state, item.marks));
     this.items.set(key, item);
     this.list.append(item.li);
     this.greeting?.remove();
-    if (bottom) this.bottom();
     return item;
   }
 
-  bottom() { queueMicrotask(() => { this.log.scrollTop = this.log.scrollHeight; }); }
+  // bottom shows what was said last, and goes on doing so until the visitor scrolls up.
+  bottom() {
+    this.stuck = true;
+    this.log.scrollTop = this.log.scrollHeight;
+  }
 
   // settle puts what the log has behind all that it had before, and above what it may not have.
   settle({ li }) {
@@ -451,7 +455,8 @@ class Panel {
       this.thank(survey);
       this.text.focus();
     } }, String(n)));
-    item.files.replaceChildren(el("div", { class: "scores", role: "group", "aria-labelledby": item.text.id }, el("span", { class: "end" }, say.worst), ...buttons, el("span", { class: "end" }, say.best)));
+    item.files.replaceChildren(el("div", { class: "scores", role: "group", "aria-labelledby": item.text.id }, ...buttons),
+      el("div", { class: "ends" }, el("span", {}, say.worst), el("span", {}, say.best)));
     item.files.hidden = false;
     this.time(item, at);
     this.settle(item);
