@@ -826,3 +826,11 @@ func TestMetricsShowWhatHappens(t *testing.T) {
 		t.Error("metrics were registered twice")
 	}
 }
+
+// decode reads JSON.
+func decode(t *testing.T, text string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+}
