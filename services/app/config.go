@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
 	"github.com/skein-cx/skein/services/webhooks"
 )
@@ -317,6 +318,7 @@ func (v *verifier) inboxes(c *Config) {
 	ids, addresses := map[string]int{}, map[string]int{}
 	for i, in := range c.Inboxes {
 		field := fmt.Sprintf("inboxes[%d]", i)
+		v.check(in.MaxFileBytes <= blob.MaxSize, field+".max_file_bytes", fmt.Sprintf("the blob store takes %d bytes at most", blob.MaxSize))
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))

@@ -46,11 +46,11 @@ func run(m *testing.M) int {
 }
 
 // start starts a server; without a browser the test is skipped.
-func start(t *testing.T, extra ...string) (*skeintest.Site, *skeintest.Process) {
+func start(t *testing.T) (*skeintest.Site, *skeintest.Process) {
 	t.Helper()
 	skeintest.Require(t, "browser", chromium != "", "no chromium is found: make chromium, or apt-get install chromium")
 	site := skeintest.NewSite(t, binary)
-	server := site.Up(extra...)
+	server := site.Up()
 	return site, server
 }
 

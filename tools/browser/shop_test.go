@@ -3,6 +3,9 @@ package browser_test
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -62,7 +66,7 @@ func openShop(t *testing.T) *shop {
 		}
 		w.Header().Set("Content-Security-Policy", fmt.Sprintf(strict, s.HTTP))
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, page, lang, s.HTTP, r.URL.Query().Get("tag"))
+		fmt.Fprintf(w, page, lang, s.HTTP, r.URL.Query().Get("tag")) //nolint:gosec // the test itself asks for it
 	})
 	mux.HandleFunc("GET /shop.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css")
@@ -87,12 +91,24 @@ func openShop(t *testing.T) *shop {
 	})
 	s.url = web.URL
 	config := filepath.Join(t.TempDir(), "skein.yaml")
-	text := `inboxes: [{id: web, tenant: default, channel: web_chat, name: "Skein Home", origins: ["` + s.url + `", "` + s.insecure() + `"], max_file_bytes: 1000000}]`
+	text := `inboxes: [{id: web, tenant: default, channel: web_chat, name: "Skein Home", origins: ["` + s.url + `", "` + s.insecure() + `"], max_file_bytes: 1000000, secret: "` + siteSecret + `"}]`
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.server = s.Up("-c", config)
 	return s
+}
+
+// siteSecret lets the shop sign tokens of its own.
+const siteSecret = "the shop's own secret, 32 bytes at least" //nolint:gosec // for tests
+
+// sign makes a token for a customer who is logged in: a JWT (RFC 7519), as any library makes it.
+func sign(visitor string, expires time.Time) string {
+	claims := fmt.Sprintf(`{"tenant":"default","widget":"web","visitor":%q,"thread":"t-%s","customer":"4711","exp":%d}`, visitor, visitor, expires.Unix())
+	signed := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(siteSecret))
+	_, _ = mac.Write([]byte(signed)) // a hash takes everything
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // insecure is the shop on an origin to which a browser gives no Web Locks.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
@@ -146,6 +147,43 @@ func TestAVisitorIsAskedBeforeTheChatAndAfterIt(t *testing.T) {
 	tab.visit(s, "")
 	tab.chat()
 	tab.wait("it is not asked again", `$(".survey p").textContent === "Thank you!" && !$(".survey button") && !$("#prechat")`)
+}
+
+func TestASiteSaysWhoTheVisitorIsAndForgetsAtLogout(t *testing.T) {
+	s := openShop(t)
+	tab := newBrowser(t, s.Site, "en-US")
+	tab.visit(s, "")
+	tab.chat()
+	tab.write("who am I?")
+	tab.see(bubble{"visitor sent", "who am I?", "sent"})
+	unknown := tab.session().Visitor
+	tab.skein(`"token", "` + sign("anna", time.Now().Add(time.Hour)) + `"`)
+	tab.wait("her own conversation", `$$("ol > li:not(.greeting)").length === 0 && $("#state").dataset.state === "online"`)
+	tab.write("I am Anna")
+	tab.see(bubble{"visitor sent", "I am Anna", "sent"})
+	anna := tab.session()
+	if anna.Visitor != "anna" || anna.Thread != "t-anna" {
+		t.Errorf("she is %+v", anna)
+	}
+	parties := s.told(anna, event.TypeMessageReceived, 1)[0].GetContent().GetParties()
+	if len(parties) != 2 || parties[1].GetAddress() != "4711" || parties[1].GetNamespace() != "login" {
+		t.Errorf("parties %v", parties)
+	}
+	other := tab.another()
+	other.goTo(s.url + "/?tag=data-open")
+	other.see(bubble{"visitor sent", "I am Anna", "sent"})
+	tab.skein(`"forget"`)
+	tab.wait("nothing is left", `$$("ol > li:not(.greeting)").length === 0 && Object.keys(localStorage).length === 0`)
+	other.wait("nothing is left in the other tab", `$$("ol > li:not(.greeting)").length === 0`)
+	s.server.WaitFor("no socket", func() bool { return s.sockets() == "0" })
+	tab.write("somebody else")
+	tab.see(bubble{"visitor sent", "somebody else", "sent"})
+	if got := tab.session().Visitor; got == "anna" || got == unknown {
+		t.Errorf("after the logout the visitor is %s", got)
+	}
+	evaluate[bool](tab, `addEventListener("skein:token", () => window.skein("token", "`+sign("anna", time.Now().Add(time.Hour))+`")), true`)
+	tab.skein(`"token", "` + sign("anna", time.Now().Add(-time.Hour)) + `"`) // the site is asked for another one
+	tab.see(bubble{"visitor sent", "I am Anna", "sent"})
 }
 
 func TestFilesGoUpWithAPreviewAndComeDown(t *testing.T) {

@@ -192,7 +192,7 @@ func (m *message) check(w *widget, who Claims) *problem {
 
 func (m *message) fill(s *eventv1.Submission, _ Claims) {
 	s.Type = event.TypeMessageReceived
-	for _, p := range s.Parties {
+	for _, p := range s.GetParties() {
 		p.Role = eventv1.PartyRole_PARTY_ROLE_SENDER
 	}
 	s.Content = &eventv1.Content{Attachments: m.attachments, Body: &eventv1.Content_MessageReceived{MessageReceived: &eventv1.Message{Text: m.Text}}}

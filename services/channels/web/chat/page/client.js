@@ -5,6 +5,7 @@
 const firstDelay = 500;
 const longestDelay = 30_000;
 const heartbeat = 25_000;
+const renewBefore = 24 * 3600_000; // how long a token must still be good
 const mostInFlight = 8; // frames that wait for their acknowledgement at once
 
 const parse = (json) => { try { return JSON.parse(json); } catch { return null; } };
@@ -82,6 +83,8 @@ class Client {
 
     // The leader's.
     this.doubtful = true; // the token may not be good any more
+    this.site = null; // the site's own token
+    this.siteOnly = false; // the site says who it is, or nobody
     this.socket = null;
     this.opening = false;
     this.heard = false; // since the last ping
@@ -192,14 +195,14 @@ class Client {
     }
     if (status) this.show(status);
     if (session) this.adopt(session, skew);
-    if (site) { this.site = site; this.doubtful = true; if (this.tabs.leading) { this.drop(); this.again(); } }
+    if (site) { this.site = site; this.siteOnly = this.doubtful = true; if (this.tabs.leading) { this.drop(); this.again(); } }
     if (forget) {
       for (const id of this.outbox.keys()) this.store.remove("unsent:" + id);
       this.outbox.clear();
       this.inFlight.clear();
       this.store.remove("session");
       this.session = this.site = null;
-      this.wanted = this.synced = false;
+      this.wanted = this.siteOnly = false; // whoever comes next may be nobody that the site knows
       this.doubtful = true;
       this.clear();
       if (this.tabs.leading) { clearTimeout(this.retry); this.close(); }
@@ -213,6 +216,7 @@ class Client {
     this.outbox.delete(id);
     this.store.remove("unsent:" + id);
     if (entry?.frame.type === "message") this.panel.unsent(entry.frame, state, why);
+    else if (state === "refused") console.warn(`skein: ${entry?.frame.type}: ${why}`); // for who wrote the page
   }
 
   happened(event) {
@@ -392,6 +396,8 @@ class Client {
     if (!this.heard) { this.drop(); return; }
     this.heard = false;
     this.frame({ type: "ping" });
+    const left = Date.parse(this.session.expires) - Date.now() - this.skew;
+    if (left < renewBefore && !this.site) this.renew().catch(() => {}); // the next beat tries again
   }
 
   isOpen() { return this.socket?.readyState === WebSocket.OPEN; }

@@ -157,7 +157,7 @@ class Panel {
     this.launcher.setAttribute("aria-expanded", "true");
     this.client.want();
     this.bottom();
-    (this.form.hidden ? this.panel.querySelector("input") : this.text).focus();
+    (this.panel.querySelector("#prechat input, #prechat button") ?? this.text).focus();
     this.read();
   }
 
@@ -512,7 +512,7 @@ const commands = {
   survey: (answer) => client.say({ ...answer, type: "survey" }),
   session: (what, kind, session) => client.say({ type: "session." + what, kind, session }, false),
   prechat: (form) => panel.prechat(form),
-  token: (token) => { client.siteOnly = true; client.tell({ site: token }); },
+  token: (token) => client.tell({ site: token }),
   forget: () => client.tell({ forget: true }),
 };
 
