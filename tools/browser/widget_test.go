@@ -234,6 +234,30 @@ func TestFilesGoUpWithAPreviewAndComeDown(t *testing.T) {
 	tab.wait("the files after a reload", `$$(".file").length === 4 && $$(".file.shown").length === 2`)
 }
 
+func TestALongHistoryOfPicturesIsDrawnAsItComesIntoView(t *testing.T) {
+	s := openShop(t)
+	tab := newBrowser(t, s.Site, "en-US")
+	tab.screen(1000, 720, "light")
+	tab.visit(s, "")
+	tab.chat()
+	photo, _ := picture(t, "kettle.png")
+	tab.do(chromedp.SetUploadFiles(part("#file"), []string{photo}))
+	tab.wait("it is there", `$("#uploads .done")`)
+	tab.write("one")
+	tab.wait("it is drawn", `$(".file.shown")`)
+	in := tab.session()
+	attached := s.told(in, event.TypeMessageReceived, 1)[0].GetContent().GetAttachments()
+	for i := range 30 {
+		answer(t, s.Site, in, fmt.Sprint("picture ", i), func(sub *eventv1.Submission) { sub.Content.Attachments = attached })
+	}
+	tab.visit(s, "")
+	tab.chat()
+	tab.wait("the last are drawn, the first are not, and the last is in view", `$$(".file").length === 31 && $$(".file")[30].matches(".shown") && $$(".file")[29].matches(".shown") &&
+		!$$(".file")[0].matches(".shown") && $("#log").scrollHeight - $("#log").scrollTop - $("#log").clientHeight < 5`)
+	evaluate[bool](tab, `document.querySelector("skein-chat").shadowRoot.querySelector("#log").scrollTop = 0, true`)
+	tab.wait("the first is drawn", `$$(".file")[0].matches(".shown")`)
+}
+
 func TestFiftyTabsAreOneVisitorWithOneSocket(t *testing.T) {
 	s := openShop(t)
 	first := newBrowser(t, s.Site, "en-US")

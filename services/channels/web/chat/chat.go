@@ -70,6 +70,8 @@ type Limits struct {
 	Refusals int
 	// TokenLife is how long a token is good; 30 days.
 	TokenLife time.Duration
+	// File is how long a file may take in all to come or go, beside a second for each 8 KiB; 30 s.
+	File time.Duration
 	// Submit is how long the log may take for a message; 15 s.
 	Submit time.Duration
 	// Write is how long a client may take to read a frame; 10 s.
@@ -93,6 +95,7 @@ func (l *Limits) defaults() {
 	def(&l.Burst, 20)
 	def(&l.Refusals, 100)
 	def(&l.TokenLife, 30*24*time.Hour)
+	def(&l.File, 30*time.Second)
 	def(&l.Submit, 15*time.Second)
 	def(&l.Write, 10*time.Second)
 	def(&l.Ping, 30*time.Second)

@@ -26,9 +26,8 @@ import (
 const (
 	// maxFileName is how many characters of a file's name are kept.
 	maxFileName = 200
-	// leastSpeed is how fast a file must come or go, in bytes a second, after transferGrace.
-	leastSpeed    = 8 << 10
-	transferGrace = 30 * time.Second
+	// leastSpeed is how fast a file must come or go, in bytes a second.
+	leastSpeed = 8 << 10
 	// macSize is how many bytes of the signature stand in the name of a file.
 	macSize = 16
 )
@@ -127,7 +126,7 @@ func (c *Channel) upload(w http.ResponseWriter, r *http.Request, wd *widget) *pr
 		return p
 	}
 	defer leave()
-	data, err := io.ReadAll(http.MaxBytesReader(w, &hurried{ReadCloser: r.Body, conn: http.NewResponseController(w), begin: time.Now()}, wd.MaxFile))
+	data, err := io.ReadAll(http.MaxBytesReader(w, &hurried{ReadCloser: r.Body, conn: http.NewResponseController(w), until: time.Now().Add(c.limits.File)}, wd.MaxFile))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -158,26 +157,23 @@ func (c *Channel) fileTooLarge(wd *widget) *problem {
 	return tooLarge(fmt.Sprintf("a file may have %d bytes at most", wd.MaxFile))
 }
 
-// hurried is a body that must come at leastSpeed.
+// hurried is a body that must come at leastSpeed, but for a time of grace in all.
 type hurried struct {
 	io.ReadCloser
 	conn  *http.ResponseController
-	begin time.Time
-	read  int64
+	until time.Time
 }
 
 // Read implements io.Reader.
 func (h *hurried) Read(p []byte) (int, error) {
-	_ = h.conn.SetReadDeadline(h.begin.Add(allowed(h.read))) // every server of net/http can
+	_ = h.conn.SetReadDeadline(h.until) // every server of net/http can
 	n, err := h.ReadCloser.Read(p)
-	h.read += int64(n)
+	h.until = h.until.Add(atLeastSpeed(n))
 	return n, err
 }
 
-// allowed is how long so many bytes may take.
-func allowed(size int64) time.Duration {
-	return transferGrace + time.Duration(size)*time.Second/leastSpeed
-}
+// atLeastSpeed is how long so many bytes may take.
+func atLeastSpeed(n int) time.Duration { return time.Duration(n) * time.Second / leastSpeed }
 
 // download answers GET files/{file}, for the visitor whose thread the file stands in.
 func (c *Channel) download(w http.ResponseWriter, r *http.Request, wd *widget) *problem {
@@ -205,7 +201,7 @@ func (c *Channel) download(w http.ResponseWriter, r *http.Request, wd *widget) *
 		c.log.Error("a file cannot be read", "error", err)
 		return unavailable("the file cannot be read now: try again after retry_after seconds", retryAfter)
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(allowed(int64(len(data))))) // every server of net/http can
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(c.limits.File + atLeastSpeed(len(data)))) // every server of net/http can
 	mediaType, disposition := "application/octet-stream", "attachment"
 	if isPicture(a.GetBlob().GetMediaType()) {
 		mediaType, disposition = a.GetBlob().GetMediaType(), "inline"

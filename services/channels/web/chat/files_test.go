@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
@@ -248,6 +249,23 @@ func TestAVisitorTransfersAFewFilesAtOnceAndAllTogetherNoMoreThanThereIsRoomFor(
 	}
 	if _, answer := s.download(b.Token, names[b.Token]); answer.status != http.StatusOK {
 		t.Errorf("afterwards: %v", answer)
+	}
+}
+
+func TestAFileThatStopsOnItsWayIsCutOffAndLeavesItsPlace(t *testing.T) {
+	s := start(t, limits(func(l *chat.Limits) { l.File, l.Transfers = 50*time.Millisecond, 1 }))
+	token := s.session("").Token
+	conn := s.tcp()
+	_, err := io.WriteString(conn, "POST /chat/v1/shop/files?name=x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nAuthorization: Bearer "+token+"\r\n\r\nhalf of")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn) // until it is cut off
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if _, _, a := s.upload(token, "x.png", png); a.status != http.StatusOK {
+		t.Errorf("the next one: %d", a.status)
 	}
 }
 

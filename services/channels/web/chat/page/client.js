@@ -6,6 +6,7 @@ const firstDelay = 500;
 const longestDelay = 30_000;
 const heartbeat = 25_000;
 const renewBefore = 24 * 3600_000; // how long a token must still be good
+const mostTransfers = 2; // files that this tab sends and gets at once
 const mostInFlight = 8; // frames that wait for their acknowledgement at once
 
 const parse = (json) => { try { return JSON.parse(json); } catch { return null; } };
@@ -80,6 +81,8 @@ class Client {
     this.wanted = false; // a connection is
     this.synced = false; // the leader has told what it has
     this.waiting = []; // for a session
+    this.transfers = 0; // of files, under way
+    this.queue = []; // for their place
 
     // The leader's.
     this.doubtful = true; // the token may not be good any more
@@ -258,15 +261,29 @@ class Client {
     return { Authorization: `Bearer ${this.session.token}` };
   }
 
+  // transfer runs a request for a file, a few at a time, and again where the server says when. It gives the answer, which may be a refusal.
+  async transfer(request, signal) {
+    while (this.transfers >= mostTransfers) await new Promise((go) => { this.queue.push(go); });
+    this.transfers++;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        if (signal?.aborted) return { status: 0 };
+        const answer = await request(await this.ready());
+        const after = answer.status === 0 ? attempt : Number(answer.after);
+        if (!after || attempt === 8) return answer;
+        await new Promise((go) => { setTimeout(go, after * 1000); });
+      }
+    } finally {
+      this.transfers--;
+      this.queue.shift()?.();
+    }
+  }
+
   // upload sends a file, and gives its name for a message.
   async upload(file, progress, signal) {
-    for (let attempt = 0; ; attempt++) {
-      const answer = await this.send(file, await this.ready(), progress, signal);
-      if (answer.status === 200) return answer.body;
-      const after = answer.body?.retry_after ?? (answer.status ? 0 : 2);
-      if (signal.aborted || !after || attempt === 5) throw new Error(answer.body?.message ?? "");
-      await new Promise((go) => { setTimeout(go, after * 1000); });
-    }
+    const answer = await this.transfer((headers) => this.send(file, headers, progress, signal), signal);
+    if (answer.status !== 200) throw new Error(answer.body?.message ?? "");
+    return answer.body;
   }
 
   send(file, headers, progress, signal) {
@@ -278,16 +295,20 @@ class Client {
       for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
       request.setRequestHeader("Content-Type", "application/octet-stream"); // the server looks at the bytes
       request.upload.onprogress = (e) => progress(e.lengthComputable ? e.loaded / e.total : 0);
-      request.onloadend = () => done({ status: request.status, body: parse(request.responseText) });
+      request.onloadend = () => done({ status: request.status, body: parse(request.responseText), after: request.getResponseHeader("Retry-After") });
       signal.addEventListener("abort", () => request.abort());
       request.send(file);
     });
   }
 
+  // download gives a file's bytes.
   async download(file) {
-    const answer = await fetch(new URL("files/" + file, this.base), { headers: await this.ready() });
-    if (!answer.ok) throw new Error(`file: ${answer.status}`);
-    return answer.blob();
+    const answer = await this.transfer(async (headers) => {
+      const got = await fetch(new URL("files/" + file, this.base), { headers }).catch(() => null);
+      return { status: got?.status ?? 0, after: got?.headers.get("Retry-After"), blob: got?.ok && await got.blob().catch(() => null) };
+    });
+    if (!answer.blob) throw new Error(`file: ${answer.status}`);
+    return answer.blob;
   }
 
   // What follows is the leader's.

@@ -104,6 +104,9 @@ class Panel {
     this.list = el("ol", { id: "list" });
     this.log = el("div", { id: "log", role: "log", tabindex: "0", "aria-label": say.log, scroll: () => { this.stuck = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80; } }, this.list);
     new ResizeObserver(() => { if (this.stuck) this.bottom(); }).observe(this.list);
+    this.near = new IntersectionObserver((entries) => { // pictures are fetched when they come near
+      for (const { target, isIntersecting } of entries) if (isIntersecting) { this.near.unobserve(target); target.preview(); }
+    }, { root: this.log, rootMargin: "200px" });
     this.text = el("textarea", {
       id: "text", rows: "1", maxlength: "10000", dir: "auto", autocomplete: "off", placeholder: say.hint, "aria-label": say.label,
       keydown: (e) => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.form.requestSubmit(); } },
@@ -373,7 +376,8 @@ class Panel {
     }
     const canvas = el("canvas", { "aria-hidden": "true" });
     button.append(canvas, el("span", { class: "line" }, label, note));
-    this.client.download(file).then((blob) => picture(canvas, blob, 480, 320)).then(() => button.classList.add("shown"), () => {});
+    button.preview = () => this.client.download(file).then((blob) => picture(canvas, blob, 480, 320)).then(() => button.classList.add("shown"), () => {});
+    this.near.observe(button);
     return button;
   }
 
