@@ -93,7 +93,7 @@ class Panel {
     this.delivered = new Set();
     this.uploads = new Map(); // by element
     this.opened = alone;
-    this.stuck = true; // at the bottom
+    this.height = 0; // of the conversation
     this.build();
     this.client = new Client(new URL(".", script.src), this);
   }
@@ -102,8 +102,8 @@ class Panel {
     const title = el(alone ? "h1" : "h2", { id: "title" }, config.name);
     this.status = el("p", { id: "state", role: "status" });
     this.list = el("ol", { id: "list" });
-    this.log = el("div", { id: "log", role: "log", tabindex: "0", "aria-label": say.log, scroll: () => { this.stuck = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80; } }, this.list);
-    new ResizeObserver(() => { if (this.stuck) this.bottom(); }).observe(this.list);
+    this.log = el("div", { id: "log", role: "log", tabindex: "0", "aria-label": say.log }, this.list);
+    new ResizeObserver(() => this.grown()).observe(this.list);
     this.near = new IntersectionObserver((entries) => { // pictures are fetched when they come near
       for (const { target, isIntersecting } of entries) if (isIntersecting) { this.near.unobserve(target); target.preview(); }
     }, { root: this.log, rootMargin: "200px" });
@@ -198,10 +198,12 @@ class Panel {
     return item;
   }
 
-  // bottom shows what was said last, and goes on doing so until the visitor scrolls up.
-  bottom() {
-    this.stuck = true;
-    this.log.scrollTop = this.log.scrollHeight;
+  bottom() { this.log.scrollTop = this.log.scrollHeight; }
+
+  // grown goes on showing what was said last, to a visitor who saw that before.
+  grown() {
+    if (this.height - this.log.scrollTop - this.log.clientHeight < 80) this.bottom();
+    this.height = this.log.scrollHeight;
   }
 
   // settle puts what the log has behind all that it had before, and above what it may not have.
