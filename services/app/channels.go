@@ -19,12 +19,12 @@ func (a *App) openChat(ctx context.Context) error {
 		return err
 	}
 	cfg := chat.Config{
-		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Secret: secret, Logger: a.logger, Registerer: a.registry,
+		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Secret: secret, Logger: a.logger, Registerer: a.registry,
 	}
 	for _, in := range a.cfg.Inboxes {
 		if in.Channel == channelWebChat {
 			cfg.Widgets = append(cfg.Widgets, chat.Widget{
-				ID: in.ID, Tenant: in.Tenant, Name: in.Name, Origins: in.Origins, Secret: []byte(in.Secret),
+				ID: in.ID, Tenant: in.Tenant, Name: in.Name, Origins: in.Origins, Secret: []byte(in.Secret), MaxFile: in.MaxFileBytes,
 			})
 		}
 	}
