@@ -17,6 +17,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
@@ -40,26 +41,28 @@ type App struct {
 	registry *prometheus.Registry
 	broken   chan error // a part that cannot go on, outside of its Run
 
-	keyring   *event.Keyring
-	room      *room
-	broker    *embedded.Broker
-	log       *kafkalog.Log
-	store     kv.Store
-	blobs     *blob.Store
-	intake    *intake.Intake
-	progress  projection.Progress
-	projector *projection.Manager
-	hub       *timeline.Hub
-	grpc      *rpc.Server
-	grpcPort  net.Listener
-	http      *http.Server
-	httpPort  net.Listener
-	mux       *http.ServeMux
-	channels  map[string][]channel.Channel // by role
-	redrivers map[string]channel.Redriver  // by provider
-	chat      *chat.Channel
-	webhooks  *webhooks.Service
-	outbound  *outbound.Service
+	keyring    *event.Keyring
+	room       *room
+	broker     *embedded.Broker
+	log        *kafkalog.Log
+	store      kv.Store
+	blobs      *blob.Store
+	intake     *intake.Intake
+	progress   projection.Progress
+	projector  *projection.Manager
+	hub        *timeline.Hub
+	grpc       *rpc.Server
+	grpcPort   net.Listener
+	http       *http.Server
+	httpPort   net.Listener
+	mux        *http.ServeMux
+	channels   map[string][]channel.Channel // by role
+	redrivers  map[string]channel.Redriver  // by provider
+	trial      channel.Host                 // in the place of intake, where nothing is published
+	deliveries *webhook.Metrics             // once registered
+	chat       *chat.Channel
+	webhooks   *webhooks.Service
+	outbound   *outbound.Service
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

@@ -48,7 +48,11 @@ func (a *App) VisitorToken(widget, visitor, thread string) (string, error) {
 
 // open opens a channel of a role. The provider is the one whose rejected payloads it can take in again.
 func (a *App) open(ctx context.Context, role, provider string, c channel.Channel) error {
-	if err := c.Open(ctx, a.intake); err != nil {
+	var host channel.Host = a.intake
+	if a.trial != nil {
+		host = a.trial
+	}
+	if err := c.Open(ctx, host); err != nil {
 		return err
 	}
 	a.channels[role] = append(a.channels[role], c)

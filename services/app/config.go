@@ -10,6 +10,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
+	"github.com/skein-cx/skein/services/channels/custom/mapped"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -101,7 +102,7 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, or connector for one that a connector of yours serves over gRPC"`
+	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, cloudevents, mapped, or connector for one that a connector of yours serves over gRPC"`
 	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Trusted   []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
 	From      string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
@@ -113,6 +114,9 @@ type InboxConfig struct {
 	SMTP   MailServerConfig `koanf:"smtp" help:"email: hands mails that are sent to a server"`
 	Twilio TwilioConfig     `koanf:"twilio"`
 	Switch SwitchConfig     `koanf:"switch"`
+
+	CloudEvents CloudEventsConfig `koanf:"cloudevents"`
+	Mapped      mapped.Mapping    `koanf:"mapped"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -163,7 +167,7 @@ const (
 )
 
 func channels() []string {
-	return []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+	return []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelCloudEvents, channelMapped, channelConnector}
 }
 
 // Default is a single machine with everything embedded, reachable from itself only.
@@ -320,6 +324,7 @@ func (v *verifier) inboxes(c *Config) {
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
 		v.phone(field, in)
+		v.custom(field, in)
 		v.mailServers(field, c, in)
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {

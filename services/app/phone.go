@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/services/channels/phone/asterisk"
 	"github.com/skein-cx/skein/services/channels/phone/freeswitch"
 	"github.com/skein-cx/skein/services/channels/phone/twilio"
@@ -102,7 +101,7 @@ func (a *App) openPhone(ctx context.Context) error {
 		}
 	}
 	if len(accounts) > 0 {
-		metrics, err := webhook.NewMetrics(a.registry)
+		metrics, err := a.webhookMetrics()
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ const (
 	roleEmail     = "email"
 	rolePhone     = "phone"
 	roleChat      = "chat"
+	roleCustom    = "custom"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
 	roleWebhooks  = "webhooks"
@@ -32,7 +33,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -70,6 +71,7 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
 		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
+		lifecycle.Part{Name: roleCustom, Needs: []string{partHTTP, partIntake}, Start: a.openCustom, Run: a.runChannels(roleCustom)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)
 }

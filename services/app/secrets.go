@@ -17,6 +17,14 @@ const (
 // fetchSecrets puts secrets in the place of what refers to them. Its errors name the field, never a secret.
 func fetchSecrets(c *Config) error {
 	var problems []Problem
+	fetch := func(path string, v reflect.Value) {
+		secret, err := fetchSecret(v.String())
+		if err != nil {
+			problems = append(problems, Problem{path, err.Error()})
+			return
+		}
+		v.SetString(secret)
+	}
 	var walk func(path string, v reflect.Value)
 	walk = func(path string, v reflect.Value) {
 		switch v.Kind() { //nolint:exhaustive // nothing else holds settings
@@ -32,12 +40,13 @@ func fetchSecrets(c *Config) error {
 					walk(name, v.Field(i))
 					continue
 				}
-				secret, err := fetchSecret(v.Field(i).String())
-				if err != nil {
-					problems = append(problems, Problem{name, err.Error()})
+				if v.Field(i).Kind() == reflect.Slice { // several, of which each is good
+					for j := range v.Field(i).Len() {
+						fetch(fmt.Sprintf("%s[%d]", name, j), v.Field(i).Index(j))
+					}
 					continue
 				}
-				v.Field(i).SetString(secret)
+				fetch(name, v.Field(i))
 			}
 		}
 	}
