@@ -87,6 +87,7 @@ type inbox struct {
 	rules          []rule
 	asks, answer   *expression
 	get            *expression
+	asked          []string // parameters that get reads
 	headers, query []string
 }
 
@@ -144,7 +145,10 @@ func (c *compiler) handshake(m Mapping, in *inbox) {
 			c.fail("handshake.get.answer", "is missing")
 		}
 	}
+	of := c.query
+	c.query = map[string]bool{} // of a GET nothing is kept
 	in.get = c.text("handshake.get.answer", h.Get.Answer)
+	in.asked, c.query = sorted(c.query), of
 }
 
 // Channel is a channel.Channel and a channel.Redriver.
@@ -284,13 +288,7 @@ func (in *inbox) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the token is missing or wrong", http.StatusForbidden)
 		return
 	}
-	asked := map[string]string{}
-	for _, name := range in.query {
-		if query.Has(name) {
-			asked[name] = strings.ToValidUTF8(query.Get(name), "\uFFFD")
-		}
-	}
-	answer, err := in.get.text(r.Context(), map[string]any{varBody: types.NullValue, varHeaders: texts(nil), varQuery: texts(asked)})
+	answer, err := in.get.text(r.Context(), map[string]any{varBody: types.NullValue, varHeaders: texts(nil), varQuery: texts(named(query, in.asked))})
 	if err != nil {
 		http.Error(w, "this is no question that is known here", http.StatusBadRequest)
 		return

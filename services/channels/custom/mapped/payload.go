@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -31,19 +32,25 @@ func (in *inbox) unwrap(r *http.Request, body []byte) ([]byte, error) {
 	if _, err := in.parse(body); err != nil {
 		return nil, fmt.Errorf("custom/mapped: %w", err)
 	}
-	d := delivery{Headers: map[string]string{}, Query: map[string]string{}}
+	d := delivery{Headers: map[string]string{}}
 	for _, name := range in.headers {
 		if values := r.Header.Values(name); len(values) > 0 {
 			d.Headers[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
 		}
 	}
-	query := r.URL.Query()
-	for _, name := range in.query {
+	d.Query = named(r.URL.Query(), in.query)
+	return d.write(body, in.form())
+}
+
+// named are the parameters of some names, those that are there.
+func named(query url.Values, names []string) map[string]string {
+	found := map[string]string{}
+	for _, name := range names {
 		if query.Has(name) {
-			d.Query[name] = strings.ToValidUTF8(query.Get(name), "\uFFFD")
+			found[name] = strings.ToValidUTF8(query.Get(name), "\uFFFD")
 		}
 	}
-	return d.write(body, in.form())
+	return found
 }
 
 // write puts the body into the rest as it came, byte for byte: what a signature or an extension is made of stays the same.
