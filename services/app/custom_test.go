@@ -55,25 +55,29 @@ func TestTheExamplesOfMappedWebhooksGiveTheirEvents(t *testing.T) {
 		sign                func(h http.Header, body string)
 	}{
 		{
-			"shopify", "shopify.order.synthetic.json", "shop", http.Header{"X-Shopify-Topic": {"orders/create"}},
+			"shopify", "shopify.order.synthetic.json", "shop",
+			http.Header{"X-Shopify-Topic": {"orders/create"}},
 			func(h http.Header, body string) {
 				h.Set("X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(sign(body)))
 			},
 		},
 		{
-			"github", "github.comment.synthetic.json", "issues", http.Header{"X-Github-Event": {"issue_comment"}},
+			"github", "github.comment.synthetic.json", "issues",
+			http.Header{"X-Github-Event": {"issue_comment"}},
 			func(h http.Header, body string) {
 				h.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(sign(body)))
 			},
 		},
 		{
-			"calendly", "calendly.invitee.synthetic.json", "appointments", http.Header{},
+			"calendly", "calendly.invitee.synthetic.json", "appointments",
+			http.Header{},
 			func(h http.Header, body string) {
 				h.Set("Calendly-Webhook-Signature", "t="+now+",v1="+hex.EncodeToString(sign(now+"."+body)))
 			},
 		},
 		{
-			"slack", "slack.message.synthetic.json", "slack", http.Header{},
+			"slack", "slack.message.synthetic.json", "slack",
+			http.Header{},
 			func(h http.Header, body string) {
 				h.Set("X-Slack-Request-Timestamp", now)
 				h.Set("X-Slack-Signature", "v0="+hex.EncodeToString(sign("v0:"+now+":"+body)))

@@ -104,7 +104,7 @@ func (c *compiler) compile(field, source, wanted string, want ...*cel.Type) *exp
 		return nil
 	}
 	c.readsOf(field, compiled.NativeRep().Expr())
-	program, err := c.env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery), cel.EvalOptions(cel.OptOptimize))
+	program, err := c.env.Program(compiled, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery), cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(orderMaps))
 	if err != nil {
 		c.fail(field, err.Error())
 		return nil

@@ -15,6 +15,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/interpreter"
 )
 
 // maxDepth is how deep a body may be.
@@ -81,6 +82,40 @@ func (adapter) NativeToValue(v any) ref.Val {
 		return inOrder(m, nil)
 	}
 	return value
+}
+
+// orderMaps puts an order into the maps that an expression writes down.
+func orderMaps(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	switch i := i.(type) {
+	case interpreter.InterpretableConst: // one that holds constants only was made beforehand
+		if m, ok := i.Value().(traits.Mapper); ok {
+			return interpreter.NewConstValue(i.ID(), inOrder(m, nil)), nil
+		}
+	case interpreter.InterpretableConstructor:
+		if i.Type() == types.MapType {
+			return &orderedMap{i}, nil
+		}
+	}
+	return i, nil
+}
+
+// orderedMap is a map of an expression.
+type orderedMap struct {
+	interpreter.InterpretableConstructor
+}
+
+// Exec implements interpreter.InterpretableV2.
+func (m *orderedMap) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	value := m.InterpretableConstructor.Exec(frame)
+	if written, ok := value.(traits.Mapper); ok {
+		return inOrder(written, nil)
+	}
+	return value
+}
+
+// Eval implements interpreter.Interpretable.
+func (m *orderedMap) Eval(vars interpreter.Activation) ref.Val {
+	return m.Exec(interpreter.AsFrame(vars))
 }
 
 // texts makes a map of texts.
