@@ -14,7 +14,7 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// handedOut is what Skein's webhooks make of an event (docs/webhooks.md). That they do is tested with them, in services/app.
+// handedOut is what Skein's webhooks make of an event (docs/webhooks.md). That they do is tested with them, by the relay test of services/app.
 func handedOut(t *testing.T, e *eventv1.Event, includeContent bool) string {
 	t.Helper()
 	ce, err := event.ToCloudEvent(e)
