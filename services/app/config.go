@@ -11,6 +11,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
+	"github.com/skein-cx/skein/services/channels/custom/mapped"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -102,7 +103,7 @@ type EmailConfig struct {
 type InboxConfig struct {
 	ID           string   `koanf:"id" help:"name of the inbox, as events carry it"`
 	Tenant       string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel      string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, whatsapp, messenger, instagram, wechat, wecom, wechat_kf, telegram, line, x, weibo, or connector for one that a connector of yours serves over gRPC"`
+	Channel      string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, whatsapp, messenger, instagram, wechat, wecom, wechat_kf, telegram, line, x, weibo, cloudevents, mapped, or connector for one that a connector of yours serves over gRPC"`
 	Addresses    []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
 	Trusted      []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
 	From         string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
@@ -126,6 +127,9 @@ type InboxConfig struct {
 	Line      LineConfig     `koanf:"line"`
 	X         XConfig        `koanf:"x"`
 	Weibo     WeiboConfig    `koanf:"weibo"`
+
+	CloudEvents CloudEventsConfig `koanf:"cloudevents"`
+	Mapped      mapped.Mapping    `koanf:"mapped"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -176,7 +180,7 @@ const (
 )
 
 func channels() []string {
-	names := []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+	names := []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelCloudEvents, channelMapped, channelConnector}
 	for _, p := range socialProviders() {
 		names = append(names, p.name)
 	}
@@ -339,6 +343,7 @@ func (v *verifier) inboxes(c *Config) {
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
 		v.phone(field, in)
+		v.custom(field, in)
 		v.mailServers(field, c, in)
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {
