@@ -20,7 +20,7 @@ import (
 
 const (
 	// maxCost of one evaluation, in CEL's units: about one for each operation and for ten bytes of a text.
-	maxCost = 1_000_000
+	maxCost = 100_000
 	// checkEvery so many steps of a loop, an evaluation looks whether its time is over.
 	checkEvery = 100
 )
