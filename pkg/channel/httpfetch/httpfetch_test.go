@@ -135,7 +135,7 @@ func TestARedirectElsewhereGetsNoCredentials(t *testing.T) {
 func TestAnAddressThatIsNoneOrInsideIsRefused(t *testing.T) {
 	for source, code := range map[string]string{
 		"media-1": "no_address", "file:///etc/passwd": "no_address", "https://user:secret@files.example/": "no_address", "ftp://files.example/a": "no_address",
-		"http://127.0.0.1:1/": httpfetch.CodeNotPublic, "http://169.254.169.254/latest": httpfetch.CodeNotPublic,
+		"http://files.example/": "no_address", "https://127.0.0.1:1/": httpfetch.CodeNotPublic, "https://169.254.169.254/latest": httpfetch.CodeNotPublic,
 	} {
 		_, err := httpfetch.NewPublic().Fetch(t.Context(), channel.RemoteFile{Source: source})
 		if refused, ok := errors.AsType[*channel.RefusedError](err); !ok || refused.Code != code {

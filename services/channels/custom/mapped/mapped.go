@@ -34,7 +34,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/channel"
-	"github.com/skein-cx/skein/pkg/channel/httpfetch"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -52,8 +51,6 @@ type Config struct {
 	Mux webhook.Mux
 	// Inboxes and their mappings.
 	Inboxes []Inbox
-	// Client fetches files; one that reaches the public Internet only unless set.
-	Client *http.Client
 	// Metrics may be nil.
 	Metrics *webhook.Metrics
 	// Logger may be nil.
@@ -170,9 +167,6 @@ func New(cfg Config) (*Channel, error) {
 		c.cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.cfg.Logger = c.cfg.Logger.With("channel", c.Name())
-	if c.cfg.Client == nil {
-		c.cfg.Client = httpfetch.Client(false)
-	}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now
 	}
