@@ -49,7 +49,7 @@ type Config struct {
 	MaxAge time.Duration
 	// Timeout is how long one attempt may take. 2 min unless set.
 	Timeout time.Duration
-	// Claim is how long a file counts as under way without word of the process that is at it: then another one begins. 10 s unless set.
+	// Claim is how long a file counts as under way without word of the process that is at it: then another one begins. 5 s unless set.
 	Claim time.Duration
 	// FirstRetry and LastRetry are how long to wait after the first attempt that failed, and at most, while the pause doubles.
 	// 1 s and 15 min unless set.
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.MaxAge, 72 * time.Hour},
 		{&c.Timeout, 2 * time.Minute},
-		{&c.Claim, 10 * time.Second},
+		{&c.Claim, 5 * time.Second},
 		{&c.FirstRetry, time.Second},
 		{&c.LastRetry, 15 * time.Minute},
 		{&c.Recheck, time.Second},
