@@ -134,6 +134,12 @@ func TestATableAndChatwootsConversationsAreImported(t *testing.T) {
 			t.Errorf("Chatwoot: %s", said)
 		}
 	}
+	if said := imported(s, "--inbox", "old-tickets", "nowhere.csv"); !strings.Contains(said, "nowhere.csv: no such file") || strings.Contains(said, "taken in") {
+		t.Errorf("a file that is not there: %s", said)
+	}
+	if said := imported(s, "--inbox", "old-tickets", "--format", "excel", tickets); !strings.Contains(said, "chatwoot, lines, mail, table") {
+		t.Errorf("a format that there is not: %s", said)
+	}
 	awaitTold(s, srv, "mia@example.com", "", 2)
 	if got := texts(told(s, "mia@example.com", "message.received")); !slices.Equal(got, []string{"Die Lampe flackert;\nwas nun?"}) {
 		t.Errorf("the table says %q", got)
