@@ -661,6 +661,10 @@ func TestWhatIsNotUnderstoodIsKeptAndRedrivenWhenItIsMended(t *testing.T) {
 	for _, e := range awaitTold(s, srv, "+"+anna49, "message.received", 2) {
 		inbox[e.GetEvent().GetInbox()] = true
 	}
+	refusing := s.Start("dead", "redrive", "--all", "--server", s.GRPC)
+	if err := refusing.End(); err == nil || !strings.Contains(refusing.Out(), "; the adapter rejects it still: ") {
+		t.Errorf("redrive of what is no webhook says %v\n%s", err, refusing.Out())
+	}
 	if left := letters(); !inbox["second"] || len(left) != 1 {
 		t.Errorf("it came in to %v, and %v are left", inbox, left)
 	}
