@@ -69,7 +69,11 @@ func Explain(err error) string {
 			b.Reset()
 			fmt.Fprintf(&b, "%s:", s.Code())
 			for _, v := range bad.GetFieldViolations() {
-				fmt.Fprintf(&b, "\n  %s: %s", v.GetField(), v.GetDescription())
+				b.WriteString("\n  ")
+				if v.GetField() != "" { // else it is about the whole
+					b.WriteString(v.GetField() + ": ")
+				}
+				b.WriteString(v.GetDescription())
 			}
 		}
 	}

@@ -131,6 +131,10 @@ func TestWrongFieldsAndWaitsReachTheCaller(t *testing.T) {
 	if rpc.Violations(err)["submissions[2].inbox"] != "is missing" || !strings.Contains(rpc.Explain(err), "submissions[2].inbox: is missing") {
 		t.Errorf("got %v", rpc.Explain(err))
 	}
+	whole := &event.InvalidError{Violations: []event.Violation{{Reason: "there is nothing to send"}}}
+	if said := rpc.Explain(serve(t, func(context.Context) error { return whole }, "secret", valid())); said != "InvalidArgument:\n  there is nothing to send" {
+		t.Errorf("what is wrong with the whole is said as %q", said)
+	}
 	if _, again := rpc.RetryAfter(err); again {
 		t.Error("a wrong field is said to be worth another try")
 	}

@@ -124,6 +124,27 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestEveryProblemOfASocialInboxStandsOnALineOfItsOwn(t *testing.T) {
+	number := func(id, number string) app.InboxConfig {
+		return app.InboxConfig{ID: id, Tenant: "default", Channel: "whatsapp", WhatsApp: app.WhatsAppConfig{PhoneNumberID: number, BusinessAccountID: "1", AppSecret: "x"}}
+	}
+	problems := func(inboxes ...app.InboxConfig) string {
+		c := app.Default()
+		c.Inboxes = inboxes
+		return (&app.ConfigError{Problems: c.Verify(app.RoleNames())}).Error()
+	}
+	wrong := number("wa", "+49 30")
+	want := "the configuration cannot work:\n  inboxes[0].whatsapp: the phone number id is digits, as Meta shows it beside the number\n  inboxes[0].whatsapp: the verify token is missing"
+	if got := problems(wrong); got != want {
+		t.Errorf("got\n%s", got)
+	}
+	here, there := number("here", "1"), number("there", "2")
+	here.WhatsApp.VerifyToken, there.WhatsApp.VerifyToken, there.WhatsApp.APIURL = "y", "y", "http://127.0.0.1:9"
+	if got := problems(here, there); !strings.Contains(got, "\n  inboxes: api_url must be the same") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	c := app.Default()
 	for _, apart := range []string{"timeline", "projector", "admin", "chat", "webhooks", "sender"} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,7 +118,7 @@ func (c *Config) openArchive(a Archive) (history.Source, error) {
 	case formatChatwoot:
 		return archive.OpenChatwoot(own)
 	}
-	return nil, fmt.Errorf("%q is no format of an archive", a.Format)
+	return nil, fmt.Errorf("%q is no format of an archive; there are: %s", a.Format, strings.Join(slices.Sorted(maps.Keys(ArchiveFormats())), ", "))
 }
 
 // Import takes an archive in, beside a server that may be running: into the log and the blob store that are configured. How far it has come

@@ -1,12 +1,12 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -202,7 +202,13 @@ func (v *verifier) social(c *Config) {
 			}
 			if _, err := p.make(k(), []InboxConfig{in}); err != nil {
 				fine = false
-				v.add(fmt.Sprintf("inboxes[%d].%s", i, p.name), err.Error())
+				_, wrong, ok := strings.Cut(err.Error(), fmt.Sprintf("the inbox %q of tenant %q: ", in.ID, in.Tenant))
+				if !ok {
+					wrong = err.Error()
+				}
+				for line := range strings.SplitSeq(wrong, "\n") {
+					v.add(fmt.Sprintf("inboxes[%d].%s", i, p.name), line)
+				}
 			}
 		}
 		if inboxes := c.inboxesOf(p.name); fine && len(inboxes) > 1 {
@@ -211,11 +217,17 @@ func (v *verifier) social(c *Config) {
 	}
 }
 
+// errOneURL means that an inbox would send to another one's API, with its token.
+var errOneURL = errors.New("api_url must be the same in all inboxes of the channel")
+
 func (k *socialKit) whatsapp(inboxes []InboxConfig) (*social, error) {
 	cfg := whatsapp.Config{Mux: k.mux, Metrics: k.metrics, Logger: k.logger}
 	for _, in := range inboxes {
 		w := in.WhatsApp
-		cfg.APIURL = cmp.Or(cfg.APIURL, w.APIURL)
+		if w.APIURL != inboxes[0].WhatsApp.APIURL {
+			return nil, errOneURL
+		}
+		cfg.APIURL = w.APIURL
 		cfg.Accounts = append(cfg.Accounts, whatsapp.Account{
 			Tenant: in.Tenant, Inbox: in.ID, PhoneNumberID: w.PhoneNumberID, BusinessAccountID: w.BusinessAccountID,
 			AppSecret: w.AppSecret, VerifyToken: w.VerifyToken, AccessToken: w.AccessToken, AppSecretProof: w.AppSecretProof,
@@ -239,7 +251,10 @@ func (k *socialKit) meta(product messenger.Product, inboxes []InboxConfig, of fu
 	cfg := messenger.Config{Product: product, Mux: k.mux, Metrics: k.metrics, Logger: k.logger}
 	for _, in := range inboxes {
 		m := of(&in)
-		cfg.GraphURL = cmp.Or(cfg.GraphURL, m.APIURL)
+		if m.APIURL != of(&inboxes[0]).APIURL {
+			return nil, errOneURL
+		}
+		cfg.GraphURL = m.APIURL
 		cfg.Accounts = append(cfg.Accounts, messenger.Account{
 			Tenant: in.Tenant, Inbox: in.ID, ID: m.ID, PageID: m.PageID, AppSecret: m.AppSecret, VerifyToken: m.VerifyToken,
 			AccessToken: m.AccessToken, HumanAgent: m.HumanAgent,

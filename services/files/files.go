@@ -8,7 +8,6 @@ package files
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +49,8 @@ type Config struct {
 	MaxAge time.Duration
 	// Timeout is how long one attempt may take. 2 min unless set.
 	Timeout time.Duration
+	// Claim is how long a file counts as under way without word of the process that is at it: then another one begins. 5 s unless set.
+	Claim time.Duration
 	// FirstRetry and LastRetry are how long to wait after the first attempt that failed, and at most, while the pause doubles.
 	// 1 s and 15 min unless set.
 	FirstRetry, LastRetry time.Duration
@@ -72,6 +73,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.MaxAge, 72 * time.Hour},
 		{&c.Timeout, 2 * time.Minute},
+		{&c.Claim, 5 * time.Second},
 		{&c.FirstRetry, time.Second},
 		{&c.LastRetry, 15 * time.Minute},
 		{&c.Recheck, time.Second},
@@ -92,16 +94,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// claimMargin is how much longer than its Timeout an attempt has, before another process takes it for interrupted.
-const claimMargin = 30 * time.Second
-
 type inboxKey struct{ tenant, id string }
 
 // Service fetches. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
 	state   *state
-	owner   string // names this process in claims
 	workers map[inboxKey]*worker
 	backlog *pubsub.Backlog // the log as it was when this process began
 }
@@ -109,7 +107,7 @@ type Service struct {
 // New checks the inboxes. Run fetches.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
-	s := &Service{cfg: cfg, state: &state{store: cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes))}
+	s := &Service{cfg: cfg, state: &state{store: cfg.Store}, workers: make(map[inboxKey]*worker, len(cfg.Inboxes))}
 	for _, in := range cfg.Inboxes {
 		key := inboxKey{in.Tenant, in.ID}
 		if _, again := s.workers[key]; again {
@@ -124,7 +122,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Run fetches until ctx ends, and then returns nil. What is under way then is begun anew by the next process.
+// Run fetches until ctx ends, and then returns nil. What is under way then is begun anew by the next process, at once.
 func (s *Service) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	for _, w := range s.workers {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,7 @@ type world struct {
 	blobs *blob.Store
 	host  *intake.Intake
 	ahead atomic.Int64 // of the clock
+	claim time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -84,7 +86,7 @@ func (w *world) start(p *provider) (stop func()) {
 	w.t.Helper()
 	cfg := files.Config{
 		Log: w.log, Store: w.store, Host: w.host, Blobs: w.blobs, Inboxes: []files.Inbox{{Tenant: tenant, ID: inbox, Fetcher: p}},
-		FirstRetry: time.Millisecond, LastRetry: 2 * time.Millisecond, Recheck: 2 * time.Millisecond,
+		FirstRetry: time.Millisecond, LastRetry: 2 * time.Millisecond, Recheck: 2 * time.Millisecond, Claim: w.claim,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	}
 	s, err := files.New(w.t.Context(), cfg)
@@ -296,22 +298,73 @@ func TestALostStoreMakesNothingBeFetchedAgain(t *testing.T) {
 	}
 }
 
-// What a process was at when it ended, another one does once the claim is over; nothing is told twice differently.
-func TestAnInterruptedFetchIsBegunAnew(t *testing.T) {
-	w := newWorld(t)
-	begun := make(chan struct{})
-	hanging := &provider{give: func(ctx context.Context, _ int64, _ channel.RemoteFile) (*channel.FetchedFile, error) {
-		close(begun)
+// hang is a provider that gives nothing until a process ends.
+func hang() (p *provider, begun <-chan struct{}) {
+	began := make(chan struct{})
+	return &provider{give: func(ctx context.Context, _ int64, _ channel.RemoteFile) (*channel.FetchedFile, error) {
+		close(began)
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}}
+	}}, began
+}
+
+// What a process was at when it stopped, another one does at once.
+func TestAnInterruptedFetchIsBegunAnew(t *testing.T) {
+	w := newWorld(t)
+	hanging, begun := hang()
+	w.claim = 24 * time.Hour
 	stop := w.start(hanging)
 	w.receive("wamid.1", "media-1")
 	<-begun
 	stop()
 	p := &provider{give: func(context.Context, int64, channel.RemoteFile) (*channel.FetchedFile, error) { return picture() }}
-	w.ahead.Store(int64(10 * time.Minute))
 	w.start(p)
+	w.told(1)
+}
+
+// mortal is a store to which nothing comes through any more once its process is dead. It counts what is written.
+type mortal struct {
+	kv.Store
+	dead   atomic.Bool
+	writes atomic.Int64
+}
+
+func (m *mortal) Apply(ctx context.Context, ns kv.Namespace, b *kv.Batch) error {
+	if m.dead.Load() {
+		return errors.New("the process is dead")
+	}
+	m.writes.Add(1)
+	return m.Store.Apply(ctx, ns, b)
+}
+
+// A process that was killed can give nothing back: its claim ends soon, because it is not renewed.
+func TestWhatAKilledProcessWasAtIsBegunAnew(t *testing.T) {
+	w := newWorld(t)
+	w.claim = 10 * time.Millisecond
+	alive, process := w.store, &mortal{Store: w.store}
+	w.store = process
+	hanging, begun := hang()
+	w.start(hanging)
+	w.receive("wamid.1", "media-1")
+	<-begun
+	process.dead.Store(true)
+	w.store = alive
+	w.start(&provider{give: func(context.Context, int64, channel.RemoteFile) (*channel.FetchedFile, error) { return picture() }})
+	w.told(1)
+}
+
+func TestAClaimIsRenewedWhileAFileIsFetched(t *testing.T) {
+	w := newWorld(t)
+	w.claim = 10 * time.Millisecond
+	store := &mortal{Store: w.store}
+	w.store = store
+	w.start(&provider{give: func(ctx context.Context, _ int64, _ channel.RemoteFile) (*channel.FetchedFile, error) {
+		for before := store.writes.Load(); store.writes.Load() < before+10 && ctx.Err() == nil; {
+			runtime.Gosched()
+		}
+		return picture()
+	}})
+	w.receive("wamid.1", "media-1")
 	w.told(1)
 }
 

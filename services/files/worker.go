@@ -111,7 +111,7 @@ func (w *worker) round(ctx context.Context, begin func(fileKey, *row)) (wait tim
 		default: // who ends wakes us
 			return wait, nil
 		}
-		r.Due = now.Add(w.cfg.Timeout + claimMargin)
+		r.Due = now.Add(w.cfg.Claim)
 		r.Attempts++
 		if err := w.state.put(ctx, k, r); err != nil {
 			<-w.slots
@@ -133,7 +133,9 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 	}
 	file := content.GetAttachments()[k.index]
 	outcome := w.outcome(k, e, content)
+	let := w.hold(ctx, k, r)
 	stored, err := w.fetch(ctx, content.GetNativeThread(), file)
+	let()
 	refused, final := errors.AsType[*channel.RefusedError](err)
 	switch {
 	case err == nil:
@@ -142,7 +144,7 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		outcome.Content.Attachments = []*eventv1.Attachment{stored}
 		outcome.Content.Body = &eventv1.Content_AttachmentStored{AttachmentStored: &eventv1.AttachmentStored{EventId: k.event.String(), Index: k.index}}
 	case ctx.Err() != nil:
-		return nil //nolint:nilerr // stopping: the next process tries again
+		return w.giveBack(ctx, k, r)
 	case !final && w.cfg.Now().Before(r.Since.Add(w.cfg.MaxAge)):
 		w.cfg.Metrics.attempted(w.Inbox, "retry")
 		r.Due, r.Reason = w.cfg.Now().Add(w.pause(r.Attempts, err)), cut(err.Error(), maxReason)
@@ -164,6 +166,38 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		return err // its claim ends
 	}
 	return w.state.settle(ctx, k)
+}
+
+// hold renews the claim of a file until it is let go, so that what a process was at when it was killed is soon begun anew.
+func (w *worker) hold(ctx context.Context, k fileKey, r *row) (let func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		for {
+			if sleep(ctx, w.cfg.Claim/3); ctx.Err() != nil {
+				return
+			}
+			r.Due = w.cfg.Now().Add(w.cfg.Claim)
+			if err := w.state.put(ctx, k, r); err != nil && ctx.Err() == nil {
+				if errors.Is(err, kv.ErrConflict) {
+					return // another process has it, or it is settled
+				}
+				w.logger.WarnContext(ctx, "a claim cannot be renewed", "event", k.event, "error", err)
+			}
+		}
+	})
+	return func() { cancel(); renewing.Wait() }
+}
+
+// giveBack ends the claim of a file that this process does not fetch because it stops. What fails ends with the claim.
+func (w *worker) giveBack(ctx context.Context, k fileKey, r *row) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	r.Due = w.cfg.Now()
+	if err := w.state.put(ctx, k, r); !errors.Is(err, kv.ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 // read reads the message of a file.

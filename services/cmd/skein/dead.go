@@ -406,7 +406,7 @@ func redrive(cmd *cobra.Command, service adminv1.DeadLetterServiceClient, letter
 			if o.GetProblem() != "" {
 				failed++
 				_ = bar.Clear()
-				fmt.Fprintf(out, "%s  not redriven: %s\n", shortPosition(o.GetPosition()), printable(o.GetProblem()))
+				fmt.Fprintf(out, "%s  not redriven: %s\n", shortPosition(o.GetPosition()), printable(strings.ReplaceAll(o.GetProblem(), "\n", "; ")))
 			} else if len(letters) <= redriveBatch {
 				_ = bar.Clear()
 				fmt.Fprintf(out, "%s  redriven as %s\n", shortPosition(o.GetPosition()), strings.Join(as, ", "))

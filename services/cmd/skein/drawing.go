@@ -221,11 +221,11 @@ func fieldsAsText(m proto.Message) *eventv1.Message {
 	return &eventv1.Message{Text: strings.Join(slices.Sorted(slices.Values(lines)), "\n")}
 }
 
-// printable leaves out what would steer a terminal.
+// printable is one line without what would steer a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\t':
+		case r == '\t', r == '\n':
 			return ' '
 		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
 			return -1

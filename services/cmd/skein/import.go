@@ -63,7 +63,9 @@ Fields of a table, each found by its own or a usual name, or named by --map:
 			}
 			got, err := app.Import(cmd.Context(), cfg, archive, o)
 			show.end()
-			fmt.Fprintf(out, "%d events taken in, %d faults\n", got.Events, got.Faults)
+			if err == nil || got.Done > 0 {
+				fmt.Fprintf(out, "%d events taken in, %d faults\n", got.Events, got.Faults)
+			}
 			switch {
 			case err != nil && cmd.Context().Err() != nil:
 				return errors.New("interrupted: the same command goes on from here")

@@ -18,6 +18,7 @@ func sendCommand() *cobra.Command {
 	to := &client{}
 	req := &channelv1.SendRequest{Message: &channelv1.OutgoingMessage{}}
 	var agent string
+	var parameters []string
 	cmd := &cobra.Command{
 		Use:   "send",
 		Short: "Answer in a thread, through the channel that it came from",
@@ -26,7 +27,8 @@ func sendCommand() *cobra.Command {
 Prints event id and position of the request, once it is durable. What becomes of it is an event of the same thread: message.sent, or
 message.failed with the reason. The same call with the same --id sends nothing more.`,
 		Example: `  skein send --thread 01f3a1c2-... --text 'We send you a new one.'
-  skein send --inbox web --native-thread t-17 --agent ada --author Ada --text 'Hello, I am Ada.'`,
+  skein send --inbox web --native-thread t-17 --agent ada --author Ada --text 'Hello, I am Ada.'
+  skein send --thread 01f3a1c2-... --template parcel_sent --language de --parameter 1=Anna --parameter 2=17`,
 		Args: cobra.NoArgs,
 		RunE: call(to, channelv1.NewChannelServiceClient, func(cmd *cobra.Command, service channelv1.ChannelServiceClient, _ []string) error {
 			if req.GetRequestId() == "" {
@@ -34,6 +36,16 @@ message.failed with the reason. The same call with the same --id sends nothing m
 			}
 			if agent != "" {
 				req.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, Id: agent}
+			}
+			for _, p := range parameters {
+				name, text, ok := strings.Cut(p, "=")
+				if !ok {
+					return fmt.Errorf("--parameter: %q is not NAME=TEXT", p)
+				}
+				if req.Message.TemplateParameters == nil {
+					req.Message.TemplateParameters = map[string]string{}
+				}
+				req.Message.TemplateParameters[name] = text
 			}
 			resp, err := service.Send(cmd.Context(), req)
 			if err != nil {
@@ -51,6 +63,9 @@ message.failed with the reason. The same call with the same --id sends nothing m
 	flags.StringVar(&req.Thread, "native-thread", "", "the provider's id of the thread")
 	flags.StringVar(&req.Message.Text, "text", "", "what to say")
 	flags.StringVar(&req.Message.Subject, "subject", "", "subject (a mail answers under the thread's unless set)")
+	flags.StringVar(&req.Message.Template, "template", "", "name of a template of the provider's, where a message needs one: on WhatsApp, a day after the customer wrote")
+	flags.StringVar(&req.Message.TemplateLanguage, "language", "", "language of the template, such as en_US")
+	flags.StringArrayVar(&parameters, "parameter", nil, "what stands in a place of the template: NAME=TEXT; once for each")
 	flags.StringVar(&agent, "agent", "", "id of the agent who says it (the system, unless set)")
 	flags.StringVar(&req.Author, "author", "", "name that the customer sees")
 	flags.StringVar(&req.RequestId, "id", "", "id of the request, for calls that are made again (a new one, unless set)")
