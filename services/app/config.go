@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -342,6 +343,7 @@ func (v *verifier) inboxes(c *Config) {
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
+		v.foreignSettings(field, in)
 		v.phone(field, in)
 		v.custom(field, in)
 		v.mailServers(field, c, in)
@@ -359,6 +361,36 @@ func (v *verifier) inboxes(c *Config) {
 			addresses[a] = i
 		}
 	}
+}
+
+// foreignSettings tells of settings that belong to another channel than the inbox has: they would have no effect.
+func (v *verifier) foreignSettings(field string, in InboxConfig) {
+	own := map[string][]string{channelEmail: {"imap", "smtp"}, channelAsterisk: {"switch"}, channelFreeSwitch: {"switch"}}[in.Channel]
+	settings := reflect.ValueOf(in)
+	for i := range settings.NumField() {
+		name := settings.Type().Field(i).Tag.Get("koanf")
+		if settings.Field(i).Kind() == reflect.Struct && !unset(settings.Field(i)) && name != in.Channel && !slices.Contains(own, name) {
+			v.add(field+"."+name, "belongs to another channel: this inbox has "+in.Channel)
+		}
+	}
+}
+
+// unset tells whether nothing of a setting is set.
+func unset(v reflect.Value) bool {
+	switch v.Kind() { //nolint:exhaustive // the others are themselves
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !unset(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	case reflect.Pointer:
+		return v.IsNil() || unset(v.Elem())
+	}
+	return v.IsZero()
 }
 
 func (v *verifier) webhooks(c WebhooksConfig) {

@@ -100,6 +100,7 @@ func TestEveryProblemNamesItsSettingAndSaysWhatToDo(t *testing.T) {
 		"inboxes[2].addresses[0]":   func(c *app.Config) { c.Inboxes = append(c.Inboxes, c.Inboxes[0]) },
 		"inboxes[1].max_file_bytes": func(c *app.Config) { c.Inboxes[1].MaxFileBytes = 65 << 20 },
 		"inboxes[0].channel":        func(c *app.Config) { c.Inboxes[0].Channel = "fax" },
+		"inboxes[1].telegram":       func(c *app.Config) { c.Inboxes[1].Telegram.Token = "1:x" },
 		"webhooks.endpoints[0].url": func(c *app.Config) {
 			c.Webhooks.Endpoints = []app.WebhookConfig{{ID: "crm", Tenant: "acme", URL: "https://127.0.0.1/hook"}}
 		},
