@@ -17,6 +17,7 @@ require (
 	github.com/coder/websocket v1.8.15
 	github.com/emersion/go-smtp v0.25.1
 	github.com/rs/zerolog v1.28.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/skein-cx/skein/pkg v0.0.0
 	github.com/skein-cx/skein/proto v0.0.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1

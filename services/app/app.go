@@ -42,30 +42,30 @@ type App struct {
 	registry *prometheus.Registry
 	broken   chan error // a part that cannot go on, outside of its Run
 
-	keyring   *event.Keyring
-	room      *room
-	broker    *embedded.Broker
-	log       *kafkalog.Log
-	store     kv.Store
-	blobs     *blob.Store
-	intake    *intake.Intake
-	progress  projection.Progress
-	projector *projection.Manager
-	hub       *timeline.Hub
-	grpc      *rpc.Server
-	grpcPort  net.Listener
-	http      *http.Server
-	httpPort  net.Listener
-	mux       *http.ServeMux
-	channels  map[string][]channel.Channel // by role
-	redrivers map[string]channel.Redriver  // by provider
-	chat      *chat.Channel
-	webhooks  *webhooks.Service
-	outbound  *outbound.Service
-	files     *files.Service
-	socials   map[string]*social // by the name of their inboxes' channel
-
-	deliveries *webhook.Metrics
+	keyring    *event.Keyring
+	room       *room
+	broker     *embedded.Broker
+	log        *kafkalog.Log
+	store      kv.Store
+	blobs      *blob.Store
+	intake     *intake.Intake
+	progress   projection.Progress
+	projector  *projection.Manager
+	hub        *timeline.Hub
+	grpc       *rpc.Server
+	grpcPort   net.Listener
+	http       *http.Server
+	httpPort   net.Listener
+	mux        *http.ServeMux
+	channels   map[string][]channel.Channel // by role
+	redrivers  map[string]channel.Redriver  // by provider
+	trial      channel.Host                 // in the place of intake, where nothing is published
+	deliveries *webhook.Metrics             // once registered
+	chat       *chat.Channel
+	webhooks   *webhooks.Service
+	outbound   *outbound.Service
+	files      *files.Service
+	socials    map[string]*social // by the name of their inboxes' channel
 }
 
 // New makes a process of the roles. The configuration must be free of problems.

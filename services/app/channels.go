@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/channel/webhook"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
 )
@@ -19,12 +20,12 @@ func (a *App) openChat(ctx context.Context) error {
 		return err
 	}
 	cfg := chat.Config{
-		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Secret: secret, Logger: a.logger, Registerer: a.registry,
+		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Secret: secret, Logger: a.logger, Registerer: a.registry,
 	}
 	for _, in := range a.cfg.Inboxes {
 		if in.Channel == channelWebChat {
 			cfg.Widgets = append(cfg.Widgets, chat.Widget{
-				ID: in.ID, Tenant: in.Tenant, Name: in.Name, Origins: in.Origins, Secret: []byte(in.Secret),
+				ID: in.ID, Tenant: in.Tenant, Name: in.Name, Origins: in.Origins, Secret: []byte(in.Secret), MaxFile: in.MaxFileBytes,
 			})
 		}
 	}
@@ -48,7 +49,11 @@ func (a *App) VisitorToken(widget, visitor, thread string) (string, error) {
 
 // open opens a channel of a role. The provider is the one whose rejected payloads it can take in again.
 func (a *App) open(ctx context.Context, role, provider string, c channel.Channel) error {
-	if err := c.Open(ctx, a.intake); err != nil {
+	var host channel.Host = a.intake
+	if a.trial != nil {
+		host = a.trial
+	}
+	if err := c.Open(ctx, host); err != nil {
 		return err
 	}
 	a.channels[role] = append(a.channels[role], c)
@@ -82,4 +87,16 @@ func (a *App) runChannels(role string) func(context.Context) error {
 		}
 		return g.Wait()
 	}
+}
+
+// webhookMetrics are those of every adapter whose provider delivers by HTTP: a process registers them once.
+func (a *App) webhookMetrics() (*webhook.Metrics, error) {
+	if a.deliveries == nil {
+		metrics, err := webhook.NewMetrics(a.registry)
+		if err != nil {
+			return nil, err
+		}
+		a.deliveries = metrics
+	}
+	return a.deliveries, nil
 }

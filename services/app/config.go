@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
+	"github.com/skein-cx/skein/services/channels/custom/mapped"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -99,15 +101,16 @@ type EmailConfig struct {
 
 // InboxConfig is one of the company's accounts.
 type InboxConfig struct {
-	ID        string   `koanf:"id" help:"name of the inbox, as events carry it"`
-	Tenant    string   `koanf:"tenant" help:"tenant that it belongs to"`
-	Channel   string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, whatsapp, messenger, instagram, wechat, wecom, wechat_kf, telegram, line, x, weibo, or connector for one that a connector of yours serves over gRPC"`
-	Addresses []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
-	Trusted   []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
-	From      string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
-	Name      string   `koanf:"name" help:"web_chat: what stands above the chat; email: what stands before from"`
-	Origins   []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
-	Secret    string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
+	ID           string   `koanf:"id" help:"name of the inbox, as events carry it"`
+	Tenant       string   `koanf:"tenant" help:"tenant that it belongs to"`
+	Channel      string   `koanf:"channel" help:"email, web_chat, twilio, asterisk, freeswitch, whatsapp, messenger, instagram, wechat, wecom, wechat_kf, telegram, line, x, weibo, cloudevents, mapped, or connector for one that a connector of yours serves over gRPC"`
+	Addresses    []string `koanf:"addresses" help:"email: its addresses; *@example.com for a whole domain"`
+	Trusted      []string `koanf:"trusted" help:"email: mail servers of yours whose Authentication-Results are believed, by the name that they call themselves there"`
+	From         string   `koanf:"from" help:"email: the address in whose name mails are sent; one of its own"`
+	Name         string   `koanf:"name" help:"web_chat: what stands above the chat; email: what stands before from"`
+	Origins      []string `koanf:"origins" help:"web_chat: sites whose pages may use it, such as https://shop.example; any alone for all"`
+	Secret       string   `koanf:"secret" secret:"true" help:"web_chat: lets the site sign tokens of its own; 32 bytes at least"`
+	MaxFileBytes int64    `koanf:"max_file_bytes" help:"web_chat: greatest file that a visitor may send; 25 MiB where it is 0, no files where it is negative"`
 
 	IMAP   MailServerConfig `koanf:"imap" help:"email: fetches mails from a mailbox"`
 	SMTP   MailServerConfig `koanf:"smtp" help:"email: hands mails that are sent to a server"`
@@ -124,6 +127,9 @@ type InboxConfig struct {
 	Line      LineConfig     `koanf:"line"`
 	X         XConfig        `koanf:"x"`
 	Weibo     WeiboConfig    `koanf:"weibo"`
+
+	CloudEvents CloudEventsConfig `koanf:"cloudevents"`
+	Mapped      mapped.Mapping    `koanf:"mapped"`
 }
 
 // OutboundConfig says how messages are sent.
@@ -174,7 +180,7 @@ const (
 )
 
 func channels() []string {
-	names := []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelConnector}
+	names := []string{channelEmail, channelWebChat, channelTwilio, channelAsterisk, channelFreeSwitch, channelCloudEvents, channelMapped, channelConnector}
 	for _, p := range socialProviders() {
 		names = append(names, p.name)
 	}
@@ -332,10 +338,12 @@ func (v *verifier) inboxes(c *Config) {
 	ids, addresses := map[string]int{}, map[string]int{}
 	for i, in := range c.Inboxes {
 		field := fmt.Sprintf("inboxes[%d]", i)
+		v.check(in.MaxFileBytes <= blob.MaxSize, field+".max_file_bytes", fmt.Sprintf("the blob store takes %d bytes at most", blob.MaxSize))
 		v.tenant(field+".tenant", in.Tenant)
 		v.check(in.ID != "" && len(in.ID) <= 128, field+".id", "1 to 128 characters are needed")
 		v.check(slices.Contains(channels(), in.Channel), field+".channel", "must be one of "+strings.Join(channels(), ", "))
 		v.phone(field, in)
+		v.custom(field, in)
 		v.mailServers(field, c, in)
 		v.check(in.Channel != channelEmail || len(in.Addresses) > 0, field+".addresses", "one address at least is needed")
 		if first, ok := ids[in.Tenant+"/"+in.ID]; ok {

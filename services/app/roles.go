@@ -11,6 +11,7 @@ const (
 	rolePhone     = "phone"
 	roleChat      = "chat"
 	roleSocial    = "social"
+	roleCustom    = "custom"
 	roleProjector = "projector"
 	roleTimeline  = "timeline"
 	roleWebhooks  = "webhooks"
@@ -34,7 +35,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -74,6 +75,7 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
 		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
 		lifecycle.Part{Name: roleSocial, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openSocial, Run: a.runChannels(roleSocial)},
+		lifecycle.Part{Name: roleCustom, Needs: []string{partHTTP, partIntake}, Start: a.openCustom, Run: a.runChannels(roleCustom)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
 	)
 }

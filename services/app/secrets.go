@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"iter"
 	"os"
 	"reflect"
 	"strings"
@@ -18,6 +17,14 @@ const (
 // fetchSecrets puts secrets in the place of what refers to them. Its errors name the field, never a secret.
 func fetchSecrets(c *Config) error {
 	var problems []Problem
+	fetch := func(path string, v reflect.Value) {
+		secret, err := fetchSecret(v.String())
+		if err != nil {
+			problems = append(problems, Problem{path, err.Error()})
+			return
+		}
+		v.SetString(secret)
+	}
 	var walk func(path string, v reflect.Value)
 	walk = func(path string, v reflect.Value) {
 		switch v.Kind() { //nolint:exhaustive // nothing else holds settings
@@ -33,14 +40,13 @@ func fetchSecrets(c *Config) error {
 					walk(name, v.Field(i))
 					continue
 				}
-				for name, held := range held(name, v.Field(i)) {
-					secret, err := fetchSecret(held.String())
-					if err != nil {
-						problems = append(problems, Problem{name, err.Error()})
-						continue
+				if v.Field(i).Kind() == reflect.Slice { // several, of which each is good
+					for j := range v.Field(i).Len() {
+						fetch(fmt.Sprintf("%s[%d]", name, j), v.Field(i).Index(j))
 					}
-					held.SetString(secret)
+					continue
 				}
+				fetch(name, v.Field(i))
 			}
 		}
 	}
@@ -49,21 +55,6 @@ func fetchSecrets(c *Config) error {
 		return &ConfigError{Problems: problems}
 	}
 	return nil
-}
-
-// held are the secrets of a field, which is one or a list of them.
-func held(name string, field reflect.Value) iter.Seq2[string, reflect.Value] {
-	return func(yield func(string, reflect.Value) bool) {
-		if field.Kind() != reflect.Slice {
-			yield(name, field)
-			return
-		}
-		for i := range field.Len() {
-			if !yield(fmt.Sprintf("%s[%d]", name, i), field.Index(i)) {
-				return
-			}
-		}
-	}
 }
 
 func fetchSecret(reference string) (string, error) {

@@ -375,20 +375,12 @@ func (a *App) connectSocial() (map[string]*social, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &socialKit{mux: a.mux, metrics: metrics, logger: a.logger}
+	k := &socialKit{mux: a.mux, cursors: noCursors{}, metrics: metrics, logger: a.logger}
 	if a.store != nil {
 		k.cursors = a.Cursors()
 	}
 	a.socials, err = k.social(&a.cfg)
 	return a.socials, err
-}
-
-// webhookMetrics are those of all webhooks of this process.
-func (a *App) webhookMetrics() (m *webhook.Metrics, err error) {
-	if a.deliveries == nil {
-		a.deliveries, err = webhook.NewMetrics(a.registry)
-	}
-	return a.deliveries, err
 }
 
 // openSocial opens what serves the social inboxes.

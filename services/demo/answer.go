@@ -2,14 +2,11 @@ package demo
 
 import (
 	"context"
-	"errors"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/event"
-	"github.com/skein-cx/skein/pkg/rpc"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
-	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 )
 
 // Colleague is an agent or a bot of the company's.
@@ -26,8 +23,8 @@ func (p *Player) answer(ctx context.Context, s Scene) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Ingest.Publish(ctx, &ingestv1.PublishRequest{Submissions: []*eventv1.Submission{s.Submission()}}); err != nil {
-		return errors.New(rpc.Explain(err))
+	if err := p.publish(ctx, s.Submission()); err != nil {
+		return err
 	}
 	return socket.hear(ctx, "event", s.ID)
 }

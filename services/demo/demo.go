@@ -1,7 +1,7 @@
-// Package demo is the story that "skein up --demo" plays: two customers write mails, chat on the site and call, and agents
-// and a bot answer. It is a client like any other, and goes through the real channels: mail.go sends mails by SMTP, chat.go
-// says what visitors say over a WebSocket, call.go delivers what Twilio tells of a call by signed webhooks, and answer.go
-// publishes over gRPC what the company answers.
+// Package demo is the story that "skein up --demo" plays: two customers write mails and chat on the site; one of them calls, and writes
+// by WhatsApp and WeChat as well; agents and a bot answer. It is a client like any other, and goes through the real channels: mail.go sends
+// mails by SMTP, chat.go says what visitors say over a WebSocket, call.go and social.go deliver what Twilio, Meta and Tencent tell by
+// signed webhooks, and answer.go publishes over gRPC what the company answers.
 //
 // Ids, times and texts are the same at every play, so that playing it again adds nothing.
 package demo
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 )
 
@@ -21,20 +22,24 @@ const (
 	Widget = "web"
 )
 
-// Addresses are those of the story's customers, for a timeline: each writes mails and visits the site, and Anna calls.
+// Addresses are those of the story's customers, for a timeline: each writes mails and visits the site; Anna calls and writes by
+// WhatsApp from the same number, and has an open id at WeChat.
 func Addresses() []string {
-	return []string{anna, "visitor:" + annaVisit.Visitor, annaPhone, lina, "visitor:" + linaVisit.Visitor}
+	return []string{anna, "visitor:" + annaVisit.Visitor, annaPhone, "social:wechat/" + WeChatApp + ":" + annaOpenID, lina, "visitor:" + linaVisit.Visitor}
 }
 
-// Scene is one moment of the story: a Mail, a Line of a chat, or something of a Call.
+// Scene is one moment of the story: a Mail, a Line of a chat, something of a Call, a Delivery of a social network's, or what the company
+// has Said by a program of its own.
 type Scene struct {
-	// ID is the event's native id: the Message-ID of the mail, the id of the message in the chat, or Twilio's of what it tells.
+	// ID is the event's native id: the Message-ID of the mail, the id of the message in the chat, or the provider's of what it tells.
 	ID string
 	// At is when it happened.
-	At   time.Time
-	Mail *Mail
-	Line *Line
-	Call *Call
+	At       time.Time
+	Mail     *Mail
+	Line     *Line
+	Call     *Call
+	Delivery *Delivery
+	Said     *eventv1.Submission
 }
 
 // Player plays scenes against a server. Close it in the end.
@@ -47,6 +52,8 @@ type Player struct {
 	Token func(visitor, thread string) (string, error)
 	// HTTP is where Twilio's webhooks go, such as http://127.0.0.1:7080, for an inbox of Tenant; TwilioToken signs them.
 	HTTP, Tenant, TwilioToken string
+	// Sign makes deliveries of a social inbox its provider's, by the inbox.
+	Sign map[string]Signer
 	// Ingest takes what the company answers.
 	Ingest ingestv1.IngestServiceClient
 
@@ -61,6 +68,10 @@ func (p *Player) Play(ctx context.Context, s Scene) error {
 		err = p.send(ctx, s)
 	case s.Call != nil:
 		err = p.ring(ctx, s)
+	case s.Delivery != nil:
+		err = p.deliver(ctx, s.Delivery)
+	case s.Said != nil:
+		err = p.publish(ctx, s.Said)
 	case s.Line.By == nil:
 		err = p.say(ctx, s)
 	default:

@@ -30,8 +30,10 @@ func TestTheStoryIsTheSameAtEveryPlay(t *testing.T) {
 			switch {
 			case s.Mail != nil:
 				raw, err = s.Compose()
-			case s.Call != nil:
+			case s.Call != nil, s.Delivery != nil:
 				raw, err = json.Marshal(s)
+			case s.Said != nil:
+				raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(s.Said)
 			case s.Line.By != nil:
 				raw, err = proto.MarshalOptions{Deterministic: true}.Marshal(s.Submission())
 			default:

@@ -7,14 +7,18 @@ import (
 	"time"
 
 	"github.com/emersion/go-message/mail"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 const (
 	anna      = "anna.weber@example.com"
 	annaPhone = "+4930901820"
-	lina      = "li.na@example.cn"
+	// annaOpenID is who she is for the company's account at WeChat.
+	annaOpenID = "oAnna0000000000000000000000"
+	lina       = "li.na@example.cn"
 )
 
 // Who the customers are on the site.
@@ -24,8 +28,8 @@ var (
 )
 
 // Story is what happens, in order of time: a kettle that leaks and a parcel that went astray, by mail, what both
-// customers ask in the chat some days later, and a call that waits in a queue and is handed over; two customers, three
-// channels, two languages.
+// customers ask in the chat some days later, a call that waits in a queue and is handed over, and what one of them writes by
+// WhatsApp and then, on a journey, by WeChat; two customers, five channels, two languages.
 func Story() []Scene {
 	company := &mail.Address{Name: "Skein Home Support", Address: Inbox}
 	annaWeber := &mail.Address{Name: "Anna Weber", Address: anna}
@@ -97,7 +101,47 @@ func Story() []Scene {
 			"CallSid": annasCall, "CallStatus": "completed", "SequenceNumber": "0", "Direction": "inbound", "From": annaPhone, "To": HotlineNumber,
 			"CallDuration": "960", "Timestamp": at(16, 10, 21).Format(time.RFC1123Z), "CallerName": "Anna Weber",
 		}}},
+		{ID: "wamid.lid-1", At: at(18, 7, 50), Delivery: byWhatsApp("messages", at(18, 7, 50), `"messages":[{"from":"4930901820","id":"wamid.lid-1","type":"text",`+
+			`"text":{"body":"Good morning! I am at work and cannot call. Which size is the spare lid for my kettle?"},`)},
+		{ID: "wamid.lid-2", At: at(18, 7, 58), Delivery: byWhatsApp("smb_message_echoes", at(18, 7, 58), `"message_echoes":[{"from":"4930200100","to":"4930901820","id":"wamid.lid-2","type":"text",`+
+			`"text":{"body":"Good morning, Ms Weber! 14 cm, the one for the old kettle fits as well. Shall I put one into the post? Mia"},`)},
+		{ID: "wamid.lid-3", At: at(18, 8, 3), Delivery: byWhatsApp("messages", at(18, 8, 3), `"messages":[{"from":"4930901820","id":"wamid.lid-3","type":"text",`+
+			`"text":{"body":"Yes, please 👍"},`)},
+		{ID: "24471100000000001", At: at(22, 2, 15), Delivery: byWeChat(at(22, 2, 15), "24471100000000001", "Anna Weber here, in Shanghai for a month. Does your shop here descale kettles, too?")},
+		{ID: "shop-2", At: at(22, 2, 21), Said: &eventv1.Submission{
+			Type: event.TypeMessageSent, OccurredAt: timestamppb.New(at(22, 2, 21)), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE,
+			Direction: eventv1.Direction_DIRECTION_OUTBOUND, Provider: WeChat, Inbox: WeChat, Thread: annaOpenID, NativeId: "shop-2",
+			Parties: []*eventv1.SubmittedParty{
+				{Role: eventv1.PartyRole_PARTY_ROLE_SENDER, Side: eventv1.Side_SIDE_COMPANY, DisplayName: lin.Name},
+				{
+					Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_SOCIAL, Namespace: "wechat/" + WeChatApp, Value: annaOpenID},
+					Role:    eventv1.PartyRole_PARTY_ROLE_TO, Side: eventv1.Side_SIDE_CUSTOMER,
+				},
+			},
+			Actor: &eventv1.SubmittedActor{Kind: lin.Kind, Id: lin.ID},
+			Content: &eventv1.Content{Body: &eventv1.Content_MessageSent{MessageSent: &eventv1.Message{
+				Text: "Welcome to Shanghai, Ms Weber! Yes: 南京东路 100 号, daily from 10 to 20. Tom noted that your kettle's handle was exchanged; we will look at it, too.",
+			}}},
+		}},
+		{ID: "24471100000000003", At: at(22, 2, 30), Delivery: byWeChat(at(22, 2, 30), "24471100000000003", "You even know about the handle. 太好了，谢谢小林！")},
 	}
+}
+
+// byWhatsApp is what Meta tells of a message; it begins with its list and lacks the time.
+func byWhatsApp(field string, when time.Time, message string) *Delivery {
+	contacts := ""
+	if field == "messages" {
+		contacts = `"contacts":[{"profile":{"name":"Anna Weber"},"wa_id":"4930901820"}],`
+	}
+	return &Delivery{Inbox: WhatsApp, Body: `{"object":"whatsapp_business_account","entry":[{"id":"` + WhatsAppBusinessID + `","changes":[{"field":"` + field + `","value":{` +
+		`"messaging_product":"whatsapp","metadata":{"display_phone_number":"4930200100","phone_number_id":"` + WhatsAppNumberID + `"},` + contacts +
+		message + `"timestamp":"` + strconv.FormatInt(when.Unix(), 10) + `"}]}}]}]}`}
+}
+
+// byWeChat is a text that Anna writes to the official account.
+func byWeChat(when time.Time, id, text string) *Delivery {
+	return &Delivery{Inbox: WeChat, Body: "<xml><ToUserName><![CDATA[gh_471100000000]]></ToUserName><FromUserName><![CDATA[" + annaOpenID + "]]></FromUserName>" +
+		"<CreateTime>" + strconv.FormatInt(when.Unix(), 10) + "</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[" + text + "]]></Content><MsgId>" + id + "</MsgId></xml>"}
 }
 
 // annasCall is the call's id, and annasTask the one under which it is routed.
@@ -123,9 +167,9 @@ var (
 )
 
 // routed is what TaskRouter tells of Anna's call.
-func routed(event string, n int, when time.Time, more map[string]string) *Call {
+func routed(what string, n int, when time.Time, more map[string]string) *Call {
 	form := map[string]string{
-		"EventType": event, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
+		"EventType": what, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
 		"TaskSid": annasTask, "TaskQueueSid": "WQ00000000000000000000000000000001", "TaskQueueName": "Kettles", "TaskChannelUniqueName": "voice",
 		"TaskAttributes": `{"call_sid":"` + annasCall + `","from":"` + annaPhone + `","to":"` + HotlineNumber + `","direction":"inbound"}`,
 	}

@@ -55,14 +55,14 @@ func start(t *testing.T) (*skeintest.Site, *skeintest.Process) {
 }
 
 // answer says something as an agent in a tab's thread.
-func answer(t *testing.T, site *skeintest.Site, in session, text string) {
+func answer(t *testing.T, site *skeintest.Site, in session, text string, change ...func(*eventv1.Submission)) {
 	t.Helper()
 	conn, err := rpc.Dial(site.GRPC, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = ingestv1.NewIngestServiceClient(conn).Publish(t.Context(), &ingestv1.PublishRequest{Submissions: []*eventv1.Submission{{
+	s := &eventv1.Submission{
 		Type: event.TypeMessageSent, Channel: eventv1.Channel_CHANNEL_WEB_CHAT, Direction: eventv1.Direction_DIRECTION_OUTBOUND,
 		Provider: "desktop", Inbox: "web", Thread: in.Thread, NativeId: text,
 		Parties: []*eventv1.SubmittedParty{
@@ -77,13 +77,17 @@ func answer(t *testing.T, site *skeintest.Site, in session, text string) {
 		},
 		Actor:   &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, Id: "mei"},
 		Content: &eventv1.Content{Body: &eventv1.Content_MessageSent{MessageSent: &eventv1.Message{Text: text}}},
-	}}})
+	}
+	for _, f := range change {
+		f(s)
+	}
+	_, err = ingestv1.NewIngestServiceClient(conn).Publish(t.Context(), &ingestv1.PublishRequest{Submissions: []*eventv1.Submission{s}})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// timeline is what the visitor's timeline holds.
+// timeline are the texts that the visitor's timeline holds.
 func timeline(t *testing.T, site *skeintest.Site, in session) (texts []string) {
 	t.Helper()
 	conn, err := rpc.Dial(site.GRPC, "", nil)
@@ -99,7 +103,9 @@ func timeline(t *testing.T, site *skeintest.Site, in session) (texts []string) {
 		t.Fatal(err)
 	}
 	for _, e := range page.GetEntries() {
-		texts = append(texts, e.GetContent().GetMessageReceived().GetText()+e.GetContent().GetMessageSent().GetText())
+		if text := e.GetContent().GetMessageReceived().GetText() + e.GetContent().GetMessageSent().GetText(); text != "" {
+			texts = append(texts, text)
+		}
 	}
 	return texts
 }
@@ -108,7 +114,7 @@ func TestAVisitorChatsReloadsAndSeesTheConversationAgain(t *testing.T) {
 	site, _ := start(t)
 	tab := newBrowser(t, site, "en-US")
 	tab.open()
-	tab.wait("connected", `document.getElementById("state").dataset.state === "online"`)
+	tab.wait("connected", `$("#state").dataset.state === "online"`)
 	tab.write("Hello, is the kettle back in stock?")
 	tab.see(bubble{"visitor sent", "Hello, is the kettle back in stock?", "sent"})
 	answer(t, site, tab.session(), "It is! 您好！ Shall I keep one for you?")
@@ -142,7 +148,7 @@ func TestWhatIsWrittenOfflineIsSentWhenTheServerIsBack(t *testing.T) {
 	tab.write("one")
 	tab.see(bubble{"visitor sent", "one", "sent"})
 	server.Kill()
-	tab.wait("offline", `document.getElementById("state").dataset.state === "offline"`)
+	tab.wait("offline", `$("#state").dataset.state === "offline"`)
 	tab.write("two")
 	tab.write("three")
 	tab.see(
@@ -169,7 +175,7 @@ func TestWhatIsNotSentSurvivesThePageThatWasClosed(t *testing.T) {
 	tab.see(bubble{"visitor sent", "one", "sent"})
 	in := tab.session()
 	server.Kill()
-	tab.wait("offline", `document.getElementById("state").dataset.state === "offline"`)
+	tab.wait("offline", `$("#state").dataset.state === "offline"`)
 	tab.write("two")
 	tab.see(bubble{"visitor sent", "one", "sent"}, bubble{"visitor waiting", "two", "not sent, will retry"})
 	tab.goTo("about:blank")
@@ -188,12 +194,12 @@ func TestABrowserThatGoesOfflineComesBackByItself(t *testing.T) {
 	tab.write("one")
 	tab.see(bubble{"visitor sent", "one", "sent"})
 	tab.offline(true)
-	tab.wait("offline", `document.getElementById("state").dataset.state === "offline"`)
+	tab.wait("offline", `$("#state").dataset.state === "offline"`)
 	tab.write("two")
 	tab.see(bubble{"visitor sent", "one", "sent"}, bubble{"visitor waiting", "two", "not sent, will retry"})
 	answer(t, site, tab.session(), "Are you there?")
 	tab.offline(false)
-	tab.wait("everything is there", `document.querySelectorAll("li").length === 3 && !document.querySelector("li.waiting, li.sending")`)
+	tab.wait("everything is there", `$$("ol > li").length === 3 && !$("li.waiting, li.sending")`)
 	if got := timeline(t, site, tab.session()); len(got) != 3 {
 		t.Errorf("the timeline holds %q", got)
 	}
@@ -225,7 +231,7 @@ func TestAChineseBrowserIsSpokenToInChinese(t *testing.T) {
 	site, _ := start(t)
 	tab := newBrowser(t, site, "zh-CN")
 	tab.open()
-	tab.wait("connected", `document.getElementById("state").textContent === "已连接" && document.documentElement.lang === "zh"`)
+	tab.wait("connected", `$("#state").textContent === "已连接" && document.documentElement.lang === "zh-CN"`)
 	tab.write("包裹显示已签收，但我没有收到。")
 	tab.see(bubble{"visitor sent", "包裹显示已签收，但我没有收到。", "已发送"})
 	answer(t, site, tab.session(), "您好，我马上为您查询。")
@@ -242,7 +248,7 @@ func TestManyMessagesAtOnceAreAllSentInTheirOrder(t *testing.T) {
 		want = append(want, fmt.Sprint("message ", i))
 		tab.write(want[i])
 	}
-	tab.wait("all are sent", `document.querySelectorAll("li.sent").length === 40 && document.querySelectorAll("li").length === 40`)
+	tab.wait("all are sent", `$$("li.sent").length === 40 && $$("ol > li").length === 40`)
 	if got := timeline(t, site, tab.session()); !slices.Equal(got, want) {
 		t.Errorf("the timeline holds %s", strings.Join(got, ", "))
 	}

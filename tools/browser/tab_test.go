@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ type tab struct {
 	t    *testing.T
 	site *skeintest.Site
 	ctx  context.Context //nolint:containedctx // that is how chromedp names a tab
+	// browser is the first tab, which stays empty: the browser lives as long as it does.
+	browser context.Context //nolint:containedctx // that is how chromedp names a browser
+	// close closes the tab.
+	close func()
 }
 
 // bubble is a message as the page shows it, and a part of what stands below it.
@@ -39,22 +44,26 @@ type bubble struct{ Class, Text, Below string }
 type session struct{ Visitor, Thread string }
 
 // newBrowser starts a browser of its own with one tab.
-func newBrowser(t *testing.T, site *skeintest.Site, language string) tab {
+func newBrowser(t *testing.T, site *skeintest.Site, language string, flags ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(420, 720),
-		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language), chromedp.Flag("disable-component-update", true))...)
+	all := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(420, 720),
+		chromedp.Flag("lang", language), chromedp.Flag("accept-lang", language), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(all, flags...)...)
 	t.Cleanup(cancel)
-	return tab{t, site, ctx}.another()
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	return tab{t: t, site: site, browser: ctx}.another()
 }
 
 // another opens a further tab.
 func (b tab) another() tab {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.t.Cleanup(cancel)
-	b.ctx = ctx
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
+	b.ctx, b.close = chromedp.NewContext(b.browser)
+	b.t.Cleanup(b.close)
+	if err := chromedp.Do(b.ctx, chromedp.Navigate("about:blank")); err != nil {
 		b.t.Fatal(err)
 	}
 	go b.complaints()
@@ -94,19 +103,79 @@ func (b tab) goTo(url string) {
 // write types a message and presses Enter.
 func (b tab) write(text string) {
 	b.t.Helper()
-	b.do(chromedp.SendKeys("#text", text), func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
-		// Without the character that SendKeys adds to an Enter, which a keyboard does not add where the page has handled it.
-		for _, typ := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
-			_, err = chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
-				Type: typ, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, NativeVirtualKeyCode: 13,
-			})
-			if err != nil {
+	b.do(chromedp.SendKeys(part("#text"), text))
+	b.press("Enter", false)
+}
+
+// enter types where the focus is.
+func (b tab) enter(text string) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
+		_, err = chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: text})
+		return v, err
+	})
+}
+
+// accessible checks the page by axe, in a test of its own, which alone is skipped where there is no axe.
+func (b tab) accessible() {
+	b.t.Helper()
+	b.t.Run("accessible", func(t *testing.T) {
+		axe := string(module(t, "axe-core/axe.min.js"))
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](axe+"; true")); err != nil {
+			t.Fatal(err)
+		}
+		violations, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run().then(({violations: all}) => all.map((v) => v.id + ": " + v.help + "\n" +
+			v.nodes.map((n) => "  " + n.html + " " + n.failureSummary).join("\n")).join("\n"))`, chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if violations != "" {
+			b.screenshot("not accessible") // among those of the whole test
+			t.Errorf("not accessible: %s", violations)
+		}
+	})
+}
+
+// part is an element of the widget's.
+func part(selector string) chromedp.JSPath {
+	return chromedp.JSPath(`document.querySelector("skein-chat").shadowRoot.querySelector(` + strconv.Quote(selector) + `)`)
+}
+
+// click clicks on an element of the widget's.
+func (b tab) click(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Click(part(selector)))
+}
+
+// keyCodes of the keys that tests press (UI Events, legacy key attributes).
+func keyCode(key string) int64 { return map[string]int64{"Tab": 9, "Enter": 13, "Escape": 27}[key] }
+
+// press presses a key, as a keyboard does: the character of an Enter comes only where the page has not handled the key.
+func (b tab) press(key string, shift bool) {
+	b.t.Helper()
+	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeRawKeyDown, Key: key, Code: key, WindowsVirtualKeyCode: keyCode(key), NativeVirtualKeyCode: keyCode(key)}
+	if key == "Enter" {
+		down.Type, down.Text = input.DispatchKeyEventTypeKeyDown, "\r"
+	}
+	if shift {
+		down.Modifiers = 8 // the bit of Shift
+	}
+	up := down
+	up.Type, up.Text = input.DispatchKeyEventTypeKeyUp, ""
+	b.do(func(ctx context.Context, _ *chromedp.Target) (v chromedp.Void, err error) {
+		for _, params := range []input.DispatchKeyEventParams{down, up} {
+			if _, err = chromedp.Call(ctx, input.DispatchKeyEvent, params); err != nil {
 				return v, err
 			}
 		}
 		return v, nil
 	})
 }
+
+// deepFocus is the id of the element that has the focus, inside the widget too.
+const deepFocus = `(document.activeElement?.shadowRoot?.activeElement ?? document.activeElement)?.id ?? ""`
 
 // evaluate gives the value of an expression.
 func evaluate[T any](b tab, expression string) T {
@@ -120,9 +189,11 @@ func evaluate[T any](b tab, expression string) T {
 	return v
 }
 
-// wait waits until an expression is true.
+// wait waits until an expression is true, in which $ and $$ find elements of the widget's.
 func (b tab) wait(what, expression string) {
 	b.t.Helper()
+	expression = `((root) => { const $ = (s) => root?.querySelector(s), $$ = (s) => [...root?.querySelectorAll(s) ?? []];
+		try { return Boolean(` + expression + `); } catch { return false; } })(document.querySelector("skein-chat")?.shadowRoot)`
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	poll := func() error {
@@ -135,7 +206,7 @@ func (b tab) wait(what, expression string) {
 	}
 	if err != nil {
 		b.screenshot("failed")
-		b.t.Fatalf("waited for %s: %v; the page shows %q", what, err, evaluate[string](b, "document.body.innerText"))
+		b.t.Fatalf("waited for %s: %v; the page shows %q", what, err, evaluate[string](b, `document.body.innerText + (document.querySelector("skein-chat")?.shadowRoot.querySelector(".root").innerText ?? "")`))
 	}
 }
 
@@ -147,7 +218,7 @@ func (b tab) see(want ...bubble) {
 		b.t.Fatal(err)
 	}
 	b.wait(string(list), `((want) => {
-		const items = [...document.querySelectorAll("li")];
+		const items = $$("ol > li:not(.greeting)");
 		return items.length === want.length && want.every((w, i) => items[i].className === w.Class &&
 			items[i].querySelector("p").textContent === w.Text && items[i].querySelector("small").textContent.includes(w.Below));
 	})(`+string(list)+`)`)

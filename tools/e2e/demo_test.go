@@ -13,9 +13,12 @@ import (
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
 
+// annaWeber is who she is on five channels.
+const annaWeber = "anna.weber@example.com visitor:anna-weber +4930901820 social:wechat/wx4711000000000000:oAnna0000000000000000000000"
+
 // customers are the addresses of the story's customers.
 func customers() []string {
-	return []string{"anna.weber@example.com", "visitor:anna-weber", "+4930901820", "li.na@example.cn", "visitor:li-na"}
+	return append(strings.Fields(annaWeber), "li.na@example.cn", "visitor:li-na")
 }
 
 // What the story consists of, by native id, in order of time.
@@ -36,7 +39,11 @@ func call() []string {
 	return []string{told(1), status, told(2), told(3), told(3), told(4), told(5), told(5), told(6), status}
 }
 
-func everything() []string { return slices.Concat(mails(), chats(), call()) }
+func social() []string {
+	return []string{"wamid.lid-1", "wamid.lid-2", "wamid.lid-3", "24471100000000001", "shop-2", "24471100000000003"}
+}
+
+func everything() []string { return slices.Concat(mails(), chats(), call(), social()) }
 
 // playDemo starts a server that plays the story, and waits until it has.
 func playDemo(s *skeintest.Site, extra ...string) *skeintest.Process {
@@ -87,11 +94,12 @@ func TestTheDemoTellsOfBothCustomersOnEveryChannelAndTheNextStartAddsNothing(t *
 	told := []string{
 		"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)",
 		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头", "queue.entered  in Kettles", "transfer.completed", "interaction.ended",
-		"timeline anna.weber@example.com visitor:anna-weber +4930901820 --follow", "http://" + s.HTTP + "/chat/v1/web/",
+		"whatsapp  Anna Weber to 106540352242922\n", "spare lid", "wechat    小林 to oAnna", "太好了",
+		"timeline " + annaWeber + " --follow", "http://" + s.HTTP + "/chat/v1/web/",
 	}
 	var first []string
 	for _, start := range []struct{ name, says string }{
-		{"first", "A story of 20 moments"}, {"second", "The story is there already"}, {"third", "The story is there already"},
+		{"first", "A story of 26 moments"}, {"second", "The story is there already"}, {"third", "The story is there already"},
 	} {
 		srv := playDemo(s)
 		for _, text := range append(told, start.says) {
@@ -123,8 +131,8 @@ func TestADemoThatIsPlayedAgainAddsOnlyWhatIsMissing(t *testing.T) {
 		leftOut string
 		played  []string
 	}{
-		"the mails are left out": {[]string{"--smtp", ""}, "The mails are left out: email.smtp", slices.Concat(chats(), call())},
-		"the chats are left out": {[]string{"-c", noChat}, "The chats are left out: no inbox", slices.Concat(mails(), call())},
+		"the mails are left out": {[]string{"--smtp", ""}, "The mails are left out: email.smtp", slices.Concat(chats(), call(), social())},
+		"the chats are left out": {[]string{"-c", noChat}, "The chats are left out: no inbox", slices.Concat(mails(), call(), social())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,9 @@ type Webhook struct {
 	BodyUnsigned bool
 	// Ordered tells that the provider itself keeps the order of deliveries, so that the kit does not change it.
 	Ordered bool
+	// Told says that clients read their answers: what is authentic and not understood is answered by 400, with the reason, and
+	// not kept.
+	Told bool
 }
 
 // Delivery is one request of a provider.
@@ -79,7 +83,11 @@ func TestWebhook(t *testing.T, w Webhook) {
 		})
 	}
 	t.Run("a delivery without a signature, or with another's, is refused", func(t *testing.T) { w.testSignatures(t) })
-	t.Run("what is signed and not understood is kept, and not asked for again", func(t *testing.T) { w.testGibberish(t) })
+	if w.Told {
+		t.Run("what is signed and not understood is told, and not kept", func(t *testing.T) { w.testTold(t) })
+	} else {
+		t.Run("what is signed and not understood is kept, and not asked for again", func(t *testing.T) { w.testGibberish(t) })
+	}
 	t.Run("a body that is too large is refused", func(t *testing.T) { w.testSize(t) })
 	t.Run("while the log does not answer, the provider is asked to come again", func(t *testing.T) { w.testAway(t, told) })
 	t.Run("a flood is stored once", func(t *testing.T) { w.testFlood(t, told) })
@@ -194,9 +202,30 @@ func (w Webhook) testSignatures(t *testing.T) {
 	}
 }
 
+// gibberish is what no adapter understands.
+func gibberish() []string {
+	return []string{"", "\x00\xff\xfe", "{", "<xml>", strings.Repeat("[", 10_000), "a=1&b=%zz"}
+}
+
+func (w Webhook) testTold(t *testing.T) {
+	first := w.Story[0]
+	for _, body := range gibberish() {
+		host := NewHost()
+		answer := w.deliver(t, w.Open(t, host), Delivery{Name: "gibberish", URL: first.URL, ContentType: first.ContentType, Body: body})
+		reason, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusBadRequest || len(reason) == 0 || err != nil {
+			t.Errorf("%.20q: answered %s %q", body, answer.Status, reason)
+		}
+		if n, m := len(host.Events()), len(host.Rejections()); n+m > 0 {
+			t.Errorf("%.20q: %d events and %d rejections", body, n, m)
+		}
+	}
+}
+
 func (w Webhook) testGibberish(t *testing.T) {
 	first := w.Story[0]
-	for _, body := range []string{"", "\x00\xff\xfe", "{", "<xml>", strings.Repeat("[", 10_000), "a=1&b=%zz"} {
+	for _, body := range gibberish() {
 		host := NewHost()
 		d := Delivery{Name: "gibberish", URL: first.URL, ContentType: first.ContentType, Body: body}
 		answer := w.deliver(t, w.Open(t, host), d)

@@ -49,6 +49,12 @@ type Endpoint struct {
 	// Read makes events of a body, the same ones of the same body; none is fine. It may put blobs into the host. Its error says
 	// what was not understood; one that wraps channel.ErrRetry asks the provider to deliver again.
 	Read func(ctx context.Context, host channel.Host, body []byte) ([]*eventv1.Submission, error)
+	// Challenge answers an authentic delivery by which a provider only finds out whether the endpoint is the company's, and
+	// reports whether it was one: then nothing is read. It gets what Read would get. May be nil.
+	Challenge func(w http.ResponseWriter, body []byte) bool
+	// Refuse answers what is authentic and was not understood, in the place of keeping it: for clients that read their answers and
+	// mend what they send. Nothing of it was handed in then. Its error is one of Unwrap, of Read or of the host. May be nil.
+	Refuse func(w http.ResponseWriter, err error)
 	// Answer says to the provider that all is well; 200 without a body unless set.
 	Answer func(w http.ResponseWriter)
 	// Handshake answers a GET, by which providers find out whether the endpoint is the company's. Without one, a GET is
@@ -67,7 +73,7 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skein_channel_webhook_deliveries_total",
-			Help: "Deliveries of providers by outcome: accepted, not_authentic (401), too_large (413), rejected (kept among the dead letters), retried (503), aborted.",
+			Help: "Deliveries of providers by outcome: accepted, not_authentic (401), too_large (413), rejected (kept among the dead letters), refused (400), retried (503), aborted.",
 		}, []string{"provider", "inbox", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "skein_channel_webhook_seconds", Help: "How long the answer to a delivery took.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
@@ -90,6 +96,7 @@ const (
 	notAuthentic = "not_authentic"
 	tooLarge     = "too_large"
 	rejected     = "rejected"
+	refused      = "refused"
 	retried      = "retried"
 	aborted      = "aborted"
 )
@@ -108,7 +115,7 @@ func Handler(host channel.Host, e Endpoint, m *Metrics, logger *slog.Logger) htt
 	h := &handler{Endpoint: e, host: host, logger: logger.With("provider", e.Provider, "inbox", e.Inbox)}
 	if m != nil {
 		h.deliveries, h.seconds = m.deliveries.MustCurryWith(prometheus.Labels{"provider": e.Provider, "inbox": e.Inbox}), m.seconds.WithLabelValues(e.Provider)
-		for _, outcome := range []string{accepted, notAuthentic, tooLarge, rejected, retried, aborted} {
+		for _, outcome := range []string{accepted, notAuthentic, tooLarge, rejected, refused, retried, aborted} {
 			h.deliveries.WithLabelValues(outcome) // so that each shows from the start
 		}
 	}
@@ -171,10 +178,16 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (outcome string, 
 		return notAuthentic, err
 	case err != nil:
 		outcome, err = h.reject(ctx, h.host, body, err)
+	case h.Challenge != nil && h.Challenge(w, payload):
+		return accepted, nil
 	default:
 		outcome, err = Deliver(ctx, h.host, h.Endpoint, payload)
 	}
-	if outcome == retried {
+	switch outcome {
+	case refused:
+		h.Refuse(w, err)
+		return outcome, err
+	case retried:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
 		return outcome, err
@@ -185,8 +198,8 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (outcome string, 
 	return outcome, err
 }
 
-// Deliver hands in what a body, or what Unwrap made of it, tells, or keeps it among the dead letters. The outcome is accepted, rejected or
-// retried; what was rejected has an error as well, for the log. A channel.Redriver hands its payloads in by it again.
+// Deliver hands in what a body, or what Unwrap made of it, tells, or keeps it among the dead letters. The outcome is accepted, rejected,
+// retried, or, where the endpoint has Refuse, refused; what was rejected has an error as well, for the log. A channel.Redriver hands its payloads in by it again.
 func Deliver(ctx context.Context, host channel.Host, e Endpoint, body []byte) (outcome string, err error) {
 	submissions, err := e.Read(ctx, host, body)
 	if err == nil && len(submissions) > 0 {
@@ -202,8 +215,11 @@ func Deliver(ctx context.Context, host channel.Host, e Endpoint, body []byte) (o
 	return e.reject(ctx, host, body, err)
 }
 
-// reject keeps what was not understood.
+// reject keeps what was not understood, unless whoever sent it is told.
 func (e *Endpoint) reject(ctx context.Context, host channel.Host, body []byte, err error) (string, error) {
+	if e.Refuse != nil {
+		return refused, err
+	}
 	rejection := channel.Rejection{Tenant: e.Tenant, Provider: e.Provider, Inbox: e.Inbox, Reason: err.Error(), Raw: body}
 	if keepErr := host.Reject(ctx, rejection); keepErr != nil {
 		return retried, errors.Join(err, keepErr)

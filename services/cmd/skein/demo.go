@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +22,8 @@ import (
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/app"
+	"github.com/skein-cx/skein/services/channels/social/meta"
+	"github.com/skein-cx/skein/services/channels/social/wechat"
 	"github.com/skein-cx/skein/services/demo"
 )
 
@@ -33,20 +38,57 @@ const (
 var errDemoTokens = errors.New("--demo asks the server without a token, and auth.tokens lets nobody in without one: " +
 	"start without --demo, or with a configuration without tokens")
 
-// withHotline gives the story a telephone, unless there is one, under a token that nobody knows.
-func withHotline(cfg app.Config) app.Config {
-	for _, in := range cfg.Inboxes {
-		if in.Tenant == cfg.Tenant && in.ID == demo.Hotline {
-			return cfg
+// withStage gives the story a telephone, a number on WhatsApp and an account at WeChat, unless they are there, with secrets that nobody knows.
+func withStage(cfg app.Config) app.Config {
+	cfg.Inboxes = slices.Clone(cfg.Inboxes)
+	for _, in := range []app.InboxConfig{
+		{ID: demo.Hotline, Channel: "twilio", Twilio: app.TwilioConfig{
+			AccountSID: demo.HotlineAccount, AuthToken: rand.Text(), Numbers: []string{demo.HotlineNumber}, BaseURLs: []string{demo.PublicURL}, TaskRouter: true,
+		}},
+		{ID: demo.WhatsApp, Channel: "whatsapp", WhatsApp: app.WhatsAppConfig{
+			PhoneNumberID: demo.WhatsAppNumberID, BusinessAccountID: demo.WhatsAppBusinessID, AppSecret: rand.Text(), VerifyToken: rand.Text(),
+		}},
+		{ID: demo.WeChat, Channel: "wechat", WeChat: app.WeChatConfig{
+			AppID: demo.WeChatApp, Token: rand.Text(), EncodingAESKey: (rand.Text() + rand.Text())[:43],
+		}},
+	} {
+		in.Tenant = cfg.Tenant
+		if !slices.ContainsFunc(cfg.Inboxes, func(other app.InboxConfig) bool { return other.Tenant == in.Tenant && other.ID == in.ID }) {
+			cfg.Inboxes = append(cfg.Inboxes, in)
 		}
 	}
-	cfg.Inboxes = append(slices.Clone(cfg.Inboxes), app.InboxConfig{
-		ID: demo.Hotline, Tenant: cfg.Tenant, Channel: "twilio",
-		Twilio: app.TwilioConfig{
-			AccountSID: demo.HotlineAccount, AuthToken: rand.Text(), Numbers: []string{demo.HotlineNumber}, BaseURLs: []string{demo.PublicURL}, TaskRouter: true,
-		},
-	})
 	return cfg
+}
+
+// signers sign for the story's social inboxes as their providers do.
+func signers(cfg app.Config) map[string]demo.Signer {
+	all := map[string]demo.Signer{}
+	for _, in := range cfg.Inboxes {
+		switch {
+		case in.Tenant != cfg.Tenant:
+		case in.ID == demo.WhatsApp && in.Channel == "whatsapp":
+			all[in.ID] = func(body []byte) ([]byte, string, http.Header, error) {
+				return body, "", http.Header{meta.SignatureHeader: {meta.Sign(in.WhatsApp.AppSecret, body)}, "Content-Type": {"application/json"}}, nil
+			}
+		case in.ID == demo.WeChat && in.Channel == "wechat":
+			all[in.ID] = func(body []byte) ([]byte, string, http.Header, error) { return sealed(in.WeChat, body) }
+		}
+	}
+	return all
+}
+
+// sealed is a delivery in safe mode.
+func sealed(account app.WeChatConfig, body []byte) ([]byte, string, http.Header, error) {
+	crypto, err := wechat.NewCrypto(account.AppID, account.EncodingAESKey)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	timestamp, nonce := strconv.FormatInt(time.Now().Unix(), 10), rand.Text()
+	body, signature, err := crypto.Seal(body, account.Token, timestamp, nonce)
+	query := url.Values{
+		"signature": {wechat.Signature(account.Token, timestamp, nonce)}, "timestamp": {timestamp}, "nonce": {nonce}, "encrypt_type": {"aes"}, "msg_signature": {signature},
+	}
+	return body, query.Encode(), http.Header{"Content-Type": {"text/xml"}}, err
 }
 
 // playDemo plays the story through the real channels and shows how the timeline grows. A story that is there already is
@@ -64,7 +106,7 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 		out: out, conn: conn, drawing: newDrawing(out, terminalWidth(), useColor()), scenes: demo.Story(), filed: map[string]bool{},
 		player: &demo.Player{
 			SMTP: cfg.Email.SMTP, Chat: chat, Ingest: ingestv1.NewIngestServiceClient(conn),
-			HTTP: "http://" + a.HTTPAddr(), Tenant: cfg.Tenant, TwilioToken: cfg.TwilioToken(demo.Hotline),
+			HTTP: "http://" + a.HTTPAddr(), Tenant: cfg.Tenant, TwilioToken: cfg.TwilioToken(demo.Hotline), Sign: signers(cfg),
 			Token: func(visitor, thread string) (string, error) { return a.VisitorToken(demo.Widget, visitor, thread) },
 		},
 	}
@@ -80,6 +122,14 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 	if t.player.TwilioToken == "" {
 		t.leaveOut("The call is left out: no inbox of tenant "+cfg.Tenant+" is a twilio with the id "+demo.Hotline+".",
 			func(s demo.Scene) bool { return s.Call != nil })
+	}
+	for _, social := range []string{demo.WhatsApp, demo.WeChat} {
+		if t.player.Sign[social] == nil {
+			t.leaveOut("What is written by "+social+" is left out: no inbox of tenant "+cfg.Tenant+" has this channel and this id.",
+				func(s demo.Scene) bool {
+					return s.Delivery != nil && s.Delivery.Inbox == social || s.Said.GetInbox() == social
+				})
+		}
 	}
 	if err := t.show(ctx); err != nil {
 		return err
@@ -226,9 +276,9 @@ func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
 	if addrs := strings.Join(a.KafkaAddrs(), ","); addrs != app.Default().Log.Addr {
 		kafka = " --kafka " + addrs
 	}
-	anna := strings.Join(demo.Addresses()[:3], " ")
+	anna := strings.Join(demo.Addresses()[:4], " ")
 	tries := [][2]string{
-		{"Anna's timeline, by mail, in the chat and on the telephone, and what comes:", skein + " timeline " + anna + " --follow" + server},
+		{"Anna's timeline over five channels, and what comes:", skein + " timeline " + anna + " --follow" + server},
 	}
 	if cfg.HasWidget(demo.Widget) {
 		tries = append(tries, [2]string{"Chat as a visitor, in a browser:", chat})

@@ -53,7 +53,7 @@ func (d *drawing) entry(e *timelinev1.Entry) error {
 		d.day = day
 		fmt.Fprintf(&b, "\n%s\n", d.style(bold, day))
 	}
-	head := fmt.Sprintf("%s  %s %-9s %s", at.Format("15:04"), d.arrow(e.GetEvent()), channelName(e.GetEvent().GetChannel()), d.who(e))
+	head := fmt.Sprintf("%s  %s %-9s %s", at.Format("15:04"), d.arrow(e.GetEvent()), medium(e.GetEvent()), d.who(e))
 	fmt.Fprintln(&b, head)
 	for _, line := range d.body(e) {
 		fmt.Fprintf(&b, "       %s %s\n", d.style(dim, "│"), line)
@@ -73,30 +73,46 @@ func (d *drawing) arrow(e *eventv1.Event) string {
 	}
 }
 
-// who names the parties: who acts, then to whom.
+// medium is what a person calls the channel: of social networks, the network.
+func medium(e *eventv1.Event) string {
+	name := channelName(e.GetChannel())
+	if strings.HasPrefix(name, "social_") {
+		return firstOf(e.GetProvider(), name)
+	}
+	return name
+}
+
+// who names the parties: who acts, then to whom. Further names of one of them are left out.
 func (d *drawing) who(e *timelinev1.Entry) string {
-	details := e.GetContent().GetParties()
-	name := func(i int) string {
+	var names []string
+	details, parties := e.GetContent().GetParties(), e.GetEvent().GetParties()
+	for i := range max(len(details), len(parties)) {
 		if i >= len(details) {
-			return "?"
+			names = append(names, "?")
+			continue
 		}
-		return printable(firstOf(details[i].GetDisplayName(), details[i].GetAddress(), "withheld"))
+		if i > 0 && i < len(parties) && sameParty(parties[i-1], parties[i]) && details[i-1].GetDisplayName() == details[i].GetDisplayName() {
+			continue
+		}
+		names = append(names, printable(firstOf(details[i].GetDisplayName(), details[i].GetAddress(), "withheld")))
 	}
-	n := len(details)
-	if n == 0 {
-		n = len(e.GetEvent().GetParties())
-	}
-	switch n {
+	switch len(names) {
 	case 0:
 		return e.GetEvent().GetInbox()
 	case 1:
-		return d.style(bold, name(0))
+		return d.style(bold, names[0])
 	}
-	others := name(1)
-	if n > 2 {
-		others += fmt.Sprintf(" and %d more", n-2)
+	others := names[1]
+	if len(names) > 2 {
+		others += fmt.Sprintf(" and %d more", len(names)-2)
 	}
-	return d.style(bold, name(0)) + " to " + others
+	return d.style(bold, names[0]) + " to " + others
+}
+
+// sameParty tells whether a party may be the one before by another name, as providers name a customer by a number and ids.
+func sameParty(before, p *eventv1.Party) bool {
+	further := p.GetKind() == eventv1.EndpointKind_ENDPOINT_KIND_SOCIAL || p.GetKind() == eventv1.EndpointKind_ENDPOINT_KIND_IDENTIFIER
+	return further && before.GetSide() == p.GetSide() && before.GetRole() == p.GetRole() && p.GetSide() == eventv1.Side_SIDE_CUSTOMER
 }
 
 func (d *drawing) body(e *timelinev1.Entry) []string {
@@ -109,7 +125,11 @@ func (d *drawing) body(e *timelinev1.Entry) []string {
 		lines = append(lines, d.message(m)...)
 	}
 	for _, a := range content.GetAttachments() {
-		lines = append(lines, d.style(dim, fmt.Sprintf("[%s, %s]", printable(firstOf(a.GetName(), a.GetBlob().GetMediaType())), size(a.GetBlob().GetSize()))))
+		has := "not here yet"
+		if a.GetBlob() != nil {
+			has = size(a.GetBlob().GetSize())
+		}
+		lines = append(lines, d.style(dim, fmt.Sprintf("[%s, %s]", printable(firstOf(a.GetName(), a.GetBlob().GetMediaType(), a.GetMediaType(), "file")), has)))
 	}
 	if e.GetEvent().GetSeal() != "" {
 		lines = append(lines, d.style(dim, "[sealed]"))

@@ -67,7 +67,7 @@ func serve(cmd *cobra.Command, roles []string, withDemo bool) error {
 		return errDemoTokens
 	}
 	if withDemo {
-		cfg = withHotline(cfg)
+		cfg = withStage(cfg)
 	}
 	logger, err := app.NewLogger(cfg.Logging, os.Stderr)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package chat is the web chat: visitors of a site write over a WebSocket or plain HTTP, their messages become events, and
-// what agents and bots answer is pushed to them from the log. docs/web-chat.md is its protocol.
+// Package chat is the chat of sites and apps: visitors write over a WebSocket or plain HTTP, what they say and do becomes events, and
+// what agents and bots answer is pushed to them from the log. docs/web-chat.md is its protocol, docs/web-chat.asyncapi.yaml the same
+// for programs, and page/ the client that it serves.
 //
 // It holds nothing that is worth keeping: who a visitor is stands in a signed token, what was said stands in the log, and
 // a cursor goes on in any process. It never acknowledges a message before the log has it, never shows a visitor what is
@@ -18,6 +19,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 // prefix of every path.
@@ -31,6 +33,8 @@ type Config struct {
 	Widgets []Widget
 	// Follower shows what is answered.
 	Follower channel.Follower
+	// Files reads what visitors and agents have sent, for visitors to see. Without it they see the names only.
+	Files Files
 	// Secret signs the visitors' tokens; 32 bytes at least. Processes that share it accept one another's tokens.
 	Secret []byte
 	// Limits are the defaults where they are zero.
@@ -43,13 +47,20 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Files reads blobs, whole and checked. *blob.Store is one.
+type Files interface {
+	Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error)
+}
+
 // Limits keep one visitor from taking the room of the others. Zero values mean what stands beside the fields.
 type Limits struct {
 	// Connections of this process, polls among them; 10,000.
 	Connections int
 	// PerVisitor is how many connections one visitor may have, such as tabs; 10.
 	PerVisitor int
-	// InFlight is how many messages of a connection wait for the log; 16. Further ones are not read meanwhile.
+	// Transfers is how many files are sent or taken at once, each whole in memory; 16.
+	Transfers int
+	// InFlight is how many frames of a connection wait for the log; 16. Further ones are not read meanwhile.
 	InFlight int
 	// Rate is how many frames a second a visitor may send; 5. What is beyond is refused, to be sent again later.
 	Rate float64
@@ -59,6 +70,8 @@ type Limits struct {
 	Refusals int
 	// TokenLife is how long a token is good; 30 days.
 	TokenLife time.Duration
+	// File is how long a file may take in all to come or go, beside a second for each 8 KiB; 30 s.
+	File time.Duration
 	// Submit is how long the log may take for a message; 15 s.
 	Submit time.Duration
 	// Write is how long a client may take to read a frame; 10 s.
@@ -76,11 +89,13 @@ type Limits struct {
 func (l *Limits) defaults() {
 	def(&l.Connections, 10_000)
 	def(&l.PerVisitor, 10)
+	def(&l.Transfers, 16)
 	def(&l.InFlight, 16)
 	def(&l.Rate, 5)
 	def(&l.Burst, 20)
 	def(&l.Refusals, 100)
 	def(&l.TokenLife, 30*24*time.Hour)
+	def(&l.File, 30*time.Second)
 	def(&l.Submit, 15*time.Second)
 	def(&l.Write, 10*time.Second)
 	def(&l.Ping, 30*time.Second)

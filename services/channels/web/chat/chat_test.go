@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/channeltest"
 	"github.com/skein-cx/skein/pkg/event"
@@ -43,6 +44,17 @@ type site struct {
 	registry *prometheus.Registry
 	channel  *chat.Channel
 	stop     func() error // and wait
+}
+
+// blobs reads what a host has stored.
+type blobs struct{ host *channeltest.Host }
+
+func (b blobs) Get(_ context.Context, ref *eventv1.Blob) ([]byte, error) {
+	data, ok := b.host.Blob(ref)
+	if !ok {
+		return nil, blob.ErrNotFound
+	}
+	return data, nil
 }
 
 // option changes what a site is made with.
@@ -70,7 +82,7 @@ func startOn(t *testing.T, host *channeltest.Host, follower *channeltest.Followe
 	mux := http.NewServeMux()
 	registry := prometheus.NewRegistry()
 	cfg := chat.Config{
-		Mux: mux, Follower: follower, Secret: secret, Registerer: registry,
+		Mux: mux, Follower: follower, Files: blobs{host}, Secret: secret, Registerer: registry,
 		Widgets: []chat.Widget{
 			{ID: "shop", Tenant: "acme", Name: "Shop <help>", Origins: []string{shop, "http://localhost:3000"}, Secret: []byte(siteSecret)},
 			{ID: "blog", Tenant: "acme", Origins: []string{chat.AnyOrigin}},
@@ -137,22 +149,30 @@ func (s *site) waitRefused(reason string) {
 
 // session is what POST session answers.
 type session struct {
-	Token, Visitor, Thread string
-	Expires, Now           time.Time
+	Token, Visitor, Thread, Platform string
+	Expires, Now                     time.Time
 }
 
 // frame is any frame of the server's, or the body of an answer.
 type frame struct {
 	Type, ID, Event, Cursor, Name, From, Author, At, Refers, Text string
-	Code, Message, Field                                          string
+	Code, Message, Field, Survey                                  string
+	Reaction                                                      *string
 	RetryAfter                                                    float64 `json:"retry_after"`
-	Files                                                         []string
+	Files                                                         []file
 	Position                                                      struct {
 		Topic     string
 		Partition int32
 		Offset    int64
 	}
 	Events []frame
+}
+
+// file is one that an event shows.
+type file struct {
+	File, Name string
+	MediaType  string `json:"media_type"`
+	Size       int64
 }
 
 // answer is what a request was answered with, without its body.
@@ -215,10 +235,12 @@ func (s *site) post(token string, body any) (frame, int) {
 	return f, a.status
 }
 
-// client is a WebSocket of a visitor's.
+// client is a WebSocket of a visitor's. It holds every frame against docs/web-chat.asyncapi.yaml: those of the server as they
+// come, and its own when they are acknowledged.
 type client struct {
 	t *testing.T
 	*websocket.Conn
+	sent *sync.Map // by id
 }
 
 func (s *site) dial(token string) client {
@@ -228,7 +250,7 @@ func (s *site) dial(token string) client {
 		s.t.Fatalf("%v: %v", err, a)
 	}
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return client{s.t, conn}
+	return client{s.t, conn, &sync.Map{}}
 }
 
 func (s *site) tryDial(token string, header http.Header) (*websocket.Conn, answer, error) {
@@ -250,6 +272,10 @@ func (s *site) tryDial(token string, header http.Header) (*websocket.Conn, answe
 // send sends a frame.
 func (c client) send(frame string) {
 	c.t.Helper()
+	var named struct{ ID string }
+	if json.Unmarshal([]byte(frame), &named) == nil {
+		c.sent.Store(named.ID, []byte(frame))
+	}
 	if err := c.Write(c.t.Context(), websocket.MessageText, []byte(frame)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -267,8 +293,14 @@ func (c client) read() (f frame, err error) {
 	if err != nil {
 		return f, err
 	}
-	err = json.Unmarshal(raw, &f)
-	return f, err
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return f, err
+	}
+	documented(c.t, "toVisitor", raw)
+	if own, ok := c.sent.Load(f.ID); ok && f.Type == "ack" {
+		documented(c.t, "fromVisitor", own.([]byte)) //nolint:errcheck,forcetypeassert // send stores nothing else
+	}
+	return f, nil
 }
 
 // next reads the next frame and wants it to be of a type.
@@ -753,7 +785,7 @@ func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
 	}
 	page, body := get(s.url, nil)
 	policy := page.header.Get("Content-Security-Policy")
-	if !strings.Contains(body, "<h1>Shop &lt;help&gt;</h1>") || strings.Contains(body, "<script>") || strings.Contains(body, "style=") {
+	if !strings.Contains(body, "<title>Shop &lt;help&gt;</title>") || strings.Contains(body, "<script>") || strings.Contains(body, "style=") {
 		t.Errorf("page:\n%s", body)
 	}
 	for _, want := range []string{"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'self' " + shop} {
@@ -764,7 +796,7 @@ func TestThePageIsServedUnderAStrictPolicy(t *testing.T) {
 	if strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %s", policy)
 	}
-	for _, name := range []string{"chat.js", "chat.css", "icon.svg"} {
+	for _, name := range []string{"widget.js", "icon.svg"} {
 		file, body := get(s.url+name, nil)
 		if file.status != http.StatusOK || body == "" || file.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d", name, file.status)
@@ -792,5 +824,13 @@ func TestMetricsShowWhatHappens(t *testing.T) {
 	}
 	if _, err := chat.New(chat.Config{Mux: http.NewServeMux(), Follower: s.follower, Secret: secret, Registerer: s.registry}); err == nil {
 		t.Error("metrics were registered twice")
+	}
+}
+
+// decode reads JSON.
+func decode(t *testing.T, text string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		t.Fatalf("%v in %q", err, text)
 	}
 }

@@ -10,21 +10,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 )
 
-// incoming is a frame of a client's. docs/web-chat.md describes each.
-type incoming struct {
-	Type string `json:"type"` // message, resume or ping
-	message
-	Cursor string `json:"cursor"`
-}
-
-// message is what a visitor says.
-type message struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
-	At   string `json:"at"`
-}
-
-// ack tells that the log has a message.
+// ack tells that the log has what a frame said.
 type ack struct {
 	Type     string   `json:"type"` // ack
 	ID       string   `json:"id"`
@@ -48,17 +34,28 @@ type mark struct {
 
 // eventFrame shows a visitor what happened in the thread.
 type eventFrame struct {
-	Type   string   `json:"type"` // event
-	Event  string   `json:"event"`
-	Cursor string   `json:"cursor,omitempty"`
-	Name   string   `json:"name"`
-	From   string   `json:"from"`
-	Author string   `json:"author,omitempty"`
-	At     string   `json:"at"`
-	ID     string   `json:"id"`
-	Refers string   `json:"refers,omitempty"`
-	Text   string   `json:"text,omitempty"`
-	Files  []string `json:"files,omitempty"`
+	Type     string      `json:"type"` // event
+	Event    string      `json:"event"`
+	Cursor   string      `json:"cursor,omitempty"`
+	Name     string      `json:"name"`
+	From     string      `json:"from"`
+	Author   string      `json:"author,omitempty"`
+	At       string      `json:"at"`
+	ID       string      `json:"id"`
+	Refers   string      `json:"refers,omitempty"`
+	Text     string      `json:"text,omitempty"`
+	Reaction *string     `json:"reaction,omitempty"`
+	Survey   string      `json:"survey,omitempty"`
+	Files    []shownFile `json:"files,omitempty"`
+}
+
+// shownFile is a file as a visitor sees it.
+type shownFile struct {
+	// File opens it under files/. Empty where it cannot be had here.
+	File      string `json:"file,omitempty"`
+	Name      string `json:"name"`
+	MediaType string `json:"media_type,omitempty"`
+	Size      int64  `json:"size,omitempty"`
 }
 
 // problem is what went wrong, for a program (code, field) and a person (message); as a frame or the body of an answer.
@@ -93,9 +90,14 @@ func badFrame(message string) *problem {
 	return newProblem(http.StatusBadRequest, "bad_frame", message)
 }
 
-func invalid(id, field, message string) *problem {
+func tooLarge(message string) *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, "too_large", message)
+}
+
+// invalid is a frame's problem with one of its fields.
+func invalid(field, message string) *problem {
 	p := newProblem(http.StatusBadRequest, "invalid", message)
-	p.ID, p.Field = id, field
+	p.Field = field
 	return p
 }
 

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -28,7 +27,9 @@ func (c *Channel) routes() (http.Handler, error) {
 	handle("GET", "/ws", c.webSocket)
 	handle("POST", "/messages", c.post)
 	handle("GET", "/events", c.poll)
-	handle("OPTIONS", "/{endpoint}", preflight)
+	handle("POST", "/files", c.upload)
+	handle("GET", "/files/{file}", c.download)
+	handle("OPTIONS", "/{endpoint...}", preflight)
 	return mux, c.page(handle)
 }
 
@@ -58,7 +59,7 @@ func (c *Channel) serve(e endpoint, w http.ResponseWriter, r *http.Request) *pro
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
+		w.Header().Set("Access-Control-Expose-Headers", "Retry-After, Content-Disposition")
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -75,25 +76,18 @@ func preflight(w http.ResponseWriter, _ *http.Request, _ *widget) *problem {
 	return nil
 }
 
-// readJSON reads the body of a request.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) *problem {
+// readBody reads the body of a request.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	conn := http.NewResponseController(w)
 	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout)) // every server of net/http can
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFrame))
 	_ = conn.SetReadDeadline(time.Time{})
-	var tooLarge *http.MaxBytesError
+	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return newProblem(http.StatusRequestEntityTooLarge, "too_large", "longer than 64 KiB")
+	case errors.As(err, &large):
+		return nil, tooLarge("longer than 64 KiB")
 	case err != nil:
-		return badFrame("the body broke off")
+		return nil, badFrame("the body broke off")
 	}
-	return decode(raw, v)
-}
-
-func decode(raw []byte, v any) *problem {
-	if err := json.Unmarshal(raw, v); err != nil {
-		return badFrame("not the JSON that docs/web-chat.md describes: " + err.Error())
-	}
-	return nil
+	return raw, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -37,19 +38,53 @@ func (c *Channel) page(handle func(method, path string, e endpoint)) error {
 		http.Redirect(w, r, wd.ID+"/", http.StatusMovedPermanently)
 		return nil
 	})
-	for name, mediaType := range map[string]string{
-		"chat.js": "text/javascript; charset=utf-8", "chat.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml",
-	} {
-		body, err := files.ReadFile("page/" + name)
-		if err != nil {
-			return fmt.Errorf("read the page: %w", err)
-		}
-		handle("GET", "/"+name, func(w http.ResponseWriter, r *http.Request, _ *widget) *problem {
-			send(w, r, mediaType, body)
-			return nil
-		})
+	icon, err := files.ReadFile("page/icon.svg")
+	if err != nil {
+		return fmt.Errorf("read the page: %w", err)
 	}
+	handle("GET", "/icon.svg", func(w http.ResponseWriter, r *http.Request, _ *widget) *problem {
+		send(w, r, "image/svg+xml", icon)
+		return nil
+	})
+	scripts := map[string][]byte{}
+	for id, wd := range c.widgets {
+		if scripts[id], err = wd.script(); err != nil {
+			return err
+		}
+	}
+	handle("GET", "/widget.js", func(w http.ResponseWriter, r *http.Request, wd *widget) *problem {
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // sites that isolate themselves may load it, too
+		send(w, r, "text/javascript; charset=utf-8", scripts[wd.ID])
+		return nil
+	})
 	return nil
+}
+
+// script is the widget as one script, which leaves nothing behind in the page but window.skein.
+func (w *widget) script() ([]byte, error) {
+	style, err := files.ReadFile("page/panel.css")
+	if err != nil {
+		return nil, fmt.Errorf("read the widget: %w", err)
+	}
+	css, err := json.Marshal(string(style))
+	if err != nil {
+		return nil, fmt.Errorf("write the widget: %w", err)
+	}
+	config, err := json.Marshal(map[string]any{"name": w.Name, "maxFile": w.MaxFile})
+	if err != nil {
+		return nil, fmt.Errorf("write the widget: %w", err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "(() => {\n\"use strict\";\nconst config = %s;\nconst css = %s;\n", config, css)
+	for _, name := range []string{"words.js", "client.js", "panel.js"} {
+		part, err := files.ReadFile("page/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("read the widget: %w", err)
+		}
+		b.Write(part)
+	}
+	b.WriteString("})();\n")
+	return b.Bytes(), nil
 }
 
 // policy is the Content-Security-Policy of the page: it runs and loads nothing but its own files, and only the widget's
@@ -59,7 +94,7 @@ func (w *widget) policy() string {
 	if slices.Contains(w.Origins, AnyOrigin) {
 		ancestors = "*"
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	return "default-src 'none'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors " + strings.TrimSpace(ancestors)
 }
 

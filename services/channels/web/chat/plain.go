@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -13,24 +14,31 @@ import (
 // settle is how long a poll that has something to tell waits for more.
 const settle = 50 * time.Millisecond
 
-// post answers POST messages: success means that the log has the message.
+// post answers POST messages: success means that the log has what the frame says. One without a type is a message.
 func (c *Channel) post(w http.ResponseWriter, r *http.Request, wd *widget) *problem {
 	who, p := c.authenticate(wd, r)
 	if p != nil {
 		return p
 	}
-	var m message
-	if p := readJSON(w, r, &m); p != nil {
+	raw, p := readBody(w, r)
+	if p != nil {
 		return p
 	}
-	if p := m.check(); p != nil {
+	in, p := decodeFrame(raw, frameMessage)
+	if p != nil {
+		return p
+	}
+	if in.told == nil {
+		return badFrame("a frame of this type tells nothing that is stored; there are " + strings.Join(frameTypes(), ", "))
+	}
+	if p := in.check(wd, who); p != nil {
 		return p
 	}
 	if p := c.visitors.allow(who); p != nil {
-		p.ID = m.ID
+		p.ID = in.ID
 		return p
 	}
-	done := c.submit(r.Context(), wd, who, m)[0]
+	done := c.submit(r.Context(), wd, who, in)[0]
 	if done.problem == nil {
 		writeJSON(w, http.StatusOK, done.ack)
 	}
@@ -65,7 +73,7 @@ func (c *Channel) poll(w http.ResponseWriter, r *http.Request, wd *widget) *prob
 	enough := time.AfterFunc(c.limits.Poll, cancel)
 	defer enough.Stop()
 	err := c.cfg.Follower.Follow(ctx, who.thread(), answer.cursor, func(filed channel.Filed) error {
-		if f, ok := visible(filed); ok {
+		if f, ok := visible(filed, wd, who); ok {
 			c.metrics.events.Inc()
 			if err := answer.add(f); err != nil {
 				return err

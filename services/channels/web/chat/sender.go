@@ -24,13 +24,13 @@ func NewSender(widgets ...Widget) *Sender {
 	return s
 }
 
-// Send implements channel.Sender. A message without text is refused: visitors are shown the names of files, not the files.
+// Send implements channel.Sender. A message with neither text nor files is refused.
 func (s *Sender) Send(_ context.Context, out channel.Outgoing) (channel.Sent, error) {
 	if s.tenants[out.Inbox] != out.Tenant {
 		return channel.Sent{}, &channel.RefusedError{Code: "unknown_inbox", Reason: "there is no such web chat"}
 	}
-	if strings.TrimSpace(out.Message.GetText()) == "" {
-		return channel.Sent{}, &channel.RefusedError{Code: "no_text", Reason: "a message in a web chat needs a text"}
+	if strings.TrimSpace(out.Message.GetText()) == "" && len(out.Attachments) == 0 {
+		return channel.Sent{}, &channel.RefusedError{Code: "no_text", Reason: "a message in a web chat needs a text or a file"}
 	}
 	return channel.Sent{NativeID: out.RequestID}, nil
 }

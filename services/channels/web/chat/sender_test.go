@@ -15,6 +15,11 @@ func TestAMessageToAVisitorIsSentByBeingToldAndRefusedWhereNothingWouldShow(t *t
 	if sent, err := s.Send(t.Context(), out); err != nil || sent.NativeID != "r" || sent.Echo != nil || !s.Idempotent() {
 		t.Errorf("sent %v, %v", sent, err)
 	}
+	file := out
+	file.Message, file.Attachments = nil, []channel.OutgoingFile{{Attachment: &eventv1.Attachment{Name: "invoice.pdf"}}}
+	if _, err := s.Send(t.Context(), file); err != nil {
+		t.Errorf("a file without a text: %v", err)
+	}
 	for code, change := range map[string]func(*channel.Outgoing){
 		"no_text":       func(o *channel.Outgoing) { o.Message = &eventv1.Message{Html: "<b>Hello</b>"} },
 		"unknown_inbox": func(o *channel.Outgoing) { o.Tenant = "other" },

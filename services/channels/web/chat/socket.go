@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -25,7 +26,7 @@ type socket struct {
 	who     Claims
 	conn    *websocket.Conn
 	visitor *visitor
-	queue   chan message
+	queue   chan incoming
 	ended   sync.Once
 
 	refusals  int // in a row
@@ -35,7 +36,7 @@ type socket struct {
 
 	mu       sync.Mutex
 	stopping bool
-	pending  sync.WaitGroup // messages in the queue or under way
+	pending  sync.WaitGroup // frames in the queue or under way
 }
 
 // webSocket answers GET ws.
@@ -58,7 +59,7 @@ func (c *Channel) webSocket(w http.ResponseWriter, r *http.Request, wd *widget) 
 		return nil // Accept has answered
 	}
 	conn.SetReadLimit(-1) // read has a limit of its own, which lets the client know
-	s := &socket{c: c, widget: wd, who: who, conn: conn, visitor: visitor, queue: make(chan message, c.limits.InFlight)}
+	s := &socket{c: c, widget: wd, who: who, conn: conn, visitor: visitor, queue: make(chan incoming, c.limits.InFlight)}
 	c.metrics.connections.Inc()
 	defer c.metrics.connections.Dec()
 	s.serve(r.Context())
@@ -159,8 +160,7 @@ func readFrame(ctx context.Context, conn *websocket.Conn) (websocket.MessageType
 
 // take does what a frame asks for, or tells what is wrong with it. It waits where too many messages are under way.
 func (s *socket) take(ctx context.Context, g *sync.WaitGroup, frame []byte) (id string, p *problem) {
-	var in incoming
-	wrong := decode(frame, &in)
+	in, wrong := decodeFrame(frame, "")
 	if isID(in.ID) {
 		id = in.ID
 	}
@@ -170,28 +170,31 @@ func (s *socket) take(ctx context.Context, g *sync.WaitGroup, frame []byte) (id 
 	if wrong != nil {
 		return id, wrong
 	}
-	switch in.Type {
-	case "message":
-		if p := in.check(); p != nil {
+	if in.told != nil {
+		if p := in.check(s.widget, s.who); p != nil {
 			return id, p
 		}
-		s.enqueue(in.message)
-	case "ping":
+		s.enqueue(in)
+		return id, nil
+	}
+	switch in.Type {
+	case framePing:
 		s.write(ctx, mark{Type: "pong"})
-	case "resume":
+	case frameTyping: // there is nobody yet who could be told; it is counted, and forgotten
+	case frameResume:
 		p = badFrame("this connection follows the thread already: open another one")
 		s.following.Do(func() {
 			g.Go(func() { s.follow(ctx, in.Cursor) })
 			p = nil
 		})
 	default:
-		p = badFrame(`a frame has the type "message", "resume" or "ping"`)
+		p = badFrame("there is no such type of frame; there are " + strings.Join(frameTypes(), ", "))
 	}
 	return id, p
 }
 
-// enqueue leaves a message to handIn, unless the channel is stopping: then its client sends it again, elsewhere.
-func (s *socket) enqueue(m message) {
+// enqueue leaves a frame to handIn, unless the channel is stopping: then its client sends it again, elsewhere.
+func (s *socket) enqueue(in incoming) {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -199,18 +202,18 @@ func (s *socket) enqueue(m message) {
 	}
 	s.pending.Add(1)
 	s.mu.Unlock()
-	s.queue <- m
+	s.queue <- in
 }
 
-// handIn hands messages in, one batch after the other, so that they stay in their order, and acknowledges them.
+// handIn hands frames in, one batch after the other, so that they stay in their order, and acknowledges them.
 func (s *socket) handIn(ctx context.Context) {
-	for m := range s.queue {
-		batch := []message{m}
+	for in := range s.queue {
+		batch := []incoming{in}
 		for more := true; more && len(batch) < cap(s.queue); {
 			select {
-			case m, more = <-s.queue:
+			case in, more = <-s.queue:
 				if more {
-					batch = append(batch, m)
+					batch = append(batch, in)
 				}
 			default:
 				more = false
@@ -228,7 +231,7 @@ func (s *socket) handIn(ctx context.Context) {
 	}
 }
 
-// stop closes the connection once the channel is stopping and every message that was taken has its answer.
+// stop closes the connection once the channel is stopping and every frame that was taken has its answer.
 func (s *socket) stop(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -288,7 +291,7 @@ func (s *socket) follow(ctx context.Context, cursor string) {
 // show sends an event. Where there is none, or none for visitors, the cursor is sent on its own: once, which tells that the
 // history is complete, and then from time to time.
 func (s *socket) show(ctx context.Context, filed channel.Filed) error {
-	f, ok := visible(filed)
+	f, ok := visible(filed, s.widget, s.who)
 	switch {
 	case ok:
 		s.c.metrics.events.Inc()

@@ -10,6 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/skein-cx/skein/pkg/channel"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
 const (
@@ -37,10 +38,31 @@ type Claims struct {
 	// Visitor and Thread are who may write and read, and where: 1 to 64 letters, digits, "_" and "-".
 	Visitor string `json:"visitor"`
 	Thread  string `json:"thread"`
+	// Platform is what the visitor chats from; a web page where it is empty.
+	Platform Platform `json:"platform,omitempty"`
 	// Customer is the visitor's login, of which only the site knows: it stands in tokens of the site's own.
 	Customer string `json:"customer,omitempty"`
 
 	bySite bool // the site signed it
+}
+
+// Platform is what a visitor chats from.
+type Platform string
+
+// The platforms. What comes from an app is in-app messaging, not web chat.
+const (
+	Web     Platform = "web"
+	IOS     Platform = "ios"
+	Android Platform = "android"
+)
+
+func (p Platform) known() bool { return p == "" || p == Web || p == IOS || p == Android }
+
+func (p Platform) channel() eventv1.Channel {
+	if p == IOS || p == Android {
+		return eventv1.Channel_CHANNEL_IN_APP
+	}
+	return eventv1.Channel_CHANNEL_WEB_CHAT
 }
 
 // Sign makes a token of claims with a widget's secret, as a site does by itself with any library.
@@ -89,7 +111,7 @@ func (c *Channel) authenticate(w *widget, r *http.Request) (Claims, *problem) {
 	return claims, nil
 }
 
-var errForeignToken = errors.New("it is another widget's, or its visitor, thread or customer is malformed")
+var errForeignToken = errors.New("it is another widget's, or its visitor, thread, customer or platform is malformed")
 
 // verify reads a token that this channel or the widget's site has signed.
 func (c *Channel) verify(w *widget, t string) (Claims, error) {
@@ -105,7 +127,7 @@ func (c *Channel) verify(w *widget, t string) (Claims, error) {
 	case err != nil:
 		return Claims{}, err
 	case claims.Tenant != w.Tenant || claims.Widget != w.ID,
-		!isID(claims.Visitor) || !isID(claims.Thread), len(claims.Customer) > 256:
+		!isID(claims.Visitor) || !isID(claims.Thread), len(claims.Customer) > 256, !claims.Platform.known():
 		return Claims{}, errForeignToken
 	}
 	return claims, nil
@@ -127,16 +149,16 @@ func (c *Channel) Token(widget, visitor, thread string) (string, error) {
 	case !isID(visitor) || !isID(thread):
 		return "", fmt.Errorf("web/chat: visitor %q in thread %q: 1 to 64 letters, digits, \"_\" and \"-\" are needed", visitor, thread)
 	}
-	t, _, err := c.issue(w, visitor, thread)
+	t, _, err := c.issue(w, visitor, thread, Web)
 	return t, err
 }
 
 // issue signs a token for a visitor.
-func (c *Channel) issue(w *widget, visitor, thread string) (string, Claims, error) {
+func (c *Channel) issue(w *widget, visitor, thread string, platform Platform) (string, Claims, error) {
 	now := c.cfg.Now().Truncate(time.Second)
 	claims := Claims{
 		RegisteredClaims: jwt.RegisteredClaims{IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(c.limits.TokenLife))},
-		Tenant:           w.Tenant, Widget: w.ID, Visitor: visitor, Thread: thread,
+		Tenant:           w.Tenant, Widget: w.ID, Visitor: visitor, Thread: thread, Platform: platform,
 	}
 	t, err := Sign(claims, w.key)
 	return t, claims, err

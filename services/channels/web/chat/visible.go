@@ -2,6 +2,7 @@ package chat
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -11,7 +12,7 @@ import (
 
 // visible is what a visitor gets to see of an event; false where it is not meant for visitors, or sealed. Types that are
 // not named here stay among colleagues.
-func visible(filed channel.Filed) (eventFrame, bool) {
+func visible(filed channel.Filed, w *widget, who Claims) (eventFrame, bool) {
 	e, content := filed.Event, filed.Content
 	if e == nil || content == nil || e.GetDirection() == eventv1.Direction_DIRECTION_INTERNAL {
 		return eventFrame{}, false
@@ -29,6 +30,17 @@ func visible(filed channel.Filed) (eventFrame, bool) {
 		f.Refers, f.Text = content.GetMessageEdited().GetMessage(), content.GetMessageEdited().GetEdited().GetText()
 	case event.TypeMessageDeleted:
 		f.Refers = content.GetMessageDeleted().GetMessage()
+	case event.TypeMessageReacted:
+		reaction := content.GetMessageReacted().GetReaction()
+		f.Refers, f.Reaction = content.GetMessageReacted().GetMessage(), &reaction
+	case event.TypeMessageRead:
+		f.Refers = content.GetMessageRead().GetMessage()
+	case event.TypeMessageDelivered:
+		f.Refers = content.GetMessageDelivered().GetMessage()
+	case event.TypeSurveySent:
+		f.Survey = content.GetSurveySent().GetSurvey()
+	case event.TypeSurveyAnswered:
+		f.Survey = content.GetSurveyAnswered().GetSurvey()
 	case event.TypePartyJoined, event.TypePartyLeft:
 		if supervised(e, content) || f.From == fromVisitor {
 			return eventFrame{}, false
@@ -41,7 +53,7 @@ func visible(filed channel.Filed) (eventFrame, bool) {
 		f.Author = author(e, content)
 	}
 	for _, a := range content.GetAttachments() {
-		f.Files = append(f.Files, a.GetName())
+		f.Files = append(f.Files, w.shown(who, a))
 	}
 	return f, true
 }
@@ -66,10 +78,10 @@ func from(e *eventv1.Event) string {
 		return fromSystem
 	case eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED:
 	}
-	if e.GetType() == event.TypeMessageReceived {
+	switch { // nobody says who
+	case e.GetType() == event.TypeMessageReceived, strings.HasPrefix(e.GetType(), "message.") && e.GetDirection() == eventv1.Direction_DIRECTION_INBOUND:
 		return fromVisitor
-	}
-	if e.GetType() == event.TypeMessageSent {
+	case strings.HasPrefix(e.GetType(), "message."):
 		return fromAgent
 	}
 	return fromSystem

@@ -11,12 +11,16 @@ import (
 // sweepEvery is how often visitors are forgotten who have gone and whose rate has recovered.
 const sweepEvery = 10 * time.Second
 
+// transfersPerVisitor is how many files a visitor may send and get at once.
+const transfersPerVisitor = 3
+
 // visitors counts what each visitor of this process does.
 type visitors struct {
 	limits *Limits
 
 	mu          sync.Mutex
 	connections int
+	transfers   int
 	known       map[visitorKey]*visitor
 }
 
@@ -26,6 +30,7 @@ type visitorKey struct{ tenant, widget, visitor string }
 type visitor struct {
 	limiter     *rate.Limiter
 	connections int
+	transfers   int
 }
 
 func newVisitors(limits *Limits) *visitors {
@@ -63,6 +68,27 @@ func (v *visitors) connect(who Claims) (one *visitor, leave func(), p *problem) 
 	}, nil
 }
 
+// transfer lets a visitor send or get a file, which takes memory meanwhile. Call leave at its end.
+func (v *visitors) transfer(who Claims) (leave func(), p *problem) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	one := v.get(who)
+	switch {
+	case v.transfers >= v.limits.Transfers:
+		return nil, unavailable("this server sends and takes as many files as it can: come again after retry_after seconds", retryAfter)
+	case one.transfers >= transfersPerVisitor:
+		return nil, limited(retryAfter)
+	}
+	v.transfers++
+	one.transfers++
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.transfers--
+		one.transfers--
+	}, nil
+}
+
 // allow counts a frame or request of a visitor's, or tells when to try again.
 func (v *visitors) allow(who Claims) *problem {
 	v.mu.Lock()
@@ -85,7 +111,7 @@ func (v *visitors) sweep(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for key, one := range v.known {
-		if one.connections == 0 && one.limiter.TokensAt(now) >= float64(v.limits.Burst) {
+		if one.connections == 0 && one.transfers == 0 && one.limiter.TokensAt(now) >= float64(v.limits.Burst) {
 			delete(v.known, key)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/skein-cx/skein/pkg/blob"
 )
 
 // AnyOrigin is what a widget has instead of origins where every site may use it.
@@ -30,18 +32,26 @@ type Widget struct {
 	Secret []byte
 	// Logins is the name space of the customers' logins that tokens of the site name; "login" unless set.
 	Logins string
+	// MaxFile is the greatest file that a visitor may send, in bytes: DefaultMaxFile where it is zero, none at all where it is
+	// negative, and no more than a blob may have.
+	MaxFile int64
 }
+
+// DefaultMaxFile is how many bytes a file of a visitor's may have unless the widget says otherwise.
+const DefaultMaxFile = 25 << 20
 
 // widget is a Widget that was checked.
 type widget struct {
 	Widget
-	key []byte // signs this widget's tokens, and no other's
+	key     []byte // signs this widget's tokens, and no other's
+	fileKey []byte // signs the names of files
 }
 
 func newWidget(in Widget, secret []byte) (*widget, error) {
 	w := &widget{Widget: in}
 	def(&w.Name, w.ID)
 	def(&w.Logins, "login")
+	def(&w.MaxFile, DefaultMaxFile)
 	var errs []error
 	if !regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`).MatchString(w.ID) {
 		errs = append(errs, errors.New(`its id must be 1 to 128 letters, digits and any of . _ -, and not begin with a dot`))
@@ -55,14 +65,20 @@ func newWidget(in Widget, secret []byte) (*widget, error) {
 	if slices.Contains(w.Origins, AnyOrigin) && len(w.Origins) > 1 {
 		errs = append(errs, fmt.Errorf("origin %q must stand alone", AnyOrigin))
 	}
+	if w.MaxFile > blob.MaxSize {
+		errs = append(errs, fmt.Errorf("a file may have %d bytes at most", blob.MaxSize))
+	}
 	for _, o := range w.Origins {
 		if o != AnyOrigin && !exactOrigin(o) {
 			errs = append(errs, fmt.Errorf(`origin %q is none: write it as a browser does, such as "https://shop.example", in lower case, without path and default port`, o))
 		}
 	}
-	var err error
-	w.key, err = hkdf.Key(sha256.New, secret, nil, "skein web chat token\x00"+w.Tenant+"\x00"+w.ID, minSecret)
-	return w, errors.Join(append(errs, err)...)
+	for purpose, key := range map[string]*[]byte{"token": &w.key, "file": &w.fileKey} {
+		var err error
+		*key, err = hkdf.Key(sha256.New, secret, nil, "skein web chat "+purpose+"\x00"+w.Tenant+"\x00"+w.ID, minSecret)
+		errs = append(errs, err)
+	}
+	return w, errors.Join(errs...)
 }
 
 // exactOrigin reports whether s is the serialisation of an origin (RFC 6454, section 6.2).
