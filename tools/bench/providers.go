@@ -67,7 +67,7 @@ func hooks() ([]hook, error) {
 	}
 	return slices.Concat([]hook{
 		twilioHook(), whatsappHook(1), whatsappHook(20), messengerHook(messenger.Facebook), messengerHook(messenger.Instagram),
-	}, wechatHooks, []hook{telegramHook(), lineHook(), xHook(), weiboHook(), webChat}), nil
+	}, wechatHooks, []hook{telegramHook(), lineHook(), xHook(), weiboHook(), webChat}, cloudHooks(), []hook{mappedHook()}), nil
 }
 
 func path(provider, inbox string) string { return "/channels/" + provider + "/" + tenant + "/" + inbox }
