@@ -3,22 +3,16 @@ package bench
 import (
 	"bufio"
 	"context"
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // what Twilio signs with
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/textproto"
-	"net/url"
 	"os"
-	"slices"
+	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,21 +25,52 @@ import (
 	"github.com/skein-cx/skein/services/channels/email"
 	"github.com/skein-cx/skein/services/channels/phone/asterisk"
 	"github.com/skein-cx/skein/services/channels/phone/freeswitch"
-	"github.com/skein-cx/skein/services/channels/phone/twilio"
 )
 
 // deliveries are under way at once, where each waits for its answer.
 const deliveries = 64
+
+// source is a channel and what its provider says.
+type source struct {
+	channel, message string
+	// run makes events of it through the host until ctx ends, as fast as they become durable.
+	run func(context.Context, *countingHost) error
+	// alone does it one by one with what was made beforehand, and least does what no adapter can leave out and counts the
+	// events. Both are nil where that is not measured.
+	alone, least func(context.Context, *countingHost) error
+}
+
+func sources() ([]source, error) {
+	all := []source{{channel: "email", message: "a mail of 2 KB", run: receiveMails}}
+	hooks, err := hooks()
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hooks {
+		all = append(all, h.source())
+	}
+	return append(all, kfSource(),
+		source{channel: "phone.asterisk", message: "QueueCallerJoin, over AMI", run: followAsterisk},
+		source{channel: "phone.freeswitch", message: "CHANNEL_CREATE, over ESL", run: followFreeSwitch}), nil
+}
 
 func measureChannels(ctx context.Context, b *bench) (*Table, error) {
 	t := &Table{
 		Title: "Channels: from what a provider says to the log's acknowledgement",
 		Text: fmt.Sprintf(`How many of a provider's messages each adapter makes durable events of per second, in one process with its provider, on the embedded
 log. Mails and webhooks are answered one by one, %d at a time; a webhook's signature is made and checked; a mail's original is written into the blob
-store. A switch sends over TCP as fast as it is read.`, deliveries),
-		Columns: []string{"channel", "message", "events"},
+store. A switch sends over TCP as fast as it is read. WeChat customer service is asked for pages, one after the other, and answers from memory.
+
+Beside it, the CPU time of an event in the adapter alone: its handler, with deliveries made beforehand, one at a time, and a host that takes every event and
+does nothing. Ceiling: the check of the signature (and decryption), and decoding of the same bodies, once, by encoding/json or encoding/xml into a
+struct of those fields that the event needs; what the adapter adds to it is reading the rest, building the event, and HTTP. Both take turns (%d each, the median counts).`, deliveries, b.Turns),
+		Columns: []string{"channel", "message", "events", "CPU per event, adapter alone", "allocations per event", "ceiling: check and decode", "adapter ÷ ceiling"},
 	}
-	err := b.withBroker(ctx, b.engines()[0], func(log *broker) error {
+	all, err := sources()
+	if err != nil {
+		return nil, err
+	}
+	err = b.withBroker(ctx, b.engines()[0], func(log *broker) error {
 		l, err := openLog(ctx, log, event.TopicInteractions, event.TopicAgents, event.TopicLinks, event.TopicDead)
 		if err != nil {
 			return err
@@ -60,25 +85,45 @@ store. A switch sends over TCP as fast as it is read.`, deliveries),
 			return err
 		}
 		defer func() { _ = blobs.Close() }() // everything is written
-		host := &countingHost{Host: intake.New(intake.Config{Compiler: b.events.compiler, Keyring: b.events.keyring, Log: l, Blobs: blobs})}
-		for _, c := range []struct {
-			channel, message string
-			run              func(context.Context, *countingHost) error
-		}{
-			{"email", "a mail of 2 KB", receiveMails},
-			{"phone.twilio", "a short message, by webhook", receiveWebhooks},
-			{"phone.asterisk", "QueueCallerJoin, over AMI", followAsterisk},
-			{"phone.freeswitch", "CHANNEL_CREATE, over ESL", followFreeSwitch},
-		} {
-			r, err := host.during(ctx, b.Each, c.run)
+		host := intake.New(intake.Config{Compiler: b.events.compiler, Keyring: b.events.keyring, Log: l, Blobs: blobs})
+		for _, s := range all {
+			row, err := b.measureSource(ctx, host, s)
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.channel, err)
+				return fmt.Errorf("%s: %w", s.channel, err)
 			}
-			t.row(c.channel, c.message, r.String())
+			t.row(row...)
 		}
 		return nil
 	})
 	return t, err
+}
+
+// measureSource gives the row of a channel.
+func (b *bench) measureSource(ctx context.Context, host channel.Host, s source) ([]string, error) {
+	through, err := (&countingHost{Host: host}).during(ctx, b.Each, s.run)
+	if err != nil {
+		return nil, err
+	}
+	row := []string{s.channel, s.message, through.rate.String()}
+	if s.alone == nil {
+		return append(row, none, none, none, none), nil
+	}
+	const part = 10 // of the time, for each turn
+	var alone, least []time.Duration
+	var allocations []float64
+	for range b.Turns {
+		a, err := (&countingHost{Host: idleHost{}}).during(ctx, b.Each/part, s.alone)
+		if err != nil {
+			return nil, fmt.Errorf("alone: %w", err)
+		}
+		l, err := (&countingHost{Host: idleHost{}}).during(ctx, b.Each/part, s.least)
+		if err != nil {
+			return nil, fmt.Errorf("the least: %w", err)
+		}
+		alone, allocations, least = append(alone, a.cpu), append(allocations, a.allocations), append(least, l.cpu)
+	}
+	took, ceiling := median(alone), median(least)
+	return append(row, micros(took), fmt.Sprintf("%.0f", median(allocations)), micros(ceiling), times(took, ceiling)), nil
 }
 
 // countingHost counts what became durable.
@@ -99,27 +144,49 @@ func (h *countingHost) Reject(_ context.Context, r channel.Rejection) error {
 	return fmt.Errorf("rejected: %s", r.Reason)
 }
 
+// counted is what was counted in a while.
+type counted struct {
+	rate rate
+	// allocations and CPU time of the process, per event
+	allocations float64
+	cpu         time.Duration
+}
+
 // during counts for a while.
-func (h *countingHost) during(ctx context.Context, d time.Duration, run func(context.Context, *countingHost) error) (rate, error) {
+func (h *countingHost) during(ctx context.Context, d time.Duration, run func(context.Context, *countingHost) error) (counted, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, h) }()
 	var from int64
 	var began time.Time
+	var before, after runtime.MemStats
+	var cpu time.Duration
 	for i, pause := range []time.Duration{d / 4, d} { // the first warms up
 		select {
 		case err := <-ended:
-			return 0, errors.Join(errors.New("it ended"), err)
+			return counted{}, errors.Join(errors.New("it ended"), err)
 		case <-time.After(pause):
 		}
 		if i == 0 {
-			from, began = h.durable.Load(), time.Now()
+			runtime.ReadMemStats(&before)
+			from, began, cpu = h.durable.Load(), time.Now(), cpuTime()
 		}
 	}
-	r := rateOf(int(h.durable.Load()-from), time.Since(began))
+	n, took, cpu := h.durable.Load()-from, time.Since(began), cpuTime()-cpu
+	runtime.ReadMemStats(&after)
 	cancel()
-	return r, <-ended
+	per := max(n, 1)
+	return counted{rateOf(int(n), took), float64(after.Mallocs-before.Mallocs) / float64(per), cpu / time.Duration(per)}, <-ended
+}
+
+// cpuTime is what this process has used.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0 // there is no such error
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // each calls again and again, many at once, until ctx ends.
@@ -154,40 +221,6 @@ func receiveMails(ctx context.Context, host *countingHost) error {
 			err = errors.New(reason)
 		}
 		return err
-	})
-}
-
-func receiveWebhooks(ctx context.Context, host *countingHost) error {
-	const account, token, base, path = "AC00000000000000000000000000000000", "token", "https://skein.example", "/channels/twilio/" + tenant + "/sms/message"
-	mux := http.NewServeMux()
-	c, err := twilio.New(twilio.Config{Mux: mux, Accounts: []twilio.Account{{
-		Tenant: tenant, Inbox: "sms", AccountSID: account, AuthToken: token, Numbers: []string{"+4930200100"}, BaseURLs: []string{base},
-	}}})
-	if err != nil {
-		return err
-	}
-	if err := c.Open(ctx, host); err != nil {
-		return err
-	}
-	return each(ctx, func(ctx context.Context, n int64) error {
-		form := url.Values{
-			"AccountSid": {account}, "MessageSid": {fmt.Sprintf("SM%032x", n)}, "SmsStatus": {"received"}, "From": {fmt.Sprintf("+4930901%05d", n%1000)},
-			"To": {"+4930200100"}, "Body": {"Could you tell me when my order will leave the warehouse?"}, "NumMedia": {"0"},
-		}
-		mac := hmac.New(sha1.New, []byte(token))
-		mac.Write([]byte(base + path))
-		for _, name := range slices.Sorted(maps.Keys(form)) {
-			mac.Write([]byte(name + form.Get(name)))
-		}
-		r := httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("X-Twilio-Signature", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-		answer := httptest.NewRecorder()
-		mux.ServeHTTP(answer, r)
-		if answer.Code != http.StatusOK && answer.Code != http.StatusNoContent {
-			return fmt.Errorf("answered %d: %s", answer.Code, answer.Body)
-		}
-		return nil
 	})
 }
 

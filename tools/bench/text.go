@@ -64,6 +64,9 @@ func show(d time.Duration) string {
 	}
 }
 
+// micros writes a short duration.
+func micros(d time.Duration) string { return fmt.Sprintf("%.1f µs", float64(d.Nanoseconds())/1000) }
+
 // times writes how many times a duration is another one.
 func times(d, base time.Duration) string {
 	if base <= 0 {

@@ -165,7 +165,7 @@ func read(ctx context.Context, item []byte) (p parsed) {
 			continue
 		}
 		var text string
-		isText := json.Unmarshal(raw, &text) == nil
+		isText := name != "data" && json.Unmarshal(raw, &text) == nil
 		switch name {
 		case "data":
 		case "data_base64":
@@ -179,18 +179,10 @@ func read(ctx context.Context, item []byte) (p parsed) {
 			}
 			p.wrong = append(p.wrong, attributeText(name, text)...)
 		default:
-			var scalar any
-			decoder := json.NewDecoder(bytes.NewReader(raw))
-			decoder.UseNumber()
-			_ = decoder.Decode(&scalar) // it was read before
-			switch n := scalar.(type) {
-			case string, bool:
-			case json.Number:
-				if i, err := n.Int64(); err != nil || i != int64(int32(i)) {
-					fail(name, "must be an integer of 32 bits; write it as a text")
+			if !isText {
+				if reason := noScalar(raw); reason != "" {
+					fail(name, reason)
 				}
-			default:
-				fail(name, "must be a text, a boolean or an integer")
 			}
 			if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 				fail(name, "is no name of an attribute: lower-case letters and digits only")
@@ -221,6 +213,24 @@ func read(ctx context.Context, item []byte) (p parsed) {
 	}
 	p.Event = *e
 	return p
+}
+
+// noScalar says why a value that is no text cannot be an attribute's.
+func noScalar(raw []byte) string {
+	var scalar any
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	_ = decoder.Decode(&scalar) // it was read before
+	switch n := scalar.(type) {
+	case bool:
+	case json.Number:
+		if i, err := n.Int64(); err != nil || i != int64(int32(i)) {
+			return "must be an integer of 32 bits; write it as a text"
+		}
+	default:
+		return "must be a text, a boolean or an integer"
+	}
+	return ""
 }
 
 // violations are what the SDK finds wrong, by attribute where it says so.

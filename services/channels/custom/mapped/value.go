@@ -61,6 +61,11 @@ func inOrder(m traits.Mapper, raw []byte) *object {
 		o.keys = append(o.keys, it.Next())
 	}
 	slices.SortFunc(o.keys, func(a, b ref.Val) int {
+		if a, ok := a.(types.String); ok { // as all those of JSON
+			if b, ok := b.(types.String); ok {
+				return strings.Compare(string(a), string(b))
+			}
+		}
 		if c := strings.Compare(a.Type().TypeName(), b.Type().TypeName()); c != 0 {
 			return c
 		}

@@ -36,38 +36,81 @@ const maxDepth = 32
 // DecodeXML reads an XML document into v by encoding/xml. It refuses document type declarations, and with them all entities of
 // a document's own; documents that are deeper than any of the platforms'; and a second document behind the first.
 func DecodeXML(body []byte, v any) error {
-	depth, roots := 0, 0
-	check := xml.NewDecoder(bytes.NewReader(body))
-	for {
-		token, err := check.RawToken()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("wechat: the body is no XML: %w", err)
-		}
-		switch t := token.(type) {
-		case xml.Directive:
-			return errors.New("wechat: the XML has a document type declaration")
-		case xml.StartElement:
-			if depth++; depth == 1 {
-				roots++
-			}
-			if depth > maxDepth || roots > 1 {
-				return errors.New("wechat: the XML is too deep, or is several documents")
-			}
-		case xml.EndElement:
-			depth--
-		case xml.CharData:
-			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-				return errors.New("wechat: there is text outside of the XML document")
-			}
-		}
+	tokens := &checkedTokens{from: xml.NewDecoder(bytes.NewReader(body))}
+	err := xml.NewTokenDecoder(tokens).Decode(v)
+	for tokens.err == nil && !tokens.ended { // what stands behind the document
+		_, _ = tokens.Token() // it keeps its error
 	}
-	if err := xml.Unmarshal(body, v); err != nil {
+	switch {
+	case tokens.err != nil:
+		return tokens.err
+	case err != nil:
 		return fmt.Errorf("wechat: the body is no XML document: %w", err)
 	}
 	return nil
+}
+
+// checkedTokens is an xml.TokenReader that refuses what no platform writes.
+type checkedTokens struct {
+	from  *xml.Decoder
+	open  []xml.Name
+	roots int
+	err   error // why the body was refused
+	ended bool
+}
+
+// Token implements xml.TokenReader.
+func (c *checkedTokens) Token() (xml.Token, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	token, err := c.from.RawToken()
+	switch {
+	case errors.Is(err, io.EOF) && len(c.open) == 0:
+		c.ended = true
+		return nil, io.EOF
+	case errors.Is(err, io.EOF):
+		c.err = c.unbalanced("unexpected EOF")
+	case err != nil:
+		c.err = fmt.Errorf("wechat: the body is no XML: %w", err)
+	default:
+		c.err = c.check(token)
+	}
+	return token, c.err
+}
+
+func (c *checkedTokens) check(token xml.Token) error {
+	switch t := token.(type) {
+	case xml.Directive:
+		return errors.New("wechat: the XML has a document type declaration")
+	case xml.StartElement:
+		if len(c.open) == 0 {
+			c.roots++
+		}
+		if c.open = append(c.open, t.Name); len(c.open) > maxDepth || c.roots > 1 {
+			return errors.New("wechat: the XML is too deep, or is several documents")
+		}
+	case xml.EndElement:
+		last := len(c.open) - 1
+		switch {
+		case last < 0:
+			return c.unbalanced("unexpected end element </" + t.Name.Local + ">")
+		case c.open[last] != t.Name:
+			return c.unbalanced("element <" + c.open[last].Local + "> closed by </" + t.Name.Local + ">")
+		}
+		c.open = c.open[:last]
+	case xml.CharData:
+		if len(c.open) == 0 && len(bytes.TrimSpace(t)) > 0 {
+			return errors.New("wechat: there is text outside of the XML document")
+		}
+	}
+	return nil
+}
+
+// unbalanced is the error of encoding/xml, which does not see the lines.
+func (c *checkedTokens) unbalanced(msg string) error {
+	line, _ := c.from.InputPos()
+	return fmt.Errorf("wechat: the body is no XML document: %w", &xml.SyntaxError{Msg: msg, Line: line})
 }
 
 // Seal makes the body of a delivery as the platform does it in safe mode, and its signature: for answers and for tests.

@@ -155,6 +155,9 @@ func withoutEncrypted(body []byte) []byte {
 		}
 		return rest
 	}
+	if !bytes.Contains(body, []byte("Encrypt")) { // most deliveries: no need to read them for it
+		return body
+	}
 	d := xml.NewDecoder(bytes.NewReader(body))
 	depth, begin, rest, typed := 0, int64(-1), body, false
 	for {
