@@ -171,7 +171,7 @@ func TestAnotherSkeinSignsWhatItHandsOut(t *testing.T) {
 
 func TestAnEventIsTheSameInEveryMode(t *testing.T) {
 	told := map[string][]string{}
-	const data = `{"order": "17", "total": 1.50}`
+	const data = `{"order": "17", "total": 1.50, "note": "<b> & co"}`
 	for mode, send := range map[string]func(h http.Handler) (int, string){
 		"structured": func(h http.Handler) (int, string) {
 			return post(t, h, structured, `{"data":`+data+`,"id":"1","source":"https://shop.example/de","type":"com.lumen.order.created","specversion":"1.0","time":"2026-03-02T10:00:00.5+01:00",
@@ -191,6 +191,9 @@ func TestAnEventIsTheSameInEveryMode(t *testing.T) {
 			t.Fatal(mode, status, answer)
 		}
 		told[mode] = channeltest.Fingerprint(t, host)
+		if kept := string(host.Events()[0].Content.GetExtension().GetData()); !strings.Contains(kept, `"note":"<b> & co"`) {
+			t.Errorf("%s: kept %s", mode, kept)
+		}
 	}
 	if a, b, c := fmt.Sprint(told["structured"]), fmt.Sprint(told["binary"]), fmt.Sprint(told["batch"]); a != b || b != c || len(told["batch"]) != 1 {
 		t.Error(told)

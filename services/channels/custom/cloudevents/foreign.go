@@ -222,10 +222,15 @@ func whole(p parsed) ([]byte, error) {
 	default:
 		fields["data_base64"] = base64.StdEncoding.EncodeToString(data)
 	}
+	return marshal(fields)
+}
+
+// marshal writes JSON whose texts stand as they are: "<" is no escape.
+func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(fields); err != nil {
+	if err := encoder.Encode(v); err != nil {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil

@@ -100,7 +100,7 @@ func fromBinary(ctx context.Context, h http.Header, body []byte) ([]byte, error)
 	} else if isJSON(t) && len(body) > 0 && !json.Valid(body) {
 		return nil, request("data", "is no JSON, which Content-Type says it is")
 	}
-	payload, err := json.Marshal(e)
+	payload, err := marshal(e)
 	if err != nil {
 		return nil, request("", "cannot be written as JSON: "+err.Error())
 	}
@@ -201,7 +201,7 @@ func read(ctx context.Context, item []byte) (p parsed) {
 	if len(p.wrong) > 0 {
 		return p
 	}
-	clean, err := json.Marshal(fields) // without what is null, which the SDK does not expect
+	clean, err := marshal(fields) // without what is null, which the SDK does not expect
 	if err != nil {
 		fail("", err.Error())
 		return p
