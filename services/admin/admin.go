@@ -29,6 +29,13 @@ type Slice struct {
 	Manager *projection.Manager
 }
 
+// Channel is one that this process has opened.
+type Channel struct {
+	channel.Channel
+	// Paths of the HTTP server where it waits to be called.
+	Paths []string
+}
+
 // Config is what a Server operates.
 type Config struct {
 	Log    eventlog.Log
@@ -37,7 +44,7 @@ type Config struct {
 	// Topics are the names of Skein's.
 	Topics []string
 	// Channels gives the channels of this process; nil means that there are none.
-	Channels func() []channel.Channel
+	Channels func() []Channel
 	// Now measures delays; nil means time.Now.
 	Now func() time.Time
 }
@@ -187,8 +194,8 @@ func (s *Server) ListChannels(ctx context.Context, _ *adminv1.ListChannelsReques
 		return resp, nil
 	}
 	for _, c := range s.cfg.Channels() {
-		out := &adminv1.Channel{Name: c.Name()}
-		if r, ok := c.(channel.Reporter); ok {
+		out := &adminv1.Channel{Name: c.Name(), Paths: c.Paths}
+		if r, ok := c.Channel.(channel.Reporter); ok {
 			for _, status := range r.Statuses() {
 				out.Sources = append(out.Sources, source(status))
 			}

@@ -27,6 +27,7 @@ import (
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
+	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/files"
 	"github.com/skein-cx/skein/services/outbound"
@@ -57,10 +58,11 @@ type App struct {
 	http       *http.Server
 	httpPort   net.Listener
 	mux        *http.ServeMux
-	channels   map[string][]channel.Channel // by role
-	redrivers  map[string]channel.Redriver  // by provider
-	trial      channel.Host                 // in the place of intake, where nothing is published
-	deliveries *webhook.Metrics             // once registered
+	endpoints  endpoints                   // of channels, on the mux
+	channels   map[string][]admin.Channel  // by role
+	redrivers  map[string]channel.Redriver // by provider
+	trial      channel.Host                // in the place of intake, where nothing is published
+	deliveries *webhook.Metrics            // once registered
 	chat       *chat.Channel
 	webhooks   *webhooks.Service
 	outbound   *outbound.Service
@@ -77,7 +79,7 @@ func New(cfg Config, roles []string, logger *slog.Logger) (*App, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &App{
 		cfg: cfg, roles: roles, logger: logger, registry: registry, broken: make(chan error, 1),
-		channels: map[string][]channel.Channel{}, redrivers: map[string]channel.Redriver{},
+		channels: map[string][]admin.Channel{}, redrivers: map[string]channel.Redriver{},
 	}, nil
 }
 

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
+	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
 )
@@ -20,7 +24,7 @@ func (a *App) openChat(ctx context.Context) error {
 		return err
 	}
 	cfg := chat.Config{
-		Mux: a.mux, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Secret: secret, Logger: a.logger, Registerer: a.registry,
+		Mux: &a.endpoints, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Secret: secret, Logger: a.logger, Registerer: a.registry,
 	}
 	for _, in := range a.cfg.Inboxes {
 		if in.Channel == channelWebChat {
@@ -53,19 +57,33 @@ func (a *App) open(ctx context.Context, role, provider string, c channel.Channel
 	if a.trial != nil {
 		host = a.trial
 	}
+	before := len(a.endpoints.paths)
 	if err := c.Open(ctx, host); err != nil {
 		return err
 	}
-	a.channels[role] = append(a.channels[role], c)
+	a.channels[role] = append(a.channels[role], admin.Channel{Channel: c, Paths: slices.Clone(a.endpoints.paths[before:])})
 	if r, ok := c.(channel.Redriver); ok {
 		a.redrivers[provider] = r
 	}
 	return nil
 }
 
+// endpoints is where channels mount what their providers call.
+type endpoints struct {
+	mux   *http.ServeMux
+	paths []string // in the order in which they were mounted
+}
+
+// Handle implements webhook.Mux.
+func (e *endpoints) Handle(pattern string, handler http.Handler) {
+	e.mux.Handle(pattern, handler)
+	_, path, _ := strings.Cut(pattern, "/") // a method may stand before it
+	e.paths = append(e.paths, "/"+path)
+}
+
 // openChannels are the channels of this process, by role.
-func (a *App) openChannels() []channel.Channel {
-	var open []channel.Channel
+func (a *App) openChannels() []admin.Channel {
+	var open []admin.Channel
 	for _, role := range RoleNames() {
 		open = append(open, a.channels[role]...)
 	}

@@ -379,8 +379,8 @@ func (v *verifier) foreignSettings(field string, in InboxConfig) {
 func unset(v reflect.Value) bool {
 	switch v.Kind() { //nolint:exhaustive // the others are themselves
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if !unset(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if !unset(field) {
 				return false
 			}
 		}

@@ -78,7 +78,7 @@ func (a *App) openCustom(ctx context.Context) error {
 		return err
 	}
 	if len(events) > 0 {
-		c, err := cloudevents.New(cloudevents.Config{Mux: a.mux, Inboxes: events, Metrics: metrics, Logger: a.logger})
+		c, err := cloudevents.New(cloudevents.Config{Mux: &a.endpoints, Inboxes: events, Metrics: metrics, Logger: a.logger})
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (a *App) openCustom(ctx context.Context) error {
 		}
 	}
 	if len(mappings) > 0 {
-		c, err := mapped.New(mapped.Config{Mux: a.mux, Inboxes: mappings, Metrics: metrics, Logger: a.logger})
+		c, err := mapped.New(mapped.Config{Mux: &a.endpoints, Inboxes: mappings, Metrics: metrics, Logger: a.logger})
 		if err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (a *App) openPhone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := twilio.New(twilio.Config{Mux: a.mux, Accounts: accounts, Metrics: metrics, Logger: a.logger})
+		c, err := twilio.New(twilio.Config{Mux: &a.endpoints, Accounts: accounts, Metrics: metrics, Logger: a.logger})
 		if err != nil {
 			return err
 		}

@@ -130,6 +130,7 @@ func (a *App) listenHTTP(ctx context.Context) error {
 		return err
 	}
 	a.mux = http.NewServeMux()
+	a.endpoints.mux = a.mux
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("alive\n")) })
 	a.mux.HandleFunc("GET /readyz", a.readyz)

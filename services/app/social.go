@@ -390,7 +390,7 @@ func (a *App) connectSocial() (map[string]*social, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &socialKit{mux: a.mux, cursors: noCursors{}, metrics: metrics, logger: a.logger}
+	k := &socialKit{mux: &a.endpoints, cursors: noCursors{}, metrics: metrics, logger: a.logger}
 	if a.store != nil {
 		k.cursors = a.Cursors()
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/custom/mapped"
 )
 
@@ -70,9 +71,11 @@ func Try(ctx context.Context, cfg Config, t Trial) (Tried, error) {
 		return Tried{}, err
 	}
 	a := &App{
-		cfg: cfg, logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), mux: http.NewServeMux(), trial: host,
-		channels: map[string][]channel.Channel{}, redrivers: map[string]channel.Redriver{},
+		cfg: cfg, logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), trial: host,
+		channels: map[string][]admin.Channel{}, redrivers: map[string]channel.Redriver{},
 	}
+	a.mux = http.NewServeMux()
+	a.endpoints.mux = a.mux
 	switch in.Channel { // those whose providers deliver by HTTP
 	case channelTwilio:
 		err = a.openPhone(ctx)

@@ -540,8 +540,8 @@ func TestOneSiteServesAllSocialChannels(t *testing.T) {
 	srv := s.Up("-c", config)
 	channels := s.Run("channels", "--server", s.GRPC)
 	for _, name := range []string{"whatsapp", "messenger", "instagram", "wechat", "wecom", "wechat_kf", "telegram", "line", "x", "weibo"} {
-		if !strings.Contains(channels, "social."+name+" ") {
-			t.Errorf("%s is missing in\n%s", name, channels)
+		if !strings.Contains(channels, "social."+name+" ") || !strings.Contains(channels, " /channels/"+name+"/default/") {
+			t.Errorf("%s is missing, or where it waits to be called, in\n%s", name, channels)
 		}
 	}
 

@@ -124,7 +124,10 @@ func channelsCommand() *cobra.Command {
 			return table(cmd.OutOrStdout(), func(w io.Writer) {
 				fmt.Fprintln(w, "CHANNEL\tINBOX\tSOURCE\tSTATE\tSINCE")
 				for _, c := range resp.GetChannels() {
-					if len(c.GetSources()) == 0 {
+					for _, path := range c.GetPaths() {
+						fmt.Fprintf(w, "%s\t%s\t%s\twaits to be called\t\n", c.GetName(), inboxOf(path), printable(path))
+					}
+					if len(c.GetSources())+len(c.GetPaths()) == 0 {
 						fmt.Fprintf(w, "%s\t\t\twaits to be called\t\n", c.GetName())
 					}
 					for _, s := range c.GetSources() {
@@ -143,6 +146,15 @@ func channelsCommand() *cobra.Command {
 	}
 	to.flags(cmd.Flags())
 	return cmd
+}
+
+// inboxOf is the tenant and the inbox in the path of a webhook (/channels/PROVIDER/TENANT/INBOX/...); empty for other paths.
+func inboxOf(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) < 5 || parts[1] != "channels" {
+		return ""
+	}
+	return printable(parts[3] + "/" + parts[4])
 }
 
 func rebuildCommand() *cobra.Command {

@@ -710,7 +710,9 @@ type Channel struct {
 	// Its provider and transport, such as email.imap.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Its connections, where it keeps some: a channel without any waits to be called, and works.
-	Sources       []*ChannelSource `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	Sources []*ChannelSource `protobuf:"bytes,2,rep,name=sources,proto3" json:"sources,omitempty"`
+	// Paths of the HTTP server where it waits to be called.
+	Paths         []string `protobuf:"bytes,3,rep,name=paths,proto3" json:"paths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -755,6 +757,13 @@ func (x *Channel) GetName() string {
 func (x *Channel) GetSources() []*ChannelSource {
 	if x != nil {
 		return x.Sources
+	}
+	return nil
+}
+
+func (x *Channel) GetPaths() []string {
+	if x != nil {
+		return x.Paths
 	}
 	return nil
 }
@@ -893,10 +902,11 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\x05total\x18\x04 \x01(\x03R\x05total\"\x15\n" +
 	"\x13ListChannelsRequest\"K\n" +
 	"\x14ListChannelsResponse\x123\n" +
-	"\bchannels\x18\x01 \x03(\v2\x17.skein.admin.v1.ChannelR\bchannels\"V\n" +
+	"\bchannels\x18\x01 \x03(\v2\x17.skein.admin.v1.ChannelR\bchannels\"l\n" +
 	"\aChannel\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x127\n" +
-	"\asources\x18\x02 \x03(\v2\x1d.skein.admin.v1.ChannelSourceR\asources\"\x9d\x01\n" +
+	"\asources\x18\x02 \x03(\v2\x1d.skein.admin.v1.ChannelSourceR\asources\x12\x14\n" +
+	"\x05paths\x18\x03 \x03(\tR\x05paths\"\x9d\x01\n" +
 	"\rChannelSource\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
 	"\x05inbox\x18\x02 \x01(\tR\x05inbox\x12\x16\n" +
