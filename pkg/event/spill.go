@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -68,17 +67,6 @@ func headOf(m *eventv1.Message) *eventv1.Message {
 		Bulk:      m.GetBulk(),
 		Truncated: true,
 	}
-}
-
-// cut gives the first bytes of s, without half a character at the end.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
 }
 
 // fitting gives the first messages that together serialise to no more bytes than room.

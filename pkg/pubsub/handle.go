@@ -32,7 +32,7 @@ func Handle(ctx context.Context, cfg Config, name, topic string, handle func(con
 		return err
 	}
 	router.AddMiddleware(middleware.Recoverer)
-	router.AddConsumerHandler(name, topic, subscriber, func(m *message.Message) error {
+	router.AddConsumerHandler(name, topic, subscriber, func(m *message.Message) error { //nolint:contextcheck // the message has it
 		r, ok := RecordOf(m.Context())
 		if !ok {
 			return fmt.Errorf("pubsub: the message %q comes from no record", m.UUID)

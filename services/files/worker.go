@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -147,7 +145,7 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		return w.giveBack(ctx, k, r)
 	case !final && w.cfg.Now().Before(r.Since.Add(w.cfg.MaxAge)):
 		w.cfg.Metrics.attempted(w.Inbox, "retry")
-		r.Due, r.Reason = w.cfg.Now().Add(w.pause(r.Attempts, err)), cut(err.Error(), maxReason)
+		r.Due, r.Reason = w.cfg.Now().Add(w.pause(r.Attempts, err)), event.Clip(err.Error(), maxReason)
 		if err := w.state.put(ctx, k, r); !errors.Is(err, kv.ErrConflict) {
 			return err
 		}
@@ -159,7 +157,7 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		}
 		outcome.Type = event.TypeAttachmentFailed
 		outcome.Content.Body = &eventv1.Content_AttachmentFailed{AttachmentFailed: &eventv1.AttachmentFailed{
-			EventId: k.event.String(), Index: k.index, Code: cut(refused.Code, maxCode), Reason: cut(refused.Reason, maxReason),
+			EventId: k.event.String(), Index: k.index, Code: event.Clip(refused.Code, maxCode), Reason: event.Clip(refused.Reason, maxReason),
 		}}
 	}
 	if _, err := w.cfg.Host.Submit(ctx, w.Tenant, outcome); err != nil {
@@ -272,16 +270,4 @@ func (w *worker) pause(attempts int, err error) time.Duration {
 		}
 	}
 	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // it spreads attempts
-}
-
-// cut shortens a text to so many bytes.
-func cut(text string, most int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
 }

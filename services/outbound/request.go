@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -116,7 +115,7 @@ func (q *request) submission(typ, native string) *eventv1.Submission {
 
 // sent is message.sent, made of the request.
 func (q *request) sent(native string, at time.Time) *eventv1.Submission {
-	s := q.submission(event.TypeMessageSent, cut(native, maxNative))
+	s := q.submission(event.TypeMessageSent, event.Clip(native, maxNative))
 	s.Language = q.event.GetLanguage()
 	if actor := q.actor(); actor != nil {
 		s.Actor = actor
@@ -167,15 +166,6 @@ const (
 	maxCode   = 128
 	maxReason = 1024
 )
-
-// cut makes a text of what a provider says.
-func cut(s string, most int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	return s
-}
 
 // encode keeps submissions until they are in the log.
 func encode(submissions []*eventv1.Submission) ([]byte, error) {

@@ -207,7 +207,7 @@ func lastly(reason string, r *row) string {
 	if r.Reason == "" {
 		return reason
 	}
-	return cut(reason+"; lately: "+r.Reason, maxReason)
+	return event.Clip(reason+"; lately: "+r.Reason, maxReason)
 }
 
 // work does what is due with a request.
@@ -280,7 +280,7 @@ func (w *worker) attempt(ctx context.Context, id event.ID, r *row, q *request) e
 		return w.accepted(ctx, id, r, q, sent)
 	case errors.As(err, &refused):
 		w.cfg.Metrics.attempted(w.key(), "refused")
-		o := outcome{state: stateFailed, code: cut(refused.Code, maxCode), reason: cut(refused.Reason, maxReason)}
+		o := outcome{state: stateFailed, code: event.Clip(refused.Code, maxCode), reason: event.Clip(refused.Reason, maxReason)}
 		return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(o)}, nil, o, true)
 	case errors.Is(err, channel.ErrRetry) && !errors.Is(err, channel.ErrUnknown):
 		w.cfg.Metrics.attempted(w.key(), "retry")
@@ -288,12 +288,12 @@ func (w *worker) attempt(ctx context.Context, id event.ID, r *row, q *request) e
 		w.cfg.Metrics.attempted(w.key(), "unknown")
 		w.logger.WarnContext(ctx, "a message may or may not have been sent", "request", id, "error", err)
 		if !w.Sender.Idempotent() {
-			o := outcome{state: stateUnknown, reason: cut(err.Error(), maxReason)}
+			o := outcome{state: stateUnknown, reason: event.Clip(err.Error(), maxReason)}
 			return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(o)}, nil, o, false)
 		}
 		r.Maybe = true
 	}
-	r.State, r.Owner, r.Until, r.Reason = stateWaiting, "", time.Time{}, cut(err.Error(), maxReason)
+	r.State, r.Owner, r.Until, r.Reason = stateWaiting, "", time.Time{}, event.Clip(err.Error(), maxReason)
 	r.Next = w.cfg.Now().Add(w.pause(r.Attempts, err))
 	return w.persist(ctx, func() error {
 		err := w.state.put(ctx, w.Tenant, id, r)
@@ -359,7 +359,7 @@ func (w *worker) accepted(ctx context.Context, id event.ID, r *row, q *request, 
 	if native == "" {
 		native = q.event.GetId()
 	}
-	o := outcome{state: stateSent, native: cut(native, maxNative)}
+	o := outcome{state: stateSent, native: event.Clip(native, maxNative)}
 	own := []*eventv1.Submission{q.sent(native, sent.At)}
 	if sent.Echo == nil {
 		return w.decide(ctx, id, r, own, nil, o, true)

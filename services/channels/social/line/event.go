@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	linewebhook "github.com/line/line-bot-sdk-go/v8/linebot/webhook"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -253,7 +252,7 @@ func content(of linewebhook.MessageContentInterface, id string) (c said, known b
 		err = c.file(id, m.ContentProvider)
 	case linewebhook.FileMessageContent:
 		err = c.file(id, nil)
-		c.files[0].Name = cut(m.FileName, 1024)
+		c.files[0].Name = event.Clip(m.FileName, 1024)
 	case linewebhook.LocationMessageContent:
 		c.place(m)
 	case linewebhook.StickerMessageContent:
@@ -291,14 +290,6 @@ func (c *said) place(m linewebhook.LocationMessageContent) {
 		return
 	}
 	c.message.Location = &eventv1.Location{Latitude: m.Latitude, Longitude: m.Longitude, Label: strings.Trim(m.Title+", "+m.Address, ", ")}
-}
-
-// cut shortens a text to so many characters.
-func cut(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most])
 }
 
 // postback reads that somebody pressed a button, with the date that was picked or the rich menu that was switched to.
@@ -351,25 +342,7 @@ func (r *reading) extension(name string) ([]*eventv1.Submission, error) {
 	if err := encoder.Encode(fields); err != nil {
 		return nil, err
 	}
-	return one("ext."+Provider+"."+fit(name), r.WebhookEventID, &eventv1.Content{Body: &eventv1.Content_Extension{
+	return one(event.ForeignType(Provider, name), r.WebhookEventID, &eventv1.Content{Body: &eventv1.Content_Extension{
 		Extension: &eventv1.Extension{MediaType: "application/json", Data: bytes.TrimSpace(data.Bytes())},
 	}}), nil
-}
-
-// fit makes a name one that may end the name of a type.
-func fit(name string) string {
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '-':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '_'
-	}, name)
-	name = strings.TrimLeft(name, "_-")
-	if name == "" {
-		return "unknown"
-	}
-	return name[:min(len(name), 64)]
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/httpsend"
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 const (
@@ -143,5 +144,5 @@ func reason(status int, said messaging_api.ErrorResponse) string {
 	for _, d := range said.Details {
 		parts = append(parts, strings.Trim(d.Property+": "+d.Message, ": "))
 	}
-	return cut(strings.Join(parts, "; "), 1000)
+	return event.Clip(strings.Join(parts, "; "), 1000)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/httpsend"
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 // answer is what the Bot API answers (https://core.telegram.org/bots/api#making-requests).
@@ -82,5 +83,5 @@ func (s *answer) refusal() (code, reason string) {
 	if s.Parameters.MigrateToChatID != 0 {
 		reason += ": the group goes on as " + number(s.Parameters.MigrateToChatID)
 	}
-	return code, cut(reason, 1000)
+	return code, event.Clip(reason, 1000)
 }

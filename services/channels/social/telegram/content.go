@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -156,7 +157,7 @@ func (c *content) file(f *file, mediaType string) {
 	case len(mediaType) > 255:
 		mediaType = ""
 	}
-	c.files = append(c.files, &eventv1.Attachment{Source: f.ID, Name: cut(f.Name, 1024), MediaType: mediaType})
+	c.files = append(c.files, &eventv1.Attachment{Source: f.ID, Name: event.Clip(f.Name, 1024), MediaType: mediaType})
 }
 
 // leftOut says in words what is missing.

@@ -310,7 +310,7 @@ func joined(child, parent string) []*eventv1.Submission {
 
 // extension makes a foreign event, of what an update tells by a kind; s says when, where and of whom.
 func (r *reading) extension(s *eventv1.Submission, kind, name string) []*eventv1.Submission {
-	s.Type = "ext." + Provider + "." + fit(name)
+	s.Type = event.ForeignType(Provider, name)
 	s.Content = &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{MediaType: "application/json", Data: r.without(kind)}}}
 	return []*eventv1.Submission{s}
 }
@@ -437,8 +437,8 @@ func (m *message) button(data string) string {
 func (r *reading) other(kind string, raw json.RawMessage) ([]*eventv1.Submission, error) {
 	u, name := readAnything(raw), kind
 	s := &eventv1.Submission{
-		Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, Direction: eventv1.Direction_DIRECTION_INBOUND, Thread: fit(kind),
-		NativeId: fit(kind) + "/" + number(r.id), OccurredAt: at(u.date),
+		Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, Direction: eventv1.Direction_DIRECTION_INBOUND, Thread: event.Word(kind),
+		NativeId: event.Word(kind) + "/" + number(r.id), OccurredAt: at(u.date),
 	}
 	switch {
 	case u.by != nil && u.by.ID != 0 && (kind == "business_connection" || kind == "managed_bot"): // the company's

@@ -146,7 +146,7 @@ func TestEachContentIsCarried(t *testing.T) {
 		`"document":{"file_id":""}`:                                                    "ext.telegram.document |||",
 		`"gift":{"gift":{}}`:                                                           "ext.telegram.gift |||",
 		`"users_shared":{"request_id":1,"users":[]}`:                                   "ext.telegram.users_shared |||",
-		`"Neu-Es":{}`:                  "ext.telegram.neu-es |||",
+		`"Neu-Es":{}`:                  "ext.telegram.neu_es |||",
 		`"has_protected_content":true`: "ext.telegram.message |||",
 	} {
 		events := told(t, `{"update_id":1,"message":{"message_id":7,`+ada+`,`+content+`}}`)

@@ -9,9 +9,10 @@ import (
 	"maps"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 // update is an Update of the Bot API: its id, and one thing that happened
@@ -81,18 +82,10 @@ func (c *chat) name() string { return called(c.Title, c.FirstName+" "+c.LastName
 func called(names ...string) string {
 	for _, n := range names {
 		if n = strings.TrimSpace(n); n != "" {
-			return cut(n, 512)
+			return event.Clip(n, 512)
 		}
 	}
 	return ""
-}
-
-// cut shortens a text to so many characters.
-func cut(s string, most int) string {
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most])
 }
 
 // message is a Message, as far as it is used (https://core.telegram.org/bots/api#message).
@@ -314,21 +307,3 @@ func at(seconds int64) *timestamppb.Timestamp {
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// fit makes a name one that may end the name of a type.
-func fit(name string) string {
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '-':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '_'
-	}, name)
-	name = strings.TrimLeft(name, "_-")
-	if name == "" {
-		return "unknown"
-	}
-	return name[:min(len(name), 64)]
-}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 // failure is what the API says where it does not do what is asked
@@ -31,7 +33,7 @@ func failureOf(status int, raw []byte) *failure {
 		Code  text `json:"error_code"`
 	}
 	if json.Unmarshal(raw, &said) == nil && said.Code != "" && said.Code != "0" {
-		return &failure{status, cut(strings.ToValidUTF8(string(said.Code), "?"), 32), cut(strings.ToValidUTF8(string(said.Error), "?"), 500)}
+		return &failure{status, event.Clip(strings.ToValidUTF8(string(said.Code), "?"), 32), event.Clip(strings.ToValidUTF8(string(said.Error), "?"), 500)}
 	}
 	if status != http.StatusOK {
 		return &failure{status: status}

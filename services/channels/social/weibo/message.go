@@ -125,7 +125,7 @@ func (m *message) identity(at *timestamppb.Timestamp) (string, error) {
 		return "", fmt.Errorf("data: %w", err)
 	}
 	hash := sha256.Sum256(content)
-	return fmt.Sprintf("%d/%s/%x", at.GetSeconds(), fit(string(m.Type)), hash[:16]), nil
+	return fmt.Sprintf("%d/%s/%x", at.GetSeconds(), event.Word(string(m.Type)), hash[:16]), nil
 }
 
 // location is where the sender says to be; nil where that is nowhere on the earth.
@@ -178,7 +178,7 @@ func (a *account) mentioned(s *eventv1.Submission, d *data, m *eventv1.Message) 
 
 // extension carries what has no type of its own.
 func extension(name string, raw []byte) (string, *eventv1.Content) {
-	return "ext." + Provider + "." + fit(name), &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{
+	return event.ForeignType(Provider, name), &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{
 		MediaType: "application/json", Data: raw,
 	}}}
 }
@@ -211,6 +211,6 @@ func (a *account) party(id, name string, role eventv1.PartyRole) *eventv1.Submit
 	}
 	return &eventv1.SubmittedParty{
 		Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_SOCIAL, Namespace: Provider + "/" + a.UID, Value: id},
-		Role:    role, Side: side, DisplayName: cut(name, maxName),
+		Role:    role, Side: side, DisplayName: event.Clip(name, maxName),
 	}
 }

@@ -234,7 +234,7 @@ func (s *status) pictures() ([]*eventv1.Attachment, error) {
 		if len(source) > maxSource {
 			return nil, errors.New("the address of a picture is too long")
 		}
-		all = append(all, &eventv1.Attachment{Source: source, Name: cut(source[strings.LastIndex(source, "/")+1:], 255)})
+		all = append(all, &eventv1.Attachment{Source: source, Name: event.Clip(source[strings.LastIndex(source, "/")+1:], 255)})
 	}
 	return all, nil
 }

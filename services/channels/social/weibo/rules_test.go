@@ -58,8 +58,8 @@ func TestWhatIsNotKnownIsCarried(t *testing.T) {
 		`{"type":"event","data":{"subtype":"Gift"},` + head + `}`:        "ext.weibo.gift",
 		`{"type":"event","data":{},` + head + `}`:                        "ext.weibo.event",
 		`{"type":"event","data":"",` + head + `}`:                        "ext.weibo.event",
-		`{"type":"赞",` + head + `}`:                                      "ext.weibo.event",
-		`{"type":"` + strings.Repeat("a", 2000) + `",` + head + `}`:      "ext.weibo." + strings.Repeat("a", 64),
+		`{"type":"赞",` + head + `}`:                                      "ext.weibo.unnamed",
+		`{"type":"` + strings.Repeat("a", 2000) + `",` + head + `}`:      "ext.weibo." + strings.Repeat("a", 48),
 		`{"type":"event","data":{"subtype":"unsubscribe"},` + head + `}`: "ext.weibo.unsubscribe",
 	} {
 		host := taken(t, body)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxName   = 512 // of a display name, in characters
+	maxName   = 512 // of a display name, in bytes
 	maxSource = 4096
 )
 
@@ -37,17 +37,6 @@ func isNumber(s string) bool {
 	return s != "" && s[0] != '0' && len(s) <= 19 && strings.Trim(s, "0123456789") == ""
 }
 
-// cut shortens s to so many characters.
-func cut(s string, most int) string {
-	n := 0
-	for i := range s {
-		if n++; n > most {
-			return s[:i]
-		}
-	}
-	return s
-}
-
 // created is a time as Weibo writes it, "Mon Jul 16 18:09:20 +0800 2012"; nil where it is none.
 func created(s text) *timestamppb.Timestamp {
 	at, err := time.Parse(time.RubyDate, string(s))
@@ -55,21 +44,4 @@ func created(s text) *timestamppb.Timestamp {
 		return ts
 	}
 	return nil
-}
-
-// fit makes a word of an event type of Weibo's name.
-func fit(name string) string {
-	word := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '_', r == '-':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return '_'
-	}, cut(name, 64))
-	if word = strings.TrimLeft(word, "_-"); word == "" {
-		return "event"
-	}
-	return word
 }

@@ -114,7 +114,7 @@ func postThread(id string) string { return "post/" + id }
 
 // extension carries what has no type of its own.
 func extension(name string, raw json.RawMessage) (string, *eventv1.Content) {
-	return "ext." + Provider + "." + fit(name), &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{
+	return event.ForeignType(Provider, name), &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{
 		MediaType: "application/json", Data: raw,
 	}}}
 }
@@ -244,7 +244,7 @@ func (p *post) message() (*eventv1.Message, []*eventv1.Attachment, error) {
 	}
 	m.Location = location(p.Coordinates, "")
 	if m.GetLocation() != nil && p.Place != nil {
-		m.Location.Label = cut(string(p.Place.FullName), maxPlace)
+		m.Location.Label = event.Clip(string(p.Place.FullName), maxPlace)
 	}
 	files := p.ExtendedEntities.Media
 	if x := p.ExtendedTweet; x != nil && len(x.ExtendedEntities.Media) > 0 {
@@ -273,7 +273,7 @@ func location(g *geo, label string) *eventv1.Location {
 	if latitude < -90 || latitude > 90 || longitude < -180 || longitude > 180 {
 		return nil
 	}
-	return &eventv1.Location{Latitude: latitude, Longitude: longitude, Label: cut(label, maxPlace)}
+	return &eventv1.Location{Latitude: latitude, Longitude: longitude, Label: event.Clip(label, maxPlace)}
 }
 
 // maxFiles of a message; X allows four.
@@ -305,7 +305,7 @@ func attached(files ...media) ([]*eventv1.Attachment, error) {
 
 func nameOf(address string) string {
 	address, _, _ = strings.Cut(address, "?")
-	return cut(address[strings.LastIndex(address, "/")+1:], 255)
+	return event.Clip(address[strings.LastIndex(address, "/")+1:], 255)
 }
 
 // language is that of a post, where X knows one; its own codes stand for posts without words.
@@ -372,7 +372,7 @@ func (a *account) related(kind string, raw json.RawMessage) ([]*eventv1.Submissi
 	if !isNumber(source) || !isNumber(target) || source == target || source != a.UserID && target != a.UserID {
 		return nil, errors.New("it is not between the account and another user")
 	}
-	kind = fit(cmp.Or(string(r.Type), kind))
+	kind = event.Word(cmp.Or(string(r.Type), kind))
 	other, name := source, r.Source.display()
 	if source == a.UserID {
 		other, name = target, r.Target.display()

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 // text is a string that X also writes as a number; of one, its digits.
@@ -147,11 +149,11 @@ func (u user) display() string {
 	name := strings.TrimSpace(string(u.Name))
 	switch {
 	case u.ScreenName == "":
-		return cut(name, maxName)
+		return event.Clip(name, maxName)
 	case name == "":
-		return cut("@"+string(u.ScreenName), maxName)
+		return event.Clip("@"+string(u.ScreenName), maxName)
 	}
-	return cut(name, maxName-maxHandle) + " (@" + cut(string(u.ScreenName), maxHandle-4) + ")"
+	return event.Clip(name, maxName-maxHandle) + " (@" + event.Clip(string(u.ScreenName), maxHandle-4) + ")"
 }
 
 // post is what happened to posts: the object of API 1.1, which the Account Activity API delivers.

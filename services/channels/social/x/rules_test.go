@@ -189,7 +189,7 @@ func TestWhatIsNotKnownIsCarried(t *testing.T) {
 		`"follow_events":[{"type":"Super Follow","source":{"id":"5"},"target":{"id":"1000000001"}}]`: "ext.x.super_follow lamps 5 customer:5 company:1000000001",
 		`"direct_message_events":[{"type":"reaction_create","id":"9"}]`:                              "ext.x.reaction_create lamps account company:1000000001",
 		`"direct_message_events":[{"id":"9"}]`:                                                       "ext.x.direct_message lamps account company:1000000001",
-		`"ÄÖ_events":[1]`:                                                                            "ext.x.event lamps account company:1000000001",
+		`"ÄÖ_events":[1]`:                                                                            "ext.x.unnamed lamps account company:1000000001",
 		`"community":{}`:                                                                             "ext.x.community lamps account company:1000000001",
 		`"user_event":{}`:                                                                            "ext.x.user lamps account company:1000000001",
 		`"money_events":[{"amount":1e400}],"happy":true`:                                             "ext.x.money lamps account company:1000000001",

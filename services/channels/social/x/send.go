@@ -18,6 +18,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/httpsend"
+	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -335,7 +336,7 @@ func (p *problem) said(status int) (code, reason string) {
 	case strings.Contains(low, "permission to dm"), strings.Contains(low, "cannot send messages to this user"):
 		code = codeNoDirect
 	}
-	return cut(strings.ToValidUTF8(code, "?"), 64), cut(strings.ToValidUTF8(reason, "?"), 1000)
+	return event.Clip(strings.ToValidUTF8(code, "?"), 64), event.Clip(strings.ToValidUTF8(reason, "?"), 1000)
 }
 
 // reset is when the limit that was reached ends, in seconds of Unix time; 0 where it is not said

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxName   = 512 // of a display name, in characters
+	maxName   = 512 // of a display name, in bytes
 	maxHandle = 64  // of what shows a user's handle beside its name
 	maxSource = 4096
 	maxPlace  = 512
@@ -18,17 +18,6 @@ const (
 
 // isNumber tells whether s is one of X's ids.
 func isNumber(s string) bool { return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == "" }
-
-// cut shortens s to so many characters.
-func cut(s string, most int) string {
-	n := 0
-	for i := range s {
-		if n++; n > most {
-			return s[:i]
-		}
-	}
-	return s
-}
 
 // shown is what a text shows: the part between two characters, with the links as they were before they were shortened, and without
 // those of its media.
@@ -85,20 +74,3 @@ func millis(s text) *timestamppb.Timestamp {
 
 // maxMillis is the end of the year 9999.
 const maxMillis = 253402300799999
-
-// fit makes a word of an event type of X's name.
-func fit(name string) string {
-	word := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '_', r == '-':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return '_'
-	}, cut(name, 64))
-	if word = strings.TrimLeft(word, "_-"); word == "" {
-		return "event"
-	}
-	return word
-}

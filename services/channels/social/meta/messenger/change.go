@@ -223,7 +223,7 @@ func (r *reading) author(p written) *eventv1.SubmittedParty {
 		return r.self(eventv1.PartyRole_PARTY_ROLE_AUTHOR)
 	}
 	party := r.party(p.author, eventv1.PartyRole_PARTY_ROLE_AUTHOR)
-	party.DisplayName = cut(p.name, maxDisplay)
+	party.DisplayName = event.Clip(p.name, maxDisplay)
 	return party
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -86,33 +85,4 @@ func fingerprint(parts ...string) []byte {
 // hash is a fingerprint as a text.
 func hash(raw []byte) string { return hex.EncodeToString(fingerprint(string(raw))) }
 
-// fit makes a name one of a type's parts.
-func fit(name string) string {
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + ('a' - 'A')
-		}
-		return '_'
-	}, name)
-	name = strings.TrimLeft(name, "_")
-	if len(name) > maxName {
-		name = name[:maxName]
-	}
-	if name == "" {
-		return "unnamed"
-	}
-	return name
-}
-
 const maxName = 100
-
-// cut shortens a text that is only shown, to so many bytes.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "")
-}

@@ -160,7 +160,7 @@ func (m *message) said(named bool) (*eventv1.Message, []*eventv1.Attachment) {
 		}
 		if address == "" {
 			said.Text = lines(said.GetText(), p.lines()...)
-			said.Defects = append(said.Defects, "an attachment without an address: "+cut(a.Type, maxName))
+			said.Defects = append(said.Defects, "an attachment without an address: "+event.Clip(a.Type, maxName))
 			continue
 		}
 		files = addFile(said, files, address, cmp.Or(a.Title, p.Title))
@@ -207,7 +207,7 @@ func addFile(said *eventv1.Message, files []*eventv1.Attachment, address, title 
 		said.Defects = append(said.Defects, "a file's address is longer than 4096 bytes")
 		return files
 	}
-	return append(files, &eventv1.Attachment{Source: address, Name: cut(cmp.Or(title, nameIn(address)), maxFileName)})
+	return append(files, &eventv1.Attachment{Source: address, Name: event.Clip(cmp.Or(title, nameIn(address)), maxFileName)})
 }
 
 // nameIn is the name of a file in its address; empty where it has none.

@@ -263,8 +263,8 @@ func system() *eventv1.SubmittedActor {
 // other carries what no type fits, in the thread of a customer, or else in the account's.
 func (r *reading) other(who, name string, raw json.RawMessage, at *timestamppb.Timestamp) []*eventv1.Submission {
 	s := &eventv1.Submission{
-		Type: "ext." + string(r.product) + "." + fit(name), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, OccurredAt: at,
-		Thread: cmp.Or(who, r.ID), NativeId: fit(name) + "/" + hash(raw), Actor: system(),
+		Type: event.ForeignType(string(r.product), name), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, OccurredAt: at,
+		Thread: cmp.Or(who, r.ID), NativeId: event.Word(name) + "/" + hash(raw), Actor: system(),
 		Content: &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{MediaType: "application/json", Data: raw}}},
 	}
 	if who != "" && who != r.ID {

@@ -265,7 +265,7 @@ func (a *account) fileType(mediaType string) (string, error) {
 	case "application/pdf":
 		return "file", nil
 	}
-	return "", refuse(CodeFileType, "Instagram does not take files of the type "+cut(mediaType, maxName))
+	return "", refuse(CodeFileType, "Instagram does not take files of the type "+event.Clip(mediaType, maxName))
 }
 
 // answer comments: the first comment of a chain, or a post

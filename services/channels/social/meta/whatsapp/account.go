@@ -188,7 +188,7 @@ const accountThread = "account/"
 func (r *reading) aboutAccount(name string, raw json.RawMessage) ([]*eventv1.Submission, error) {
 	s := &eventv1.Submission{
 		Direction: eventv1.Direction_DIRECTION_INTERNAL, Thread: accountThread + r.BusinessAccountID, OccurredAt: at(r.entry.Time),
-		NativeId: fit(name) + "/" + strconv.FormatInt(int64(r.entry.Time), 10) + "/" + digest(raw),
+		NativeId: event.Word(name) + "/" + strconv.FormatInt(int64(r.entry.Time), 10) + "/" + digest(raw),
 		Actor:    actor(eventv1.ActorKind_ACTOR_KIND_SYSTEM),
 	}
 	s.Type, s.Content = extension(name, raw)

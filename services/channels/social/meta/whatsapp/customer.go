@@ -52,7 +52,7 @@ func (c customer) thread() string { return cmp.Or(c.waID, c.userID) }
 // parties are all names of the customer, the phone number first.
 func (c customer) parties(phoneNumberID string, role eventv1.PartyRole) []*eventv1.SubmittedParty {
 	var all []*eventv1.SubmittedParty
-	name := cut(cmp.Or(c.name, c.username), maxName)
+	name := event.Clip(cmp.Or(c.name, c.username), maxName)
 	add := func(kind eventv1.EndpointKind, namespace, value string) {
 		a := &eventv1.Address{Kind: kind, Namespace: namespace, Value: value}
 		if value == "" {

@@ -362,7 +362,7 @@ func (r *reading) says(typ string, s said) (*eventv1.Message, []*eventv1.Attachm
 		m.Defects = append(m.Defects, "WhatsApp does not give the file")
 		return m, nil, nil
 	}
-	return m, []*eventv1.Attachment{{Source: file.ID, Name: cut(file.Filename, maxFileName), MediaType: cut(file.MimeType, maxMediaType)}}, nil
+	return m, []*eventv1.Attachment{{Source: file.ID, Name: event.Clip(file.Filename, maxFileName), MediaType: event.Clip(file.MimeType, maxMediaType)}}, nil
 }
 
 // interactive reads a choice, or what the company asked.
@@ -386,7 +386,7 @@ func interactive(m *eventv1.Message, s said) bool {
 	case i.Body != nil:
 		m.Text = i.Body.Text
 	default:
-		m.Defects = append(m.Defects, "an interactive message of the type "+cut(i.Type, maxMediaType))
+		m.Defects = append(m.Defects, "an interactive message of the type "+event.Clip(i.Type, maxMediaType))
 	}
 	return true
 }

@@ -362,7 +362,7 @@ func at(n number) *timestamppb.Timestamp {
 
 // extension is an event of a foreign type, with what Meta said.
 func extension(name string, raw json.RawMessage) (typ string, content *eventv1.Content) {
-	return "ext." + Provider + "." + fit(name), &eventv1.Content{Body: &eventv1.Content_Extension{
+	return event.ForeignType(Provider, name), &eventv1.Content{Body: &eventv1.Content_Extension{
 		Extension: &eventv1.Extension{MediaType: "application/json", Data: compact(raw)},
 	}}
 }
@@ -374,31 +374,4 @@ func compact(raw json.RawMessage) []byte {
 		return raw
 	}
 	return b.Bytes()
-}
-
-// fit makes a name fit for a type.
-func fit(name string) string {
-	const most = 64
-	name = strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '_', c == '-':
-			return c
-		case c >= 'A' && c <= 'Z':
-			return c + 'a' - 'A'
-		}
-		return '_'
-	}, name)
-	name = strings.TrimLeft(name[:min(len(name), most)], "_-")
-	if name == "" {
-		return "unknown"
-	}
-	return name
-}
-
-// cut makes a text fit for a field of so many bytes.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
+	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/channels/social/wechat"
 )
@@ -58,7 +59,7 @@ func (c *Channel) readCallback(a *account, raw []byte) ([]*eventv1.Submission, e
 		return nil, errors.New("social/wechat/kf: it is no event: what members write to an application is for a WeCom inbox")
 	}
 	s := &eventv1.Submission{
-		Type: "ext." + Provider + "." + fit(cb.Event), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, Provider: Provider, Inbox: a.Inbox,
+		Type: event.ForeignType(Provider, cb.Event), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, Provider: Provider, Inbox: a.Inbox,
 		Thread: "callback", NativeId: cb.CreateTime + "/" + cb.Event, OccurredAt: stated(cb.CreateTime),
 		Actor: actor(eventv1.ActorKind_ACTOR_KIND_SYSTEM),
 		Content: &eventv1.Content{Body: &eventv1.Content_Extension{

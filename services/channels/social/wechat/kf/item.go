@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -237,7 +238,7 @@ func (r *reading) add(typ string, content *eventv1.Content) *eventv1.Submission 
 
 // extension makes an event of what no type of the registry fits. It carries the whole item.
 func (r *reading) extension(name string) *eventv1.Submission {
-	s := r.add("ext."+Provider+"."+fit(name), &eventv1.Content{Body: &eventv1.Content_Extension{
+	s := r.add(event.ForeignType(Provider, name), &eventv1.Content{Body: &eventv1.Content_Extension{
 		Extension: &eventv1.Extension{MediaType: "application/json", Data: r.raw},
 	}})
 	if s.GetThread() == "" {
@@ -297,26 +298,6 @@ func seconds(unix int64) *timestamppb.Timestamp {
 	}
 	return nil
 }
-
-// fit makes a name one that a type may end in.
-func fit(name string) string {
-	var b strings.Builder
-	for _, c := range []byte(strings.ToLower(name)) {
-		switch {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', b.Len() > 0 && (c == '_' || c == '-'):
-			b.WriteByte(c)
-		case b.Len() > 0:
-			b.WriteByte('_')
-		}
-		if b.Len() == maxName {
-			break
-		}
-	}
-	return cmp.Or(b.String(), "unnamed")
-}
-
-// maxName is how long the last part of a type may be.
-const maxName = 64
 
 // lines joins what there is, each on a line of its own.
 func lines(parts ...string) string {

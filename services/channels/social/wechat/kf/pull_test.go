@@ -238,7 +238,7 @@ func TestWhatIsUnknownIsCarried(t *testing.T) {
 		got = append(got, strings.TrimSpace(e.Submission.GetType()+" "+e.Submission.GetThread()+" "+e.Submission.GetActor().GetId()))
 	}
 	want := []string{
-		"ext.wechat_kf.mind-link wm1", "ext.wechat_kf.text wm1", "ext.wechat_kf.account_renamed account/" + openKfID, "ext.wechat_kf.session_status_change wm1",
+		"ext.wechat_kf.mind_link wm1", "ext.wechat_kf.text wm1", "ext.wechat_kf.account_renamed account/" + openKfID, "ext.wechat_kf.session_status_change wm1",
 		"ext.wechat_kf.servicer_status_change account/" + openKfID + " zhangsan", "message.sent wm1", "message.sent wm1",
 	}
 	if !slices.Equal(got, want) || len(host.Rejections()) > 0 {

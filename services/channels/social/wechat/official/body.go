@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/skein-cx/skein/services/channels/social/wechat"
 )
@@ -181,21 +180,6 @@ func withoutEncrypted(body []byte) []byte {
 			}
 		}
 	}
-}
-
-// fit makes a name one that may stand in the type of an event.
-func fit(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
-			return r
-		}
-		return '_'
-	}, strings.ToLower(name))
-	name = strings.Trim(name[:min(len(name), maxName)], "_-")
-	if name == "" {
-		return "unnamed"
-	}
-	return name
 }
 
 // maxName is how much of a name stands in the type of an event.

@@ -60,7 +60,7 @@ func (r *reading) event() ([]*eventv1.Submission, error) {
 		s := r.customers(eventv1.Direction_DIRECTION_INBOUND)
 		if ofAccount(name) {
 			s = r.between(eventv1.Direction_DIRECTION_INTERNAL)
-			s.Thread, s.Parties = fit(name)+"/"+r.nativeID(name), []*eventv1.SubmittedParty{r.own(eventv1.PartyRole_PARTY_ROLE_UNSPECIFIED)}
+			s.Thread, s.Parties = event.Word(name)+"/"+r.nativeID(name), []*eventv1.SubmittedParty{r.own(eventv1.PartyRole_PARTY_ROLE_UNSPECIFIED)}
 			s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM}
 		}
 		submissions, err = r.extension(name, s)

@@ -207,7 +207,7 @@ func (a *account) namespace() string { return Provider + "/" + a.AppID }
 
 // extension carries what no type of ours fits, as it was delivered.
 func (r *reading) extension(name string, s *eventv1.Submission) ([]*eventv1.Submission, error) {
-	s.Type = "ext." + Provider + "." + fit(name)
+	s.Type = event.ForeignType(Provider, name)
 	s.NativeId = cmp.Or(s.GetNativeId(), r.nativeID(name))
 	s.Content = &eventv1.Content{Body: &eventv1.Content_Extension{Extension: &eventv1.Extension{MediaType: r.mediaType, Data: r.raw}}}
 	return []*eventv1.Submission{s}, nil

@@ -129,7 +129,7 @@ func (r *reading) message(kind string) ([]*eventv1.Submission, error) {
 	case "link":
 		m.Text, attachment = lines(r.get("Title"), r.get("Description"), r.get("Url")), nil
 	default:
-		s := r.byMember(r.tell("ext."+Provider+"."+fit(kind), member, id, r.extension()))
+		s := r.byMember(r.tell(event.ForeignType(Provider, kind), member, id, r.extension()))
 		return []*eventv1.Submission{s}, nil
 	}
 	content := &eventv1.Content{Body: &eventv1.Content_MessageReceived{MessageReceived: m}}
@@ -262,11 +262,11 @@ func (r *reading) extension() *eventv1.Content {
 // other is an event of what no type of the registry fits. As WeCom tells several things of the same second alike, the event's id depends on all
 // that it says.
 func (r *reading) other(name string) *eventv1.Submission {
-	typ := "ext." + Provider + "." + fit(name)
+	names := []string{name}
 	if change := r.get("ChangeType"); change != "" {
-		typ += "." + fit(change)
+		names = append(names, change)
 	}
-	s := r.tell(typ, r.subject(name), r.native(name), r.extension())
+	s := r.tell(event.ForeignType(Provider, names...), r.subject(name), r.native(name), r.extension())
 	sum := sha256.Sum256(r.raw)
 	s.Discriminator = sum[:]
 	return s
@@ -341,26 +341,6 @@ func seconds(text string) *timestamppb.Timestamp {
 	}
 	return nil
 }
-
-// fit makes a name one that a type may have in it.
-func fit(name string) string {
-	var b strings.Builder
-	for _, c := range []byte(strings.ToLower(name)) {
-		switch {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', b.Len() > 0 && (c == '_' || c == '-'):
-			b.WriteByte(c)
-		case b.Len() > 0:
-			b.WriteByte('_')
-		}
-		if b.Len() == maxName {
-			break
-		}
-	}
-	return cmp.Or(b.String(), "unnamed")
-}
-
-// maxName is how long a part of a type may be.
-const maxName = 48
 
 // lines joins what there is, each on a line of its own.
 func lines(parts ...string) string {

@@ -330,7 +330,7 @@ func TestWhatIsUnknownIsCarried(t *testing.T) {
 	for _, e := range host.Events() {
 		got = append(got, e.Submission.GetType())
 	}
-	want := []string{"ext.wecom.robot_dances_", "ext.wecom.robot_dances_.waltz", "flow.step_entered", "ext.wecom.view", "ext.wecom.mind_link"}
+	want := []string{"ext.wecom.robot_dances", "ext.wecom.robot_dances.waltz", "flow.step_entered", "ext.wecom.view", "ext.wecom.mind_link"}
 	if !slices.Equal(got, want) || len(host.Rejections()) > 0 {
 		t.Error(got, host.Rejections())
 	}
