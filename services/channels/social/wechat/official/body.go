@@ -181,6 +181,3 @@ func withoutEncrypted(body []byte) []byte {
 		}
 	}
 }
-
-// maxName is how much of a name stands in the type of an event.
-const maxName = 64
