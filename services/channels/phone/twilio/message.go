@@ -67,7 +67,10 @@ func (r *reading) incoming(ctx context.Context, sid string) ([]*eventv1.Submissi
 		return nil, err
 	}
 	s.Type, s.NativeId, s.Actor = event.TypeMessageReceived, sid, actor(eventv1.ActorKind_ACTOR_KIND_CUSTOMER, "")
-	m := &eventv1.Message{Text: r.get("Body"), InReplyTo: r.get("OriginalRepliedMessageSid")}
+	m := &eventv1.Message{
+		Text: cmp.Or(r.get("Body"), r.get("ButtonText"), r.get("ListTitle")), Payload: cmp.Or(r.get("ButtonPayload"), r.get("ListId")),
+		InReplyTo: r.get("OriginalRepliedMessageSid"),
+	}
 	latitude, errLatitude := strconv.ParseFloat(r.get("Latitude"), 64)
 	longitude, errLongitude := strconv.ParseFloat(r.get("Longitude"), 64)
 	if errLatitude == nil && errLongitude == nil && latitude >= -90 && latitude <= 90 && longitude >= -180 && longitude <= 180 {

@@ -216,3 +216,14 @@ func TestAUserOfAMessengerHasAnAddressOfItsAccount(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+// Who presses a button of a template answers with its text, and with what the company had put behind it.
+func TestAButtonOfATemplateIsAnAnswer(t *testing.T) {
+	host := channeltest.NewHost()
+	post(open(t, host, nil), webhookOf(twilio.KindMessage, "MessageSid", "SM00000000000000000000000000000001", "From", "whatsapp:+4930901820", "To", "whatsapp:+4930200200",
+		"Body", "Yes, please", "ButtonText", "Yes, please", "ButtonPayload", "confirm:4711", "OriginalRepliedMessageSid", "SM00000000000000000000000000000000"), sign)
+	got := host.Events()[0].Content.GetMessageReceived()
+	if got.GetText() != "Yes, please" || got.GetPayload() != "confirm:4711" || got.GetInReplyTo() != "SM00000000000000000000000000000000" {
+		t.Error(got)
+	}
+}

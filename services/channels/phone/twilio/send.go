@@ -35,24 +35,25 @@ func (c *Channel) StatusURL(account Key) string {
 // did not take it but may another time, or channel.ErrUnknown
 // (https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource).
 func (c *Channel) SendMessage(ctx context.Context, account Key, to, from, body string, mediaURLs []string, statusCallback string) (string, error) {
+	form := url.Values{"StatusCallback": {cmp.Or(statusCallback, c.StatusURL(account))}, "MediaUrl": mediaURLs}
+	if body != "" {
+		form.Set("Body", body)
+	}
+	return c.create(ctx, account, to, from, form)
+}
+
+// create creates a message of what a form says beside from whom to whom.
+func (c *Channel) create(ctx context.Context, account Key, to, from string, form url.Values) (string, error) {
 	a, ok := c.accounts[account]
 	if !ok {
 		return "", fmt.Errorf("phone/twilio: the inbox %q of tenant %q is not configured", account.Inbox, account.Tenant)
 	}
-	if statusCallback == "" {
-		statusCallback = c.StatusURL(account)
-	}
-	form := url.Values{"To": {to}, "StatusCallback": {statusCallback}}
+	form.Set("To", to)
 	if isSID(from, "MG") {
 		form.Set("MessagingServiceSid", from)
 	} else {
 		form.Set("From", from)
 	}
-	if body != "" {
-		form.Set("Body", body)
-	}
-	form["MediaUrl"] = mediaURLs
-
 	var out atomic.Bool // something of the request may have gone out
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { out.Store(true) }})
 	request, err := http.NewRequestWithContext(traced, http.MethodPost, a.APIURL+"/2010-04-01/Accounts/"+a.AccountSID+"/Messages.json", strings.NewReader(form.Encode()))
@@ -115,7 +116,8 @@ const whatsappWindow = 24 * time.Hour
 
 // Send implements channel.Sender. A thread of short messages is the customer's number and the company's; what belongs to a call
 // is refused, and so are files, which Twilio would have to fetch from somewhere. On WhatsApp the customer must have written within
-// 24 hours: templates, which need no such window, are not sent by this inbox.
+// 24 hours, unless a template is sent: the sid of a content template (HX...), with its variables by their numbers
+// (https://www.twilio.com/docs/content/send-templates-created-with-the-content-template-builder).
 func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
 	to, from, ok := strings.Cut(out.Thread, "/")
 	switch {
@@ -123,15 +125,38 @@ func (s *Sender) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, 
 		return channel.Sent{}, &channel.RefusedError{Code: "no_message_thread", Reason: "the thread is none of short messages"}
 	case len(out.Attachments) > 0:
 		return channel.Sent{}, &channel.RefusedError{Code: "no_files", Reason: "files cannot be sent by this inbox"}
+	case out.Message.GetTemplate() != "":
+		return s.template(ctx, out, to, from)
 	case out.Message.GetText() == "":
 		return channel.Sent{}, &channel.RefusedError{Code: "no_text", Reason: "a short message needs a text"}
 	}
 	if strings.HasPrefix(to, whatsappPrefix) {
-		if err := out.Within(whatsappWindow, time.Now(), "a template that the provider has approved must be sent, which this inbox cannot do"); err != nil {
+		if err := out.Within(whatsappWindow, time.Now(), "send a template"); err != nil {
 			return channel.Sent{}, err
 		}
 	}
 	sid, err := s.channel.SendMessage(ctx, s.key, to, from, out.Message.GetText(), nil, "")
+	return channel.Sent{NativeID: sid}, err
+}
+
+// template sends a content template.
+func (s *Sender) template(ctx context.Context, out channel.Outgoing, to, from string) (channel.Sent, error) {
+	m := out.Message
+	switch {
+	case !isSID(m.GetTemplate(), "HX"):
+		return channel.Sent{}, &channel.RefusedError{Code: "no_template", Reason: "a template is named by its sid: HX and 32 hexadecimal digits"}
+	case m.GetText() != "":
+		return channel.Sent{}, &channel.RefusedError{Code: "template_and_text", Reason: "a message is a template or a text"}
+	}
+	form := url.Values{"ContentSid": {m.GetTemplate()}, "StatusCallback": {s.channel.StatusURL(s.key)}}
+	if len(m.GetTemplateParameters()) > 0 {
+		variables, err := json.Marshal(m.GetTemplateParameters())
+		if err != nil {
+			return channel.Sent{}, &channel.RefusedError{Code: "template_parameters", Reason: err.Error()}
+		}
+		form.Set("ContentVariables", string(variables))
+	}
+	sid, err := s.channel.create(ctx, s.key, to, from, form)
 	return channel.Sent{NativeID: sid}, err
 }
 

@@ -220,3 +220,35 @@ func TestOnWhatsAppAnAnswerGoesOutWithinADay(t *testing.T) {
 		}
 	}
 }
+
+// A template needs no window: it is what WhatsApp has approved.
+func TestATemplateGoesOutAtAnyTime(t *testing.T) {
+	forms := make(chan url.Values, 1)
+	server := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		forms <- r.PostForm
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"sid":"SM00000000000000000000000000000009"}`)
+	})
+	s := sender(t, "https://api.twilio.com", server.client(t)).NewSender(twilio.Key{Tenant: "lumen", Inbox: "shop"})
+	out := channel.Outgoing{Tenant: "lumen", Inbox: "shop", Thread: "whatsapp:+4930901820/whatsapp:+4930200200", Message: &eventv1.Message{
+		Template: "HX0123456789abcdef0123456789abcdef", TemplateParameters: map[string]string{"2": "Monday", "1": "4711"},
+	}}
+	sent, err := s.Send(t.Context(), out)
+	if err != nil || sent.NativeID != "SM00000000000000000000000000000009" {
+		t.Fatal(sent, err)
+	}
+	got := <-forms
+	if got.Get("ContentSid") != out.Message.GetTemplate() || got.Get("ContentVariables") != `{"1":"4711","2":"Monday"}` || got.Has("Body") || got.Get("To") != "whatsapp:+4930901820" || got.Get("StatusCallback") == "" {
+		t.Errorf("asked for %v", got)
+	}
+	for name, m := range map[string]*eventv1.Message{
+		"no_template": {Template: "order_shipped"}, "template_and_text": {Template: out.Message.GetTemplate(), Text: "Hello"},
+	} {
+		out.Message = m
+		_, err := s.Send(t.Context(), out)
+		if refused, ok := errors.AsType[*channel.RefusedError](err); !ok || refused.Code != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
