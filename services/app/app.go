@@ -25,6 +25,7 @@ import (
 	"github.com/skein-cx/skein/pkg/intake"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/lifecycle"
+	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/admin"
@@ -53,6 +54,7 @@ type App struct {
 	progress   projection.Progress
 	projector  *projection.Manager
 	hub        *timeline.Hub
+	live       *live.Hub
 	grpc       *rpc.Server
 	grpcPort   net.Listener
 	http       *http.Server
@@ -168,6 +170,7 @@ func Topics(partitions int) []eventlog.Topic {
 		{Name: event.TopicLinks, Partitions: partitions},
 		{Name: event.TopicDirectory, Partitions: partitions},
 		{Name: event.TopicDead, Partitions: partitions, Retention: deadRetention},
+		{Name: live.Topic, Partitions: live.Partitions, Retention: live.Retention}, // which is not part of the log of truth
 	}
 }
 

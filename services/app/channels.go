@@ -12,6 +12,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
+	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/timeline"
@@ -24,7 +25,7 @@ func (a *App) openChat(ctx context.Context) error {
 		return err
 	}
 	cfg := chat.Config{
-		Mux: &a.endpoints, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Secret: secret, Logger: a.logger, Registerer: a.registry,
+		Mux: &a.endpoints, Follower: timeline.NewFollower(a.hub, a.keyring), Files: a.blobs, Live: live.NewVisitors(a.live, a.keyring), Secret: secret, Logger: a.logger, Registerer: a.registry,
 	}
 	for _, in := range a.cfg.Inboxes {
 		if in.Channel == channelWebChat {

@@ -40,7 +40,7 @@ func (a *App) openSender(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outbound.NewServer(a.outbound, threads, a.keyring).Register(a.grpc)
+	outbound.NewServer(a.outbound, threads, a.keyring, a.live).Register(a.grpc)
 	return nil
 }
 

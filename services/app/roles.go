@@ -31,6 +31,7 @@ const (
 	partIntake  = "intake"
 	partGRPC    = "grpc"
 	partHTTP    = "http"
+	partLive    = "live"
 )
 
 // RoleNames are the roles, in the order of an event's way.
@@ -61,17 +62,19 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partIntake, Needs: []string{partKeyring, partRoom, partLog, partBlobs}, Start: a.openIntake},
 		lifecycle.Part{Name: partHTTP, Start: a.listenHTTP, Run: a.serveHTTP, Stop: a.stopHTTP},
 		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
+		// Behind the servers, so that it lets its followers go before the servers wait for them.
+		lifecycle.Part{Name: partLive, Needs: []string{partKeyring, partLog, partGRPC}, Start: a.openLive, Run: a.runLive},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
 		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
 		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
 		lifecycle.Part{
-			Name: roleSender, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partGRPC},
+			Name: roleSender, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partGRPC, partLive},
 			Start: a.openSender, Run: a.runSender,
 		},
 		lifecycle.Part{Name: roleFiles, Needs: []string{partHTTP, partLog, partStore, partBlobs, partIntake}, Start: a.openFiles, Run: a.runFiles},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
-		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
+		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
 		lifecycle.Part{Name: rolePhone, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openPhone, Run: a.runChannels(rolePhone)},
 		lifecycle.Part{Name: roleSocial, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openSocial, Run: a.runChannels(roleSocial)},

@@ -17,6 +17,7 @@ import (
 	"github.com/skein-cx/skein/pkg/deadletter"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/rpc"
@@ -88,6 +89,17 @@ func (a *App) registerTimeline(ctx context.Context) error {
 }
 
 func (a *App) followTimeline(ctx context.Context) error { return a.hub.Run(ctx) }
+
+func (a *App) openLive(ctx context.Context) error {
+	hub, err := live.NewHub(live.Config{Log: a.log, Registerer: a.registry, Logger: a.logger})
+	if err != nil {
+		return err
+	}
+	a.live = hub
+	return hub.Open(ctx)
+}
+
+func (a *App) runLive(ctx context.Context) error { return a.live.Run(ctx) }
 
 func (a *App) openProjector(ctx context.Context) error {
 	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)

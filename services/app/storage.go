@@ -15,6 +15,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/intake"
+	"github.com/skein-cx/skein/pkg/live"
 )
 
 // deadRetention is how long dead letters wait for somebody to look at them.
@@ -54,6 +55,7 @@ func (a *App) startBroker(ctx context.Context) error {
 	var err error
 	a.broker, err = embedded.Start(ctx, embedded.Config{
 		Dir: a.logDir(), Addr: a.cfg.Log.Addr, SyncWrites: a.cfg.Log.Sync, Logger: a.logger,
+		Transient: map[string]time.Duration{live.Topic: live.Retention},
 	})
 	return err
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/skein-cx/skein/pkg/intake"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
+	"github.com/skein-cx/skein/pkg/live"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/outbound"
 )
@@ -65,6 +66,9 @@ type world struct {
 
 	keyring  *event.Keyring
 	compiler *event.Compiler
+
+	hub     *live.Hub // of the server
+	stopHub func()
 }
 
 // keys are the same in every world: to make them takes its time.

@@ -12,6 +12,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/rpc"
 	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -23,11 +24,12 @@ type Server struct {
 	service *Service
 	threads Threads
 	keyring *event.Keyring
+	live    *live.Hub
 }
 
-// NewServer sends through a service, and looks threads up.
-func NewServer(s *Service, threads Threads, keyring *event.Keyring) *Server {
-	return &Server{service: s, threads: threads, keyring: keyring}
+// NewServer sends through a service, looks threads up, and signals through a hub.
+func NewServer(s *Service, threads Threads, keyring *event.Keyring, hub *live.Hub) *Server {
+	return &Server{service: s, threads: threads, keyring: keyring, live: hub}
 }
 
 // Register puts the service on a gRPC server.

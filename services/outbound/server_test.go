@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
+	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/rpc"
 	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -50,7 +52,16 @@ func (w *world) serve(s *outbound.Service) channelv1.ChannelServiceClient {
 		Authenticator: authenticator, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
 	})
 	must(w.t, err)
-	outbound.NewServer(s, threads{w}, w.keyring).Register(server)
+	must(w.t, w.log.EnsureTopics(w.t.Context(), eventlog.Topic{Name: live.Topic, Partitions: live.Partitions, Retention: live.Retention}))
+	hub, err := live.NewHub(live.Config{Log: w.log})
+	must(w.t, err)
+	must(w.t, hub.Open(w.t.Context()))
+	running, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- hub.Run(running) }()
+	w.hub, w.stopHub = hub, sync.OnceFunc(func() { end(); must(w.t, <-ended) })
+	w.t.Cleanup(w.stopHub)
+	outbound.NewServer(s, threads{w}, w.keyring, hub).Register(server)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(w.t, err)
 	go func() { _ = server.Serve(l) }()

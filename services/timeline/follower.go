@@ -33,7 +33,9 @@ func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from strin
 	}
 	c := cursor{query: query}
 	if from == "" {
-		c, err = f.history(ctx, sel, c, yield)
+		if c, err = f.history(ctx, sel, c, yield); err == nil {
+			err = yield(channel.Filed{Cursor: c.encode()}) // that was all, even if it was nothing
+		}
 	} else if c, err = decodeCursor(from); err == nil && c.query != query {
 		err = channel.ErrStaleCursor
 	}
@@ -45,7 +47,7 @@ func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from strin
 	}
 	w := &watch{hub: f.hub, Selection: sel, cursor: c, send: func(r *row, cursor string) error {
 		if r == nil {
-			return nil
+			return yield(channel.Filed{Cursor: cursor})
 		}
 		e, err := r.entry()
 		if err != nil {

@@ -353,6 +353,9 @@ func TestAChannelFollowsAThreadFromItsBeginningAndFromACursor(t *testing.T) {
 		go func() {
 			seen := 0
 			ended <- follower.Follow(t.Context(), thread, cursor, func(f channel.Filed) error {
+				if f.Event == nil {
+					return nil
+				}
 				filed <- f
 				if seen++; seen == n {
 					return enough
@@ -386,6 +389,19 @@ func TestAChannelFollowsAThreadFromItsBeginningAndFromACursor(t *testing.T) {
 	_, end := follow("", 4, nil)
 	if end == "" {
 		t.Error("the last event of the history has no cursor")
+	}
+	for name, thread := range map[string]channel.Thread{"the end of a history": thread, "an empty one": {Tenant: tenant, Inbox: "web", Thread: "nothing"}} {
+		enough := errors.New("enough")
+		var mark channel.Filed
+		err := follower.Follow(t.Context(), thread, "", func(f channel.Filed) error {
+			if mark = f; f.Event == nil {
+				return enough
+			}
+			return nil
+		})
+		if !errors.Is(err, enough) || mark.Cursor == "" {
+			t.Errorf("%s is marked by %+v: %v", name, mark, err)
+		}
 	}
 	for _, stale := range []string{"%%%", w.page(of("a@b.c")).GetWatchCursor()} {
 		if err := follower.Follow(t.Context(), thread, stale, nil); !errors.Is(err, channel.ErrStaleCursor) {

@@ -1,6 +1,6 @@
 // Package embedded runs a Kafka broker inside the process: franz-go's kfake over a directory. It is for development,
 // demonstration and small use on a single machine. It keeps its data over restarts and kill -9, and keeps every record for
-// ever, whatever a topic's retention says. It reads the whole log when it starts, and takes as much memory for it. It is
+// ever, whatever a topic's retention says, but for topics that are configured to be transient. It reads the whole log when it starts, and takes as much memory for it. It is
 // never a cluster, and has no authentication: listen on loopback.
 package embedded
 
@@ -33,6 +33,9 @@ type Config struct {
 	SyncWrites bool
 	// MinFreeBytes is the free space below which appends and new topics are refused. 64 MiB unless set.
 	MinFreeBytes int64
+	// Transient are topics whose records are worthless after a time, and how long that is: they are deleted between once and twice as
+	// long after they were appended, or after the start. Their offsets may begin again with a start.
+	Transient map[string]time.Duration
 	// Logger is told of the start, of repairs and of a full disk. Nothing is logged unless it is set.
 	Logger *slog.Logger
 }
@@ -44,7 +47,7 @@ type Broker struct {
 	lock    *os.File
 	cluster *kfake.Cluster
 	stop    context.CancelFunc
-	space   sync.WaitGroup // runs until stop is called
+	space   sync.WaitGroup // what runs until stop is called
 	once    sync.Once
 	err     error
 }
@@ -83,6 +86,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	b.stop = stop
 	b.space.Go(func() { watcher.watch(watching) })
+	for topic, after := range cfg.Transient {
+		b.space.Go(func() { forget(watching, b.cluster, topic, after) })
+	}
 	return b, nil
 }
 

@@ -48,6 +48,49 @@ func TestARestartKeepsEverything(t *testing.T) {
 	}
 }
 
+func TestWhatIsTransientIsDeletedAndNothingElse(t *testing.T) {
+	cfg := embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Transient: map[string]time.Duration{"transient": 20 * time.Millisecond, "not there": time.Millisecond}}
+	for round := range 2 { // whose second one begins with what the first one left
+		broker := start(t, cfg)
+		log := connected(t, broker, kafkalog.Config{})
+		must(t, log.EnsureTopics(background(t), eventlog.Topic{Name: "transient", Partitions: 1, Retention: time.Minute}))
+		kept := appendAll(t, log, numbered(round*100, 100))
+		gone := func() bool {
+			first, next, err := log.Bounds(background(t), "transient", 0)
+			must(t, err)
+			return first == next
+		}
+		_, next, err := log.Bounds(background(t), "transient", 0)
+		must(t, err)
+		reader, err := log.Open(background(t), "transient", 0, next)
+		must(t, err)
+		for n := range 3 {
+			m := eventlog.Message{Topic: "transient", Value: []byte{byte(n)}}
+			at, err := eventlog.AppendAll(background(t), log, []eventlog.Message{m, m, m})
+			must(t, err)
+			for read := 0; read < 3; { // who reads at the end goes on there, whatever is deleted before
+				records, err := reader.Read(background(t), 3)
+				must(t, err)
+				for i, r := range records {
+					if r.Offset != at[read+i].Offset || !bytes.Equal(r.Value, m.Value) {
+						t.Errorf("read %s instead of %s", r.Position, at[read+i])
+					}
+				}
+				read += len(records)
+			}
+			for tick := time.NewTicker(time.Millisecond); !gone(); {
+				<-tick.C
+			}
+		}
+		must(t, reader.Close())
+		if got := len(readAll(t, log)); got != (round+1)*100 || kept[99].Offset != int64(round*100+99) {
+			t.Errorf("%d records are left, the last at %d", got, kept[99].Offset)
+		}
+		must(t, log.Close())
+		must(t, broker.Close())
+	}
+}
+
 func TestOnlyOneBrokerHasADirectory(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"}
 	broker := start(t, cfg)

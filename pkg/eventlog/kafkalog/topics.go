@@ -19,10 +19,14 @@ const (
 	cleanupPolicy  = "cleanup.policy"
 	retentionMS    = "retention.ms"
 	retentionBytes = "retention.bytes"
+	segmentMS      = "segment.ms"
 	maxMessage     = "max.message.bytes"
 	minInSync      = "min.insync.replicas"
 	unlimited      = "-1"
 )
+
+// longestSegment is how long a broker writes to a segment unless told otherwise. It deletes whole segments only, and none to which it writes.
+const longestSegment = 7 * 24 * time.Hour
 
 // EnsureTopics implements eventlog.Log. It creates topics with the brokers' default replication.
 func (l *Log) EnsureTopics(ctx context.Context, topics ...eventlog.Topic) error {
@@ -62,7 +66,7 @@ func (l *Log) EnsureTopics(ctx context.Context, topics ...eventlog.Topic) error 
 
 // config is how a topic is created.
 func (l *Log) config(t eventlog.Topic) kafka.TopicConfig {
-	return kafka.TopicConfig{
+	config := kafka.TopicConfig{
 		Topic:             t.Name,
 		NumPartitions:     t.Partitions,
 		ReplicationFactor: -1, // the brokers' default
@@ -73,6 +77,10 @@ func (l *Log) config(t eventlog.Topic) kafka.TopicConfig {
 			{ConfigName: maxMessage, ConfigValue: strconv.Itoa(l.cfg.MaxMessageBytes)},
 		},
 	}
+	if t.Retention > 0 && t.Retention < longestSegment { // or records would stay for a week
+		config.ConfigEntries = append(config.ConfigEntries, kafka.ConfigEntry{ConfigName: segmentMS, ConfigValue: milliseconds(t.Retention)})
+	}
+	return config
 }
 
 func milliseconds(retention time.Duration) string {

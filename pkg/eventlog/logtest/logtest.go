@@ -657,6 +657,7 @@ func described(t *testing.T, open Open) {
 	for _, want := range []eventlog.Topic{
 		{Name: topic(t, log, 2), Partitions: 2},
 		{Name: "logtest." + strings.ToLower(rand.Text()), Partitions: 1, Retention: 48 * time.Hour},
+		{Name: "logtest." + strings.ToLower(rand.Text()), Partitions: 1, Retention: time.Minute},
 	} {
 		must(t, log.EnsureTopics(ctx, want))
 		d, err := log.Describe(ctx, want.Name)

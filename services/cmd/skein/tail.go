@@ -15,7 +15,9 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/live"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	livev1 "github.com/skein-cx/skein/proto/skein/live/v1"
 	"github.com/skein-cx/skein/services/app"
 )
 
@@ -131,8 +133,11 @@ func (t *tail) partition(ctx context.Context, partition int32, lines chan<- stri
 }
 
 func (t *tail) line(r eventlog.Record) string {
-	if r.Topic == event.TopicDead {
+	switch r.Topic {
+	case event.TopicDead:
 		return t.dead(r)
+	case live.Topic:
+		return t.live(r)
 	}
 	e, err := event.Decode(r.Value)
 	if err != nil {
@@ -146,6 +151,21 @@ func (t *tail) line(r eventlog.Record) string {
 	}
 	return fmt.Sprintf("%d/%-7d %s  %-24s %-10s %s  thread %s", r.Partition, r.Offset,
 		e.GetOccurredAt().AsTime().Local().Format(time.RFC3339), e.GetType(), channelName(e.GetChannel()), e.GetTenant()+"/"+e.GetInbox(), e.GetThreadId())
+}
+
+func (t *tail) live(r eventlog.Record) string {
+	s := &livev1.Signal{}
+	if err := proto.Unmarshal(r.Value, s); err != nil {
+		return fmt.Sprintf("%d/%-7d %s  %d bytes that are no signal: %v", r.Partition, r.Offset, r.Time.Format(time.RFC3339), len(r.Value), err)
+	}
+	if t.asJSON {
+		if b, err := protojson.Marshal(s); err == nil {
+			return string(b)
+		}
+	}
+	return fmt.Sprintf("%d/%-7d %s  %-24s %s  thread %s", r.Partition, r.Offset, s.GetAt().AsTime().Local().Format(time.RFC3339),
+		strings.ToLower(strings.TrimPrefix(s.GetActorKind().String(), "ACTOR_KIND_")+" "+strings.TrimPrefix(s.GetActivity().String(), "ACTIVITY_")),
+		s.GetTenant()+"/"+s.GetInbox(), s.GetThreadId())
 }
 
 func (t *tail) dead(r eventlog.Record) string {

@@ -12,6 +12,7 @@ package channelv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	v11 "github.com/skein-cx/skein/proto/skein/live/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -1213,11 +1214,313 @@ func (x *RequestStatus) GetReason() string {
 	return ""
 }
 
+// SignalRequest says who is typing, and in which thread: by its id, or by inbox and the provider's id.
+type SignalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the thread.
+	ThreadId string `protobuf:"bytes,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	// Inbox of the thread, instead of thread_id.
+	Inbox string `protobuf:"bytes,2,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	// The provider's id of the thread, beside inbox.
+	Thread string `protobuf:"bytes,3,opt,name=thread,proto3" json:"thread,omitempty"`
+	// The agent or bot.
+	Actor *v1.SubmittedActor `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Name that the visitor sees.
+	Author string `protobuf:"bytes,5,opt,name=author,proto3" json:"author,omitempty"`
+	// What it does.
+	Activity      v11.Activity `protobuf:"varint,6,opt,name=activity,proto3,enum=skein.live.v1.Activity" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalRequest) Reset() {
+	*x = SignalRequest{}
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalRequest) ProtoMessage() {}
+
+func (x *SignalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
+func (*SignalRequest) Descriptor() ([]byte, []int) {
+	return file_skein_channel_v1_channel_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SignalRequest) GetThreadId() string {
+	if x != nil {
+		return x.ThreadId
+	}
+	return ""
+}
+
+func (x *SignalRequest) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
+func (x *SignalRequest) GetThread() string {
+	if x != nil {
+		return x.Thread
+	}
+	return ""
+}
+
+func (x *SignalRequest) GetActor() *v1.SubmittedActor {
+	if x != nil {
+		return x.Actor
+	}
+	return nil
+}
+
+func (x *SignalRequest) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *SignalRequest) GetActivity() v11.Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return v11.Activity(0)
+}
+
+// SignalResponse tells nothing: what is signalled may get lost.
+type SignalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalResponse) Reset() {
+	*x = SignalResponse{}
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalResponse) ProtoMessage() {}
+
+func (x *SignalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalResponse.ProtoReflect.Descriptor instead.
+func (*SignalResponse) Descriptor() ([]byte, []int) {
+	return file_skein_channel_v1_channel_proto_rawDescGZIP(), []int{16}
+}
+
+// SignalsRequest says of which threads.
+type SignalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of threads.
+	ThreadIds []string `protobuf:"bytes,1,rep,name=thread_ids,json=threadIds,proto3" json:"thread_ids,omitempty"`
+	// All threads of this inbox, instead.
+	Inbox         string `protobuf:"bytes,2,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalsRequest) Reset() {
+	*x = SignalsRequest{}
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalsRequest) ProtoMessage() {}
+
+func (x *SignalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalsRequest.ProtoReflect.Descriptor instead.
+func (*SignalsRequest) Descriptor() ([]byte, []int) {
+	return file_skein_channel_v1_channel_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SignalsRequest) GetThreadIds() []string {
+	if x != nil {
+		return x.ThreadIds
+	}
+	return nil
+}
+
+func (x *SignalsRequest) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
+// SignalsResponse is one message of the stream.
+type SignalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What a visitor does; absent in the first message.
+	Signal        *VisitorSignal `protobuf:"bytes,1,opt,name=signal,proto3" json:"signal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalsResponse) Reset() {
+	*x = SignalsResponse{}
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalsResponse) ProtoMessage() {}
+
+func (x *SignalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalsResponse.ProtoReflect.Descriptor instead.
+func (*SignalsResponse) Descriptor() ([]byte, []int) {
+	return file_skein_channel_v1_channel_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SignalsResponse) GetSignal() *VisitorSignal {
+	if x != nil {
+		return x.Signal
+	}
+	return nil
+}
+
+// VisitorSignal is what a visitor does right now.
+type VisitorSignal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the thread.
+	ThreadId string `protobuf:"bytes,1,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	// Its inbox.
+	Inbox string `protobuf:"bytes,2,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	// What the visitor does.
+	Activity v11.Activity `protobuf:"varint,3,opt,name=activity,proto3,enum=skein.live.v1.Activity" json:"activity,omitempty"`
+	// When it was signalled.
+	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VisitorSignal) Reset() {
+	*x = VisitorSignal{}
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VisitorSignal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VisitorSignal) ProtoMessage() {}
+
+func (x *VisitorSignal) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_channel_v1_channel_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VisitorSignal.ProtoReflect.Descriptor instead.
+func (*VisitorSignal) Descriptor() ([]byte, []int) {
+	return file_skein_channel_v1_channel_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *VisitorSignal) GetThreadId() string {
+	if x != nil {
+		return x.ThreadId
+	}
+	return ""
+}
+
+func (x *VisitorSignal) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
+func (x *VisitorSignal) GetActivity() v11.Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return v11.Activity(0)
+}
+
+func (x *VisitorSignal) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 var File_skein_channel_v1_channel_proto protoreflect.FileDescriptor
 
 const file_skein_channel_v1_channel_proto_rawDesc = "" +
 	"\n" +
-	"\x1eskein/channel/v1/channel.proto\x12\x10skein.channel.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\x80\a\n" +
+	"\x1eskein/channel/v1/channel.proto\x12\x10skein.channel.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\x1a\x18skein/live/v1/live.proto\"\x80\a\n" +
 	"\vSendRequest\x12(\n" +
 	"\tthread_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bthreadId\x12\x1e\n" +
 	"\x05inbox\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05inbox\x12 \n" +
@@ -1307,18 +1610,44 @@ const file_skein_channel_v1_channel_proto_rawDesc = "" +
 	"\x0fnext_attempt_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rnextAttemptAt\x12\x12\n" +
 	"\x04code\x18\t \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\n" +
-	" \x01(\tR\x06reason*\x98\x01\n" +
+	" \x01(\tR\x06reason\"\xcc\x04\n" +
+	"\rSignalRequest\x12(\n" +
+	"\tthread_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\bthreadId\x12\x1e\n" +
+	"\x05inbox\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05inbox\x12 \n" +
+	"\x06thread\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06thread\x124\n" +
+	"\x05actor\x18\x04 \x01(\v2\x1e.skein.event.v1.SubmittedActorR\x05actor\x12 \n" +
+	"\x06author\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06author\x12?\n" +
+	"\bactivity\x18\x06 \x01(\x0e2\x17.skein.live.v1.ActivityB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bactivity:\xb5\x02\xbaH\xb1\x02\x1a\xb2\x01\n" +
+	"\rsignal.thread\x12;name the thread either by thread_id, or by inbox and thread\x1adthis.thread_id != '' ? this.inbox == '' && this.thread == '' : this.inbox != '' && this.thread != ''\x1az\n" +
+	"\fsignal.actor\x12Oan actor is needed who is an agent or a bot: ACTOR_KIND_AGENT or ACTOR_KIND_BOT\x1a\x19this.actor.kind in [2, 3]\"\x10\n" +
+	"\x0eSignalResponse\"\xd0\x01\n" +
+	"\x0eSignalsRequest\x12/\n" +
+	"\n" +
+	"thread_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xf4\x03\"\x05r\x03\xb0\x01\x01R\tthreadIds\x12\x1e\n" +
+	"\x05inbox\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05inbox:m\xbaHj\x1ah\n" +
+	"\x0fsignals.threads\x12\"name either thread_ids or an inbox\x1a1(size(this.thread_ids) > 0) != (this.inbox != '')\"J\n" +
+	"\x0fSignalsResponse\x127\n" +
+	"\x06signal\x18\x01 \x01(\v2\x1f.skein.channel.v1.VisitorSignalR\x06signal\"\xa3\x01\n" +
+	"\rVisitorSignal\x12\x1b\n" +
+	"\tthread_id\x18\x01 \x01(\tR\bthreadId\x12\x14\n" +
+	"\x05inbox\x18\x02 \x01(\tR\x05inbox\x123\n" +
+	"\bactivity\x18\x03 \x01(\x0e2\x17.skein.live.v1.ActivityR\bactivity\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at*\x98\x01\n" +
 	"\fRequestState\x12\x1d\n" +
 	"\x19REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REQUEST_STATE_PENDING\x10\x01\x12\x19\n" +
 	"\x15REQUEST_STATE_SENDING\x10\x02\x12\x19\n" +
 	"\x15REQUEST_STATE_UNKNOWN\x10\x03\x12\x18\n" +
-	"\x14REQUEST_STATE_FAILED\x10\x042\xd8\x02\n" +
+	"\x14REQUEST_STATE_FAILED\x10\x042\xf7\x03\n" +
 	"\x0eChannelService\x12E\n" +
 	"\x04Send\x12\x1d.skein.channel.v1.SendRequest\x1a\x1e.skein.channel.v1.SendResponse\x12S\n" +
 	"\bRequests\x12!.skein.channel.v1.RequestsRequest\x1a\".skein.channel.v1.RequestsResponse0\x01\x12K\n" +
 	"\x06Report\x12\x1f.skein.channel.v1.ReportRequest\x1a .skein.channel.v1.ReportResponse\x12]\n" +
-	"\fListRequests\x12%.skein.channel.v1.ListRequestsRequest\x1a&.skein.channel.v1.ListRequestsResponseB<Z:github.com/skein-cx/skein/proto/skein/channel/v1;channelv1b\x06proto3"
+	"\fListRequests\x12%.skein.channel.v1.ListRequestsRequest\x1a&.skein.channel.v1.ListRequestsResponse\x12K\n" +
+	"\x06Signal\x12\x1f.skein.channel.v1.SignalRequest\x1a .skein.channel.v1.SignalResponse\x12P\n" +
+	"\aSignals\x12 .skein.channel.v1.SignalsRequest\x1a!.skein.channel.v1.SignalsResponse0\x01B<Z:github.com/skein-cx/skein/proto/skein/channel/v1;channelv1b\x06proto3"
 
 var (
 	file_skein_channel_v1_channel_proto_rawDescOnce sync.Once
@@ -1333,7 +1662,7 @@ func file_skein_channel_v1_channel_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_channel_v1_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_skein_channel_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_skein_channel_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_skein_channel_v1_channel_proto_goTypes = []any{
 	(RequestState)(0),             // 0: skein.channel.v1.RequestState
 	(*SendRequest)(nil),           // 1: skein.channel.v1.SendRequest
@@ -1351,52 +1680,67 @@ var file_skein_channel_v1_channel_proto_goTypes = []any{
 	(*ListRequestsRequest)(nil),   // 13: skein.channel.v1.ListRequestsRequest
 	(*ListRequestsResponse)(nil),  // 14: skein.channel.v1.ListRequestsResponse
 	(*RequestStatus)(nil),         // 15: skein.channel.v1.RequestStatus
-	nil,                           // 16: skein.channel.v1.OutgoingMessage.TemplateParametersEntry
-	(*v1.SubmittedActor)(nil),     // 17: skein.event.v1.SubmittedActor
-	(*v1.Position)(nil),           // 18: skein.event.v1.Position
-	(*v1.Attachment)(nil),         // 19: skein.event.v1.Attachment
-	(*v1.Event)(nil),              // 20: skein.event.v1.Event
-	(*v1.Content)(nil),            // 21: skein.event.v1.Content
-	(*v1.Address)(nil),            // 22: skein.event.v1.Address
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*SignalRequest)(nil),         // 16: skein.channel.v1.SignalRequest
+	(*SignalResponse)(nil),        // 17: skein.channel.v1.SignalResponse
+	(*SignalsRequest)(nil),        // 18: skein.channel.v1.SignalsRequest
+	(*SignalsResponse)(nil),       // 19: skein.channel.v1.SignalsResponse
+	(*VisitorSignal)(nil),         // 20: skein.channel.v1.VisitorSignal
+	nil,                           // 21: skein.channel.v1.OutgoingMessage.TemplateParametersEntry
+	(*v1.SubmittedActor)(nil),     // 22: skein.event.v1.SubmittedActor
+	(*v1.Position)(nil),           // 23: skein.event.v1.Position
+	(*v1.Attachment)(nil),         // 24: skein.event.v1.Attachment
+	(*v1.Event)(nil),              // 25: skein.event.v1.Event
+	(*v1.Content)(nil),            // 26: skein.event.v1.Content
+	(*v1.Address)(nil),            // 27: skein.event.v1.Address
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(v11.Activity)(0),             // 29: skein.live.v1.Activity
 }
 var file_skein_channel_v1_channel_proto_depIdxs = []int32{
 	2,  // 0: skein.channel.v1.SendRequest.message:type_name -> skein.channel.v1.OutgoingMessage
-	17, // 1: skein.channel.v1.SendRequest.actor:type_name -> skein.event.v1.SubmittedActor
-	18, // 2: skein.channel.v1.SendRequest.min_positions:type_name -> skein.event.v1.Position
-	19, // 3: skein.channel.v1.OutgoingMessage.attachments:type_name -> skein.event.v1.Attachment
-	16, // 4: skein.channel.v1.OutgoingMessage.template_parameters:type_name -> skein.channel.v1.OutgoingMessage.TemplateParametersEntry
-	18, // 5: skein.channel.v1.SendResponse.position:type_name -> skein.event.v1.Position
+	22, // 1: skein.channel.v1.SendRequest.actor:type_name -> skein.event.v1.SubmittedActor
+	23, // 2: skein.channel.v1.SendRequest.min_positions:type_name -> skein.event.v1.Position
+	24, // 3: skein.channel.v1.OutgoingMessage.attachments:type_name -> skein.event.v1.Attachment
+	21, // 4: skein.channel.v1.OutgoingMessage.template_parameters:type_name -> skein.channel.v1.OutgoingMessage.TemplateParametersEntry
+	23, // 5: skein.channel.v1.SendResponse.position:type_name -> skein.event.v1.Position
 	6,  // 6: skein.channel.v1.RequestsResponse.request:type_name -> skein.channel.v1.OutboundRequest
-	20, // 7: skein.channel.v1.OutboundRequest.event:type_name -> skein.event.v1.Event
-	21, // 8: skein.channel.v1.OutboundRequest.content:type_name -> skein.event.v1.Content
-	22, // 9: skein.channel.v1.OutboundRequest.to:type_name -> skein.event.v1.Address
+	25, // 7: skein.channel.v1.OutboundRequest.event:type_name -> skein.event.v1.Event
+	26, // 8: skein.channel.v1.OutboundRequest.content:type_name -> skein.event.v1.Content
+	27, // 9: skein.channel.v1.OutboundRequest.to:type_name -> skein.event.v1.Address
 	8,  // 10: skein.channel.v1.ReportRequest.sent:type_name -> skein.channel.v1.ReportSent
 	9,  // 11: skein.channel.v1.ReportRequest.failed:type_name -> skein.channel.v1.ReportFailed
 	10, // 12: skein.channel.v1.ReportRequest.unknown:type_name -> skein.channel.v1.ReportUnknown
 	11, // 13: skein.channel.v1.ReportRequest.delivered:type_name -> skein.channel.v1.ReportDelivered
-	23, // 14: skein.channel.v1.ReportSent.at:type_name -> google.protobuf.Timestamp
-	23, // 15: skein.channel.v1.ReportDelivered.at:type_name -> google.protobuf.Timestamp
-	18, // 16: skein.channel.v1.ReportResponse.position:type_name -> skein.event.v1.Position
+	28, // 14: skein.channel.v1.ReportSent.at:type_name -> google.protobuf.Timestamp
+	28, // 15: skein.channel.v1.ReportDelivered.at:type_name -> google.protobuf.Timestamp
+	23, // 16: skein.channel.v1.ReportResponse.position:type_name -> skein.event.v1.Position
 	0,  // 17: skein.channel.v1.ListRequestsRequest.states:type_name -> skein.channel.v1.RequestState
 	15, // 18: skein.channel.v1.ListRequestsResponse.requests:type_name -> skein.channel.v1.RequestStatus
-	18, // 19: skein.channel.v1.RequestStatus.position:type_name -> skein.event.v1.Position
-	23, // 20: skein.channel.v1.RequestStatus.requested_at:type_name -> google.protobuf.Timestamp
+	23, // 19: skein.channel.v1.RequestStatus.position:type_name -> skein.event.v1.Position
+	28, // 20: skein.channel.v1.RequestStatus.requested_at:type_name -> google.protobuf.Timestamp
 	0,  // 21: skein.channel.v1.RequestStatus.state:type_name -> skein.channel.v1.RequestState
-	23, // 22: skein.channel.v1.RequestStatus.next_attempt_at:type_name -> google.protobuf.Timestamp
-	1,  // 23: skein.channel.v1.ChannelService.Send:input_type -> skein.channel.v1.SendRequest
-	4,  // 24: skein.channel.v1.ChannelService.Requests:input_type -> skein.channel.v1.RequestsRequest
-	7,  // 25: skein.channel.v1.ChannelService.Report:input_type -> skein.channel.v1.ReportRequest
-	13, // 26: skein.channel.v1.ChannelService.ListRequests:input_type -> skein.channel.v1.ListRequestsRequest
-	3,  // 27: skein.channel.v1.ChannelService.Send:output_type -> skein.channel.v1.SendResponse
-	5,  // 28: skein.channel.v1.ChannelService.Requests:output_type -> skein.channel.v1.RequestsResponse
-	12, // 29: skein.channel.v1.ChannelService.Report:output_type -> skein.channel.v1.ReportResponse
-	14, // 30: skein.channel.v1.ChannelService.ListRequests:output_type -> skein.channel.v1.ListRequestsResponse
-	27, // [27:31] is the sub-list for method output_type
-	23, // [23:27] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	28, // 22: skein.channel.v1.RequestStatus.next_attempt_at:type_name -> google.protobuf.Timestamp
+	22, // 23: skein.channel.v1.SignalRequest.actor:type_name -> skein.event.v1.SubmittedActor
+	29, // 24: skein.channel.v1.SignalRequest.activity:type_name -> skein.live.v1.Activity
+	20, // 25: skein.channel.v1.SignalsResponse.signal:type_name -> skein.channel.v1.VisitorSignal
+	29, // 26: skein.channel.v1.VisitorSignal.activity:type_name -> skein.live.v1.Activity
+	28, // 27: skein.channel.v1.VisitorSignal.at:type_name -> google.protobuf.Timestamp
+	1,  // 28: skein.channel.v1.ChannelService.Send:input_type -> skein.channel.v1.SendRequest
+	4,  // 29: skein.channel.v1.ChannelService.Requests:input_type -> skein.channel.v1.RequestsRequest
+	7,  // 30: skein.channel.v1.ChannelService.Report:input_type -> skein.channel.v1.ReportRequest
+	13, // 31: skein.channel.v1.ChannelService.ListRequests:input_type -> skein.channel.v1.ListRequestsRequest
+	16, // 32: skein.channel.v1.ChannelService.Signal:input_type -> skein.channel.v1.SignalRequest
+	18, // 33: skein.channel.v1.ChannelService.Signals:input_type -> skein.channel.v1.SignalsRequest
+	3,  // 34: skein.channel.v1.ChannelService.Send:output_type -> skein.channel.v1.SendResponse
+	5,  // 35: skein.channel.v1.ChannelService.Requests:output_type -> skein.channel.v1.RequestsResponse
+	12, // 36: skein.channel.v1.ChannelService.Report:output_type -> skein.channel.v1.ReportResponse
+	14, // 37: skein.channel.v1.ChannelService.ListRequests:output_type -> skein.channel.v1.ListRequestsResponse
+	17, // 38: skein.channel.v1.ChannelService.Signal:output_type -> skein.channel.v1.SignalResponse
+	19, // 39: skein.channel.v1.ChannelService.Signals:output_type -> skein.channel.v1.SignalsResponse
+	34, // [34:40] is the sub-list for method output_type
+	28, // [28:34] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_skein_channel_v1_channel_proto_init() }
@@ -1416,7 +1760,7 @@ func file_skein_channel_v1_channel_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_channel_v1_channel_proto_rawDesc), len(file_skein_channel_v1_channel_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,8 @@ const (
 	ChannelService_Requests_FullMethodName     = "/skein.channel.v1.ChannelService/Requests"
 	ChannelService_Report_FullMethodName       = "/skein.channel.v1.ChannelService/Report"
 	ChannelService_ListRequests_FullMethodName = "/skein.channel.v1.ChannelService/ListRequests"
+	ChannelService_Signal_FullMethodName       = "/skein.channel.v1.ChannelService/Signal"
+	ChannelService_Signals_FullMethodName      = "/skein.channel.v1.ChannelService/Signals"
 )
 
 // ChannelServiceClient is the client API for ChannelService service.
@@ -71,6 +73,21 @@ type ChannelServiceClient interface {
 	// ListRequests tells of the tenant's requests that have no outcome yet, and of those that failed or of which it is not known.
 	// It reads what the senders have noted, which may be a moment behind the log.
 	ListRequests(ctx context.Context, in *ListRequestsRequest, opts ...grpc.CallOption) (*ListRequestsResponse, error)
+	// Signal tells that an agent or a bot is typing in a thread, so that its visitor sees it. It is no event: it is stored for a minute,
+	// may get lost, and is shown to whoever is connected now. Call it every 3 seconds or so while somebody types; it is over 7 seconds
+	// after the last call, with the next message, or with ACTIVITY_STOPPED. Of one agent or bot in a thread, what comes within 2 seconds
+	// of the same is left out. It answers at once, and whether there is such a thread nobody looks up. Visitors of the web chat see it; to
+	// threads of other channels it does nothing.
+	//
+	// INVALID_ARGUMENT: a wrong field.
+	Signal(ctx context.Context, in *SignalRequest, opts ...grpc.CallOption) (*SignalResponse, error)
+	// Signals tells when visitors of the web chat type, in threads or in all of an inbox, wherever they are connected. The first message is
+	// empty; what is signalled from then on follows. There is no cursor and no replay: what nobody hears is gone. A visitor has stopped
+	// 7 seconds after the last signal, with the next message, or with ACTIVITY_STOPPED.
+	//
+	// INVALID_ARGUMENT: a wrong field. RESOURCE_EXHAUSTED: this process has too many followers. UNAVAILABLE: it is stopping; go on
+	// on another one.
+	Signals(ctx context.Context, in *SignalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SignalsResponse], error)
 }
 
 type channelServiceClient struct {
@@ -130,6 +147,35 @@ func (c *channelServiceClient) ListRequests(ctx context.Context, in *ListRequest
 	return out, nil
 }
 
+func (c *channelServiceClient) Signal(ctx context.Context, in *SignalRequest, opts ...grpc.CallOption) (*SignalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignalResponse)
+	err := c.cc.Invoke(ctx, ChannelService_Signal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *channelServiceClient) Signals(ctx context.Context, in *SignalsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SignalsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ChannelService_ServiceDesc.Streams[1], ChannelService_Signals_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SignalsRequest, SignalsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ChannelService_SignalsClient = grpc.ServerStreamingClient[SignalsResponse]
+
 // ChannelServiceServer is the server API for ChannelService service.
 // All implementations must embed UnimplementedChannelServiceServer
 // for forward compatibility.
@@ -173,6 +219,21 @@ type ChannelServiceServer interface {
 	// ListRequests tells of the tenant's requests that have no outcome yet, and of those that failed or of which it is not known.
 	// It reads what the senders have noted, which may be a moment behind the log.
 	ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error)
+	// Signal tells that an agent or a bot is typing in a thread, so that its visitor sees it. It is no event: it is stored for a minute,
+	// may get lost, and is shown to whoever is connected now. Call it every 3 seconds or so while somebody types; it is over 7 seconds
+	// after the last call, with the next message, or with ACTIVITY_STOPPED. Of one agent or bot in a thread, what comes within 2 seconds
+	// of the same is left out. It answers at once, and whether there is such a thread nobody looks up. Visitors of the web chat see it; to
+	// threads of other channels it does nothing.
+	//
+	// INVALID_ARGUMENT: a wrong field.
+	Signal(context.Context, *SignalRequest) (*SignalResponse, error)
+	// Signals tells when visitors of the web chat type, in threads or in all of an inbox, wherever they are connected. The first message is
+	// empty; what is signalled from then on follows. There is no cursor and no replay: what nobody hears is gone. A visitor has stopped
+	// 7 seconds after the last signal, with the next message, or with ACTIVITY_STOPPED.
+	//
+	// INVALID_ARGUMENT: a wrong field. RESOURCE_EXHAUSTED: this process has too many followers. UNAVAILABLE: it is stopping; go on
+	// on another one.
+	Signals(*SignalsRequest, grpc.ServerStreamingServer[SignalsResponse]) error
 	mustEmbedUnimplementedChannelServiceServer()
 }
 
@@ -194,6 +255,12 @@ func (UnimplementedChannelServiceServer) Report(context.Context, *ReportRequest)
 }
 func (UnimplementedChannelServiceServer) ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRequests not implemented")
+}
+func (UnimplementedChannelServiceServer) Signal(context.Context, *SignalRequest) (*SignalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Signal not implemented")
+}
+func (UnimplementedChannelServiceServer) Signals(*SignalsRequest, grpc.ServerStreamingServer[SignalsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Signals not implemented")
 }
 func (UnimplementedChannelServiceServer) mustEmbedUnimplementedChannelServiceServer() {}
 func (UnimplementedChannelServiceServer) testEmbeddedByValue()                        {}
@@ -281,6 +348,35 @@ func _ChannelService_ListRequests_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChannelService_Signal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChannelServiceServer).Signal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChannelService_Signal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChannelServiceServer).Signal(ctx, req.(*SignalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChannelService_Signals_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SignalsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ChannelServiceServer).Signals(m, &grpc.GenericServerStream[SignalsRequest, SignalsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ChannelService_SignalsServer = grpc.ServerStreamingServer[SignalsResponse]
+
 // ChannelService_ServiceDesc is the grpc.ServiceDesc for ChannelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -300,11 +396,20 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListRequests",
 			Handler:    _ChannelService_ListRequests_Handler,
 		},
+		{
+			MethodName: "Signal",
+			Handler:    _ChannelService_Signal_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Requests",
 			Handler:       _ChannelService_Requests_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Signals",
+			Handler:       _ChannelService_Signals_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -28,19 +28,31 @@ var protocol = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	if err := c.AddResource("https://skein.example/chat.json", document); err != nil {
 		return nil, err
 	}
-	var operations struct {
+	var parts struct {
 		Operations map[string]struct {
 			Messages []map[string]string `yaml:"messages"`
 		} `yaml:"operations"`
+		Components struct {
+			Messages map[string]struct {
+				Payload struct {
+					Properties struct {
+						Type struct {
+							Const string `yaml:"const"`
+						} `yaml:"type"`
+					} `yaml:"properties"`
+				} `yaml:"payload"`
+			} `yaml:"messages"`
+		} `yaml:"components"`
 	}
-	if err := yaml.Unmarshal(raw, &operations); err != nil {
+	if err := yaml.Unmarshal(raw, &parts); err != nil {
 		return nil, err
 	}
 	schemas := map[string]*jsonschema.Schema{}
-	for operation, o := range operations.Operations {
+	for operation, o := range parts.Operations {
 		for _, m := range o.Messages {
 			name := filepath.Base(m["$ref"])
-			if schemas[operation+" "+name], err = c.Compile("https://skein.example/chat.json#/components/messages/" + name + "/payload"); err != nil {
+			frameType := parts.Components.Messages[name].Payload.Properties.Type.Const
+			if schemas[operation+" "+frameType], err = c.Compile("https://skein.example/chat.json#/components/messages/" + name + "/payload"); err != nil {
 				return nil, err
 			}
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
+	"github.com/skein-cx/skein/pkg/live"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	Follower channel.Follower
 	// Files reads what visitors and agents have sent, for visitors to see. Without it they see the names only.
 	Files Files
+	// Live tells who is typing, this way and that; it may be nil.
+	Live Live
 	// Secret signs the visitors' tokens; 32 bytes at least. Processes that share it accept one another's tokens.
 	Secret []byte
 	// Limits are the defaults where they are zero.
@@ -50,6 +53,14 @@ type Config struct {
 // Files reads blobs, whole and checked. *blob.Store is one.
 type Files interface {
 	Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error)
+}
+
+// Live tells who is typing. *live.Visitors is one.
+type Live interface {
+	// Typing tells that the visitor of a thread types, or has stopped. It never waits.
+	Typing(t channel.Thread, on bool)
+	// Follow tells of all who type in a thread, from now on.
+	Follow(t channel.Thread) (*live.Follower, error)
 }
 
 // Limits keep one visitor from taking the room of the others. Zero values mean what stands beside the fields.
@@ -82,6 +93,8 @@ type Limits struct {
 	Idle time.Duration
 	// Poll is how long a poll waits for something new; 25 s.
 	Poll time.Duration
+	// Typing is how long an agent or bot counts as typing without telling so again; 7 s.
+	Typing time.Duration
 	// Stop is how long messages under way may take once the channel shall stop; 10 s.
 	Stop time.Duration
 }
@@ -101,6 +114,7 @@ func (l *Limits) defaults() {
 	def(&l.Ping, 30*time.Second)
 	def(&l.Idle, time.Hour)
 	def(&l.Poll, 25*time.Second)
+	def(&l.Typing, live.Fades)
 	def(&l.Stop, 10*time.Second)
 }
 

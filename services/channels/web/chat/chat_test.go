@@ -156,7 +156,8 @@ type session struct {
 // frame is any frame of the server's, or the body of an answer.
 type frame struct {
 	Type, ID, Event, Cursor, Name, From, Author, At, Refers, Text string
-	Code, Message, Field, Survey                                  string
+	Code, Message, Field, Survey, By, Kind                        string
+	On                                                            bool
 	Reaction                                                      *string
 	RetryAfter                                                    float64 `json:"retry_after"`
 	Files                                                         []file

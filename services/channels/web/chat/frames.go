@@ -32,6 +32,13 @@ type mark struct {
 	Cursor string `json:"cursor,omitempty"`
 }
 
+// typingFrame tells a visitor that an agent or bot begins to type, or is not typing any more.
+type typingFrame struct {
+	Type string `json:"type"` // typing
+	typist
+	On bool `json:"on"`
+}
+
 // eventFrame shows a visitor what happened in the thread.
 type eventFrame struct {
 	Type     string      `json:"type"` // event

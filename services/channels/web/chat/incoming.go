@@ -38,6 +38,8 @@ type incoming struct {
 	At string `json:"at"`
 	// Cursor is where a frame of type resume goes on.
 	Cursor string `json:"cursor"`
+	// On is false in a frame of type typing that tells of the end of it.
+	On *bool `json:"on"`
 
 	// told is what the frame says, where it becomes an event; nil for those that only ask for something.
 	told told

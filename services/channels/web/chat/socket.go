@@ -14,12 +14,14 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/event"
 )
 
 // markEvery is how often the cursor of a thread in which nothing happens moves on, so that it does not grow too old.
 const markEvery = 5 * time.Minute
 
-// socket is a visitor's WebSocket (RFC 6455). One goroutine reads, one hands messages in, one follows the thread, one pings.
+// socket is a visitor's WebSocket (RFC 6455). One goroutine reads, one hands messages in, one follows the thread, one those who type in it,
+// one pings.
 type socket struct {
 	c       *Channel
 	widget  *widget
@@ -27,6 +29,7 @@ type socket struct {
 	conn    *websocket.Conn
 	visitor *visitor
 	queue   chan incoming
+	said    chan string // who has said something in the thread: agent or bot
 	ended   sync.Once
 
 	refusals  int // in a row
@@ -59,7 +62,7 @@ func (c *Channel) webSocket(w http.ResponseWriter, r *http.Request, wd *widget) 
 		return nil // Accept has answered
 	}
 	conn.SetReadLimit(-1) // read has a limit of its own, which lets the client know
-	s := &socket{c: c, widget: wd, who: who, conn: conn, visitor: visitor, queue: make(chan incoming, c.limits.InFlight)}
+	s := &socket{c: c, widget: wd, who: who, conn: conn, visitor: visitor, queue: make(chan incoming, c.limits.InFlight), said: make(chan string)}
 	c.metrics.connections.Inc()
 	defer c.metrics.connections.Dec()
 	s.serve(r.Context())
@@ -180,10 +183,15 @@ func (s *socket) take(ctx context.Context, g *sync.WaitGroup, frame []byte) (id 
 	switch in.Type {
 	case framePing:
 		s.write(ctx, mark{Type: "pong"})
-	case frameTyping: // there is nobody yet who could be told; it is counted, and forgotten
+	case frameTyping:
+		if s.c.cfg.Live != nil {
+			s.c.cfg.Live.Typing(s.who.thread(), in.On == nil || *in.On)
+		}
 	case frameResume:
 		p = badFrame("this connection follows the thread already: open another one")
 		s.following.Do(func() {
+			typing := s.followTyping() // before the history is complete, so that whoever knows that it is misses nothing
+			g.Go(func() { s.watchTyping(ctx, typing) })
 			g.Go(func() { s.follow(ctx, in.Cursor) })
 			p = nil
 		})
@@ -295,7 +303,12 @@ func (s *socket) show(ctx context.Context, filed channel.Filed) error {
 	switch {
 	case ok:
 		s.c.metrics.events.Inc()
-		ok = s.write(ctx, f)
+		if ok = s.write(ctx, f); ok && f.Name == event.TypeMessageSent {
+			select {
+			case s.said <- f.From:
+			case <-ctx.Done():
+			}
+		}
 	case filed.Cursor == "", s.ready && time.Since(s.marked) < markEvery:
 		return nil
 	default:

@@ -209,7 +209,7 @@ func fields(n int) string {
 	return b.String()
 }
 
-func TestTypingIsTakenAndForgottenAndAFloodOfItCutOff(t *testing.T) {
+func TestTypingIsNoEventAndAFloodOfItCutOff(t *testing.T) {
 	s := start(t)
 	visitor := s.session("")
 	c := s.dial(visitor.Token)

@@ -7,6 +7,7 @@ const longestDelay = 30_000;
 const heartbeat = 25_000;
 const renewBefore = 24 * 3600_000; // how long a token must still be good
 const mostTransfers = 2; // files that this tab sends and gets at once
+const typingEvery = 3000; // how often typing is told of
 const mostInFlight = 8; // frames that wait for their acknowledgement at once
 
 const parse = (json) => { try { return JSON.parse(json); } catch { return null; } };
@@ -64,7 +65,7 @@ class Tabs {
   tell(message) { this.channel?.postMessage(message); }
 }
 
-// Client shows what happens by calling the methods of a panel: clear, event, unsent, gone and state.
+// Client shows what happens by calling the methods of a panel: clear, event, unsent, typing and state.
 class Client {
   constructor(base, panel) {
     this.base = base;
@@ -83,6 +84,7 @@ class Client {
     this.waiting = []; // for a session
     this.transfers = 0; // of files, under way
     this.queue = []; // for their place
+    this.typed = 0; // when typing was told of last
 
     // The leader's.
     this.doubtful = true; // the token may not be good any more
@@ -144,6 +146,15 @@ class Client {
     if (!this.wanted) this.want();
   }
 
+  // type tells that the visitor types, or has stopped without a message. It is told to whoever is there now, and never kept.
+  type(on) {
+    const now = performance.now();
+    if (on ? this.typed && now - this.typed < typingEvery : !this.typed) return;
+    this.typed = on ? now : 0;
+    if (this.tabs.leading) this.pass(on);
+    else this.tabs.tell({ types: { on } });
+  }
+
   // tell lets every tab know, this one among them.
   tell(message) {
     this.tabs.tell(message);
@@ -170,13 +181,15 @@ class Client {
       if (!this.wanted) this.want();
     } else if (message.again && this.tabs.leading) {
       this.again();
+    } else if (message.types) {
+      if (this.tabs.leading) this.pass(message.types.on);
     } else {
       this.apply(message);
     }
   }
 
   // apply does what the leader tells, or another tab that says something.
-  apply({ say, event, cursor, reset, acked, refused, sending, dropped, status, session, skew, forget, site }) {
+  apply({ say, event, cursor, typing, reset, acked, refused, sending, dropped, status, session, skew, forget, site }) {
     if (say) {
       if (!this.outbox.has(say.frame.id)) this.put(say);
       if (this.tabs.leading) this.flush();
@@ -184,6 +197,7 @@ class Client {
     const follows = this.tabs.leading || this.synced; // who does not yet gets all of it at once
     if (event && follows) this.happened(event);
     if (cursor && follows) this.cursor = cursor;
+    if (typing && follows) this.panel.typing(typing);
     if (reset) this.clear();
     if (sending) { this.inFlight.add(sending); this.draw(sending); }
     if (dropped) {
@@ -238,6 +252,7 @@ class Client {
   }
 
   show(status) {
+    this.panel.typing(null); // nobody tells of what happened before this connection
     this.status = status;
     this.panel.state(status);
   }
@@ -423,6 +438,9 @@ class Client {
 
   isOpen() { return this.socket?.readyState === WebSocket.OPEN; }
 
+  // pass tells the server of typing, if it is there.
+  pass(on) { if (this.isOpen() && !this.pause) this.frame(on ? { type: "typing" } : { type: "typing", on }); }
+
   frame(frame) { this.socket.send(JSON.stringify(frame)); }
 
   flush() {
@@ -441,6 +459,7 @@ class Client {
         if (frame.from === "visitor" && this.outbox.has(frame.id)) this.tell({ acked: frame.id });
         this.tell({ event: frame, cursor: frame.cursor });
         return this.flush();
+      case "typing": return this.tell({ typing: frame });
       case "ready": return this.tell({ cursor: frame.cursor });
       case "reset": return this.tell({ reset: true });
       case "ack":

@@ -55,6 +55,7 @@ function linked(text) {
 
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const list = new Intl.ListFormat(locale, { type: "conjunction" });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 
 function relative(at, now) {
@@ -91,6 +92,7 @@ class Panel {
     this.seen = 0; // how many of the company's were read
     this.told = 0; // how many of them reading was told of
     this.delivered = new Set();
+    this.typists = new Map(); // by who: names of those who type
     this.uploads = new Map(); // by element
     this.opened = alone;
     this.height = 0; // of the conversation
@@ -107,9 +109,11 @@ class Panel {
     this.near = new IntersectionObserver((entries) => { // pictures are fetched when they come near
       for (const { target, isIntersecting } of entries) if (isIntersecting) { this.near.unobserve(target); target.preview(); }
     }, { root: this.log, rootMargin: "200px" });
+    this.dots = el("p", { id: "typing", role: "status" });
     this.text = el("textarea", {
       id: "text", rows: "1", maxlength: "10000", dir: "auto", autocomplete: "off", placeholder: say.hint, "aria-label": say.label,
       keydown: (e) => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.form.requestSubmit(); } },
+      input: () => this.client.type(this.text.value !== ""),
       paste: (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach(e.clipboardData.files); } },
     });
     this.input = el("input", { type: "file", id: "file", multiple: true, hidden: true, change: () => { this.attach(this.input.files); this.input.value = ""; } });
@@ -121,8 +125,8 @@ class Panel {
       this.chips, el("div", { class: "row" }, attach, this.input, this.text, this.submit));
     const close = el("button", { id: "close", type: "button", "aria-label": say.close, title: say.close, click: () => this.close() }, icon("close"));
     const head = el("header", {}, el("div", {}, title, this.status), ...(alone ? [] : [close]));
-    this.panel = alone ? el("main", { id: "panel" }, head, this.log, this.form)
-      : el("section", { id: "panel", role: "dialog", "aria-modal": "true", "aria-labelledby": "title", hidden: true, keydown: (e) => this.keys(e) }, head, this.log, this.form);
+    this.panel = alone ? el("main", { id: "panel" }, head, this.log, this.dots, this.form)
+      : el("section", { id: "panel", role: "dialog", "aria-modal": "true", "aria-labelledby": "title", hidden: true, keydown: (e) => this.keys(e) }, head, this.log, this.dots, this.form);
     this.panel.addEventListener("dragover", (e) => e.preventDefault());
     this.panel.addEventListener("drop", (e) => { e.preventDefault(); this.attach(e.dataTransfer.files); });
     this.badge = el("span", { id: "badge", "aria-hidden": "true", hidden: true });
@@ -316,6 +320,19 @@ class Panel {
     this.soon ??= setTimeout(() => { this.soon = null; this.read(); }, 100); // once for a whole history
   }
 
+  // typing shows who of the company types: one begins, or ends; null ends all.
+  typing(who) {
+    if (!who) this.typists.clear();
+    else if (who.on) this.typists.set(who.kind + who.by, who.by || say[who.kind]);
+    else this.typists.delete(who.kind + who.by);
+    const names = [...new Set(this.typists.values())];
+    const below = this.height - this.log.scrollTop - this.log.clientHeight < 80;
+    this.dots.replaceChildren(...(names.length ? [
+      el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), say.typing(list.format(names), names.length),
+    ] : []));
+    if (below) this.bottom();
+  }
+
   clear() {
     this.items.clear();
     this.list.replaceChildren();
@@ -323,6 +340,7 @@ class Panel {
     this.own = [];
     this.seen = this.told = 0;
     this.delivered.clear();
+    this.typing(null);
     this.welcome();
     this.count();
   }
@@ -438,6 +456,7 @@ class Panel {
     this.text.focus();
     if (files.includes(null) || !text && !files.length) return;
     this.text.value = "";
+    this.client.typed = 0; // the message says that the typing is over
     this.uploads.clear();
     this.chips.replaceChildren();
     this.ready();
