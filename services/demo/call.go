@@ -45,6 +45,11 @@ func (p *Player) ring(ctx context.Context, s Scene) error {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("X-Twilio-Signature", p.signature(PublicURL+path, form))
+	return taken(req)
+}
+
+// taken delivers a webhook, which must be answered well.
+func taken(req *http.Request) error {
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/skein-cx/skein/pkg/rpc"
@@ -48,15 +47,7 @@ func (p *Player) deliver(ctx context.Context, d *Delivery) error {
 	if header != nil {
 		req.Header = header
 	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }() // nothing is read of it
-	if answer.StatusCode/100 != http.StatusOK/100 {
-		return fmt.Errorf("the webhook answers %s", answer.Status)
-	}
-	return nil
+	return taken(req)
 }
 
 // publish hands in what the company says by a program of its own.
