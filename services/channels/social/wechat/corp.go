@@ -162,3 +162,14 @@ func (a *API) CorpUpload(ctx context.Context, f channel.OutgoingFile) (kind, med
 	}
 	return kind, answer.MediaID, nil
 }
+
+// Lines joins the parts of a message that there are, each on a line of its own.
+func Lines(parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p = strings.TrimSpace(p); p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, "\n")
+}

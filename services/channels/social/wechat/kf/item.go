@@ -298,14 +298,3 @@ func seconds(unix int64) *timestamppb.Timestamp {
 	}
 	return nil
 }
-
-// lines joins what there is, each on a line of its own.
-func lines(parts ...string) string {
-	var some []string
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p != "" {
-			some = append(some, p)
-		}
-	}
-	return strings.Join(some, "\n")
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	"github.com/skein-cx/skein/services/channels/social/wechat"
 )
 
 // Where an item comes from.
@@ -86,22 +87,22 @@ func (i *item) bodyAt(depth int) (*said, error) {
 	case i.MsgType == "location" && i.Location != nil:
 		err = m.at(i.Location)
 	case i.MsgType == "link" && i.Link != nil:
-		m.Text = lines(i.Link.Title, i.Link.Desc, i.Link.URL)
+		m.Text = wechat.Lines(i.Link.Title, i.Link.Desc, i.Link.URL)
 	case i.MsgType == "business_card" && i.BusinessCard != nil:
 		m.Text = i.BusinessCard.UserID
 	case i.MsgType == "miniprogram" && i.MiniProgram != nil:
-		m.Text = lines(i.MiniProgram.Title, i.MiniProgram.AppID, i.MiniProgram.PagePath)
+		m.Text = wechat.Lines(i.MiniProgram.Title, i.MiniProgram.AppID, i.MiniProgram.PagePath)
 		if i.MiniProgram.ThumbMediaID != "" {
 			err = m.attach(&mediaItem{MediaID: i.MiniProgram.ThumbMediaID}, "", true)
 		}
 	case i.MsgType == "msgmenu" && i.Menu != nil:
 		m.Text = i.Menu.text()
 	case i.MsgType == "channels_shop_product" && i.Product != nil:
-		m.Text = lines(i.Product.Title, yuan(i.Product.SalesPrice), i.Product.ShopNickname, i.Product.ProductID)
+		m.Text = wechat.Lines(i.Product.Title, yuan(i.Product.SalesPrice), i.Product.ShopNickname, i.Product.ProductID)
 	case i.MsgType == "channels_shop_order" && i.Order != nil:
-		m.Text = lines(i.Order.ProductTitles, i.Order.PriceWording, i.Order.State, i.Order.ShopNickname, i.Order.OrderID)
+		m.Text = wechat.Lines(i.Order.ProductTitles, i.Order.PriceWording, i.Order.State, i.Order.ShopNickname, i.Order.OrderID)
 	case i.MsgType == "channels" && i.Channels != nil:
-		m.Text = lines(i.Channels.Nickname, i.Channels.Title)
+		m.Text = wechat.Lines(i.Channels.Nickname, i.Channels.Title)
 	case i.MsgType == "merged_msg" && i.Merged != nil:
 		m.merge(i.Merged, depth)
 	case i.MsgType == "meeting":
@@ -141,7 +142,7 @@ func (m *said) at(l *locationItem) error {
 	if errLatitude != nil || errLongitude != nil || math.Abs(latitude) > 90 || math.Abs(longitude) > 180 {
 		return errors.New("it is a place that is none on the earth")
 	}
-	m.Location = &eventv1.Location{Latitude: latitude, Longitude: longitude, Label: strings.ReplaceAll(lines(l.Name, l.Address), "\n", ", ")}
+	m.Location = &eventv1.Location{Latitude: latitude, Longitude: longitude, Label: strings.ReplaceAll(wechat.Lines(l.Name, l.Address), "\n", ", ")}
 	return nil
 }
 
@@ -149,9 +150,9 @@ func (m *said) at(l *locationItem) error {
 func (i *menuItem) text() string {
 	parts := []string{i.HeadContent}
 	for _, entry := range i.List {
-		parts = append(parts, entry.Click.Content, lines(entry.View.Content, entry.View.URL), entry.MiniProgram.Content, entry.Text.Content)
+		parts = append(parts, entry.Click.Content, wechat.Lines(entry.View.Content, entry.View.URL), entry.MiniProgram.Content, entry.Text.Content)
 	}
-	return lines(append(parts, i.TailContent)...)
+	return wechat.Lines(append(parts, i.TailContent)...)
 }
 
 // yuan writes a price, which WeChat states in fen.
@@ -190,7 +191,7 @@ func (m *said) merge(merged *mergedItem, depth int) {
 		parts = append(parts, part.SenderName+": "+text)
 	}
 	m.attachments = m.attachments[:min(len(m.attachments), maxAttachments)]
-	m.Text = strings.ToValidUTF8(lines(parts...), "\uFFFD")
+	m.Text = strings.ToValidUTF8(wechat.Lines(parts...), "\uFFFD")
 }
 
 // card reads what the document does not describe: its texts, in their order.
@@ -214,7 +215,7 @@ func (m *said) card(what string, raw json.RawMessage) {
 			key = true
 		}
 	}
-	if m.Text = lines(parts...); m.Text == "" {
+	if m.Text = wechat.Lines(parts...); m.Text == "" {
 		m.Defects = []string{"WeChat tells nothing of what is in this " + what}
 	}
 }

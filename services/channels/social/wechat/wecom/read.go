@@ -15,6 +15,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+	"github.com/skein-cx/skein/services/channels/social/wechat"
 )
 
 // system is FromUserName of what WeCom itself tells.
@@ -127,7 +128,7 @@ func (r *reading) message(kind string) ([]*eventv1.Submission, error) {
 		}
 		m.Location = place
 	case "link":
-		m.Text, attachment = lines(r.get("Title"), r.get("Description"), r.get("Url")), nil
+		m.Text, attachment = wechat.Lines(r.get("Title"), r.get("Description"), r.get("Url")), nil
 	default:
 		s := r.byMember(r.tell(event.ForeignType(Provider, kind), member, id, r.extension()))
 		return []*eventv1.Submission{s}, nil
@@ -227,7 +228,7 @@ func (r *reading) step(name string) *eventv1.FlowStepEntered {
 	case "scancode_push", "scancode_waitmsg":
 		s.Input = r.get("ScanCodeInfo", "ScanResult")
 	case "location_select":
-		s.Input = lines(r.get("SendLocationInfo", "Poiname"), r.get("SendLocationInfo", "Label"))
+		s.Input = wechat.Lines(r.get("SendLocationInfo", "Poiname"), r.get("SendLocationInfo", "Label"))
 	case "template_card_event", "template_card_menu_event":
 		s.Flow, s.Input = "template_card", r.chosen()
 	case "taskcard_click":
@@ -251,7 +252,7 @@ func (r *reading) chosen() string {
 		}
 		answers = append(answers, item.get("QuestionKey")+"="+strings.Join(options, ","))
 	}
-	return lines(answers...)
+	return wechat.Lines(answers...)
 }
 
 // extension carries the whole callback.
@@ -340,15 +341,4 @@ func seconds(text string) *timestamppb.Timestamp {
 		return at
 	}
 	return nil
-}
-
-// lines joins what there is, each on a line of its own.
-func lines(parts ...string) string {
-	var some []string
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p != "" {
-			some = append(some, p)
-		}
-	}
-	return strings.Join(some, "\n")
 }
