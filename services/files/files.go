@@ -107,7 +107,7 @@ type Service struct {
 // New checks the inboxes. Run fetches.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
-	s := &Service{cfg: cfg, state: &state{store: cfg.Store}, workers: make(map[inboxKey]*worker, len(cfg.Inboxes))}
+	s := &Service{cfg: cfg, state: &state{pubsub.Places{Store: cfg.Store, Namespace: Namespace}, cfg.Store}, workers: make(map[inboxKey]*worker, len(cfg.Inboxes))}
 	for _, in := range cfg.Inboxes {
 		key := inboxKey{in.Tenant, in.ID}
 		if _, again := s.workers[key]; again {

@@ -10,15 +10,15 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/pubsub"
 )
 
 // The rows. They hold no content: which file it is, is read from the log again.
 //
-//	'n', partition                              → offset of the next record to be taken in
+//	'n', partition                              → offset of the next record to be taken in (pubsub.Places)
 //	'r', event, index                           → how a file stands; kept for ever, so that a message that comes again is known
 //	'q', tenant, inbox, due, event, index       → nothing; a file that is to be fetched, and when
 const (
-	spaceNext  = 'n'
 	spaceRow   = 'r'
 	spaceQueue = 'q'
 )
@@ -55,7 +55,11 @@ type row struct {
 	due []byte // its key in the queue, as it was read
 }
 
-type state struct{ store kv.Store }
+// state is what is kept, and how far the log was taken in.
+type state struct {
+	pubsub.Places
+	store kv.Store
+}
 
 func queuePrefix(tenant, inbox string) []byte {
 	b := []byte{spaceQueue}
@@ -164,34 +168,4 @@ func (s *state) due(ctx context.Context, tenant, inbox string, now time.Time, mo
 		files = append(files, fileKey{event.ID(rest[:len(event.ID{})]), int32(binary.BigEndian.Uint32(rest[len(event.ID{}):]))})
 	}
 	return files, next, it.Err()
-}
-
-// Load implements pubsub.Offsets. A partition that was never read begins at the first record that the log has.
-func (s *state) Load(ctx context.Context, _ string, partition int32) (next int64, found bool, err error) {
-	snap, err := s.store.Snapshot(ctx, Namespace)
-	if err != nil {
-		return 0, false, err
-	}
-	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	raw, found, err := snap.Get(ctx, nextKey(partition))
-	switch {
-	case err != nil:
-		return 0, false, err
-	case !found:
-		return -1, true, nil
-	case len(raw) != 8:
-		return 0, false, fmt.Errorf("an offset of %d bytes", len(raw))
-	}
-	return int64(binary.BigEndian.Uint64(raw)), true, nil
-}
-
-// Save implements pubsub.Offsets.
-func (s *state) Save(ctx context.Context, _ string, partition int32, next int64) error {
-	var b kv.Batch
-	b.Set(nextKey(partition), binary.BigEndian.AppendUint64(nil, uint64(next)))
-	return s.store.Apply(ctx, Namespace, &b)
-}
-
-func nextKey(partition int32) []byte {
-	return binary.BigEndian.AppendUint32([]byte{spaceNext}, uint32(partition))
 }

@@ -143,7 +143,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
 	stopping := make(chan struct{})
 	s := &Service{
-		cfg: cfg, state: &state{store: cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes)),
+		cfg: cfg, state: &state{pubsub.Places{Store: cfg.Store, Namespace: Namespace}, cfg.Store}, owner: rand.Text(), workers: make(map[inboxKey]*worker, len(cfg.Inboxes)),
 		changed: make(chan struct{}), begins: map[int32]beginning{},
 		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 	}

@@ -11,18 +11,18 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/pubsub"
 )
 
 // The rows. They hold no content: what is to be sent is read from the log again.
 //
-//	'n', partition                            → offset of the next record to be taken in
+//	'n', partition                            → offset of the next record to be taken in (pubsub.Places)
 //	'b', partition                            → where this store began
 //	'r', tenant, request                      → how a request stands; kept for ever, so that a request that comes again is known
 //	'q', tenant, inbox, partition, offset     → request that has no outcome yet
 //	'x', tenant, inbox, partition, offset     → request that failed, or of which it is not known
 //	'k', tenant, thread, request id of caller → what Send was asked for, and its event
 const (
-	spaceNext    = 'n'
 	spaceBegin   = 'b'
 	spaceRow     = 'r'
 	spacePending = 'q'
@@ -99,7 +99,11 @@ func (r *row) decided(o outcome, submissions []byte, owner string, until time.Ti
 	r.Owner, r.Until, r.Next = owner, until, time.Time{}
 }
 
-type state struct{ store kv.Store }
+// state is what is kept, and how far the log was taken in.
+type state struct {
+	pubsub.Places
+	store kv.Store
+}
 
 func names(space byte, texts ...string) []byte {
 	b := []byte{space}
@@ -285,28 +289,6 @@ func (s *state) begin(ctx context.Context, partition int32, was, b *beginning) (
 		return s.beginning(ctx, partition)
 	}
 	return b, err
-}
-
-// Load implements pubsub.Offsets. A partition that was never read begins at the first record that the log has, whatever the
-// group has committed: the store is what counts.
-func (s *state) Load(ctx context.Context, _ string, partition int32) (next int64, found bool, err error) {
-	raw, found, err := s.get(ctx, partitionKey(spaceNext, partition))
-	switch {
-	case err != nil:
-		return 0, false, err
-	case !found:
-		return -1, true, nil
-	case len(raw) != 8:
-		return 0, false, fmt.Errorf("an offset of %d bytes", len(raw))
-	}
-	return int64(binary.BigEndian.Uint64(raw)), true, nil
-}
-
-// Save implements pubsub.Offsets.
-func (s *state) Save(ctx context.Context, _ string, partition int32, next int64) error {
-	var b kv.Batch
-	b.Set(partitionKey(spaceNext, partition), binary.BigEndian.AppendUint64(nil, uint64(next)))
-	return s.store.Apply(ctx, Namespace, &b)
 }
 
 // asked is what Send was asked for.
