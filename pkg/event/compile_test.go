@@ -565,6 +565,12 @@ func someSubmission() *rapid.Generator[*eventv1.Submission] {
 		if m := s.GetContent().GetMessageReceived(); m != nil {
 			m.Subject, m.Text = rapid.String().Draw(t, "subject"), rapid.String().Draw(t, "text")
 		}
+		if b := s.GetContent().GetCustomerAttributesUpdated(); b != nil {
+			b.Source = "crm"
+		}
+		if b := s.GetContent().GetCustomerFactRecorded(); b != nil {
+			b.Source, b.Kind, b.Id = "shop", "order", "1"
+		}
 		for range rapid.IntRange(0, 20).Draw(t, "parties") {
 			s.Parties = append(s.Parties, &eventv1.SubmittedParty{
 				Address:     someAddress().Draw(t, "address"),

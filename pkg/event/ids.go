@@ -34,6 +34,25 @@ func (id ID) IsZero() bool { return id == ID{} }
 // KeyVersion is the version of the key that made the id.
 func (id ID) KeyVersion() int { return int(id[0]) }
 
+// customerBit marks the id of a customer, in the first byte.
+const customerBit = 0x80
+
+// CustomerOf is the customer that an endpoint names: the one whose it is until a link, a merge or a split says otherwise. Nobody creates
+// customers, and each is named after one of its endpoints. Of a customer's id it is that id.
+func CustomerOf(endpoint ID) ID {
+	endpoint[0] |= customerBit
+	return endpoint
+}
+
+// EndpointOf is the endpoint that a customer is named after. Of an endpoint's id it is that id.
+func EndpointOf(customer ID) ID {
+	customer[0] &^= customerBit
+	return customer
+}
+
+// IsCustomer tells the id of a customer from every other id that Skein makes.
+func (id ID) IsCustomer() bool { return id[0]&customerBit != 0 }
+
 var errID = errors.New("event: an id is a UUID: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by dashes")
 
 // ParseID reads the text form of a UUID, in upper or lower case. It accepts every UUID, whatever its version, because

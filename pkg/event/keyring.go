@@ -21,6 +21,7 @@ import (
 const (
 	secretSize     = 32
 	maxKeyringFile = 1 << 20
+	maxKeyVersion  = 127 // the highest bit of an id's first byte tells customers from endpoints
 )
 
 // Keyring holds the secrets that every id and digest is made with. It belongs to the data: without it, no address can be
@@ -159,8 +160,8 @@ func newKeyring(file keyringFile) (*Keyring, error) {
 	}
 	k := &Keyring{}
 	for _, f := range file.Keys {
-		if f.Version < 1 || f.Version > 255 {
-			return nil, fmt.Errorf("version %d is not in 1 to 255", f.Version)
+		if f.Version < 1 || f.Version > maxKeyVersion {
+			return nil, fmt.Errorf("version %d is not in 1 to %d", f.Version, maxKeyVersion)
 		}
 		if len(f.Secret) != secretSize {
 			return nil, fmt.Errorf("the secret of version %d has %d bytes, not %d", f.Version, len(f.Secret), secretSize)
@@ -228,6 +229,16 @@ func (k *Keyring) TenantAll(name string) []*IDs {
 	}
 	shared, _ := k.tenants.LoadOrStore(name, all)
 	return shared.([]*IDs) //nolint:errcheck // nothing else is stored
+}
+
+// TenantAt makes ids under one version of a tenant's key; nil where there is no such version.
+func (k *Keyring) TenantAt(name string, version int) *IDs {
+	for _, ids := range k.TenantAll(name) {
+		if ids.KeyVersion() == version {
+			return ids
+		}
+	}
+	return nil
 }
 
 // Secret derives 32 secret bytes for a purpose that has nothing to do with ids, such as signing tokens. They come from the

@@ -11,6 +11,7 @@ const (
 	TypeInteractionReopened          = "interaction.reopened"           // Its matter is not settled after all.
 	TypeInteractionCategorized       = "interaction.categorized"        // Contact reason, disposition, complaint.
 	TypeInteractionAttributesUpdated = "interaction.attributes_updated" // Tags, priority, attributes.
+	TypeInteractionPolicySet         = "interaction.policy_set"         // Which service level targets, idle and reopen windows hold for it.
 	TypeNoteAdded                    = "note.added"                     // A remark for colleagues.
 	TypePartyJoined                  = "party.joined"                   // Someone came in; a supervisor monitors, whispers or barges.
 	TypePartyLeft                    = "party.left"                     // Someone went.
@@ -103,15 +104,18 @@ const (
 
 // Link.
 const (
-	TypeThreadJoined          = "thread.joined"          // Two thread ids mean one thing.
-	TypeEndpointLinked        = "endpoint.linked"        // An endpoint belongs to a customer.
-	TypeInteractionAttributed = "interaction.attributed" // One interaction belongs to a customer, whatever its endpoint's link says.
-	TypeConversationLinked    = "conversation.linked"    // Interactions are about one matter.
-	TypeLinkUndone            = "link.undone"            // An earlier link, merge or split no longer holds.
-	TypeCustomerMerged        = "customer.merged"        // Two customers are one.
-	TypeCustomerSplit         = "customer.split"         // Some endpoints are another customer's.
-	TypeConsentChanged        = "consent.changed"        // What a customer allows.
-	TypeSubjectErased         = "subject.erased"         // A person's data are erased.
+	TypeThreadJoined              = "thread.joined"               // Two thread ids mean one thing.
+	TypeEndpointLinked            = "endpoint.linked"             // An endpoint belongs to a customer.
+	TypeInteractionAttributed     = "interaction.attributed"      // One interaction belongs to a customer, whatever its endpoint's link says.
+	TypeConversationLinked        = "conversation.linked"         // Interactions are about one matter.
+	TypeLinkUndone                = "link.undone"                 // An earlier link, merge or split no longer holds.
+	TypeCustomerMerged            = "customer.merged"             // Two customers are one.
+	TypeCustomerSplit             = "customer.split"              // Some endpoints are another customer's.
+	TypeConsentChanged            = "consent.changed"             // What a customer allows.
+	TypeSubjectErased             = "subject.erased"              // A person's data are erased.
+	TypeIdentityAsserted          = "identity.asserted"           // Addresses and identifiers are one person's; the tenant's rules decide what comes of it.
+	TypeCustomerAttributesUpdated = "customer.attributes_updated" // What another system knows of a customer.
+	TypeCustomerFactRecorded      = "customer.fact_recorded"      // An order, contract or device that a customer has in another system.
 )
 
 // Directory.
@@ -128,6 +132,7 @@ var registered = []Type{
 	{Name: TypeInteractionReopened, Topic: TopicInteractions, Group: "Interaction", Description: "Its matter is not settled after all.", Body: "interaction_reopened"},
 	{Name: TypeInteractionCategorized, Topic: TopicInteractions, Group: "Interaction", Description: "Contact reason, disposition, complaint.", Body: "interaction_categorized"},
 	{Name: TypeInteractionAttributesUpdated, Topic: TopicInteractions, Group: "Interaction", Description: "Tags, priority, attributes.", Body: "interaction_attributes_updated"},
+	{Name: TypeInteractionPolicySet, Topic: TopicInteractions, Group: "Interaction", Description: "Which service level targets, idle and reopen windows hold for it.", Body: "interaction_policy_set"},
 	{Name: TypeNoteAdded, Topic: TopicInteractions, Group: "Interaction", Description: "A remark for colleagues.", Body: "note_added"},
 	{Name: TypePartyJoined, Topic: TopicInteractions, Group: "Interaction", Description: "Someone came in; a supervisor monitors, whispers or barges.", Body: "party_joined"},
 	{Name: TypePartyLeft, Topic: TopicInteractions, Group: "Interaction", Description: "Someone went.", Body: "party_left"},
@@ -193,5 +198,8 @@ var registered = []Type{
 	{Name: TypeCustomerSplit, Topic: TopicLinks, Group: "Link", Description: "Some endpoints are another customer's.", Body: "customer_split"},
 	{Name: TypeConsentChanged, Topic: TopicLinks, Group: "Link", Description: "What a customer allows.", Body: "consent_changed"},
 	{Name: TypeSubjectErased, Topic: TopicLinks, Group: "Link", Description: "A person's data are erased.", Body: "subject_erased"},
+	{Name: TypeIdentityAsserted, Topic: TopicLinks, Group: "Link", Description: "Addresses and identifiers are one person's; the tenant's rules decide what comes of it.", Body: "identity_asserted"},
+	{Name: TypeCustomerAttributesUpdated, Topic: TopicLinks, Group: "Link", Description: "What another system knows of a customer.", Body: "customer_attributes_updated"},
+	{Name: TypeCustomerFactRecorded, Topic: TopicLinks, Group: "Link", Description: "An order, contract or device that a customer has in another system.", Body: "customer_fact_recorded"},
 	{Name: TypeDirectoryUpdated, Topic: TopicDirectory, Group: "Directory", Description: "An entry of the directory changed.", Body: "directory_updated"},
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/lifecycle"
 	"github.com/skein-cx/skein/pkg/live"
-	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/web/chat"
@@ -51,8 +50,7 @@ type App struct {
 	store      kv.Store
 	blobs      *blob.Store
 	intake     *intake.Intake
-	progress   projection.Progress
-	projector  *projection.Manager
+	slices     readModels
 	hub        *timeline.Hub
 	live       *live.Hub
 	grpc       *rpc.Server
@@ -81,7 +79,7 @@ func New(cfg Config, roles []string, logger *slog.Logger) (*App, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &App{
 		cfg: cfg, roles: roles, logger: logger, registry: registry, broken: make(chan error, 1),
-		channels: map[string][]admin.Channel{}, redrivers: map[string]channel.Redriver{},
+		slices: newReadModels(), channels: map[string][]admin.Channel{}, redrivers: map[string]channel.Redriver{},
 	}, nil
 }
 

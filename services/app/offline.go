@@ -3,13 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/skein-cx/skein/pkg/channel/cursorkv"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/services/outbound"
-	"github.com/skein-cx/skein/services/timeline"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -32,15 +30,13 @@ type StateHash struct {
 	kv.Digest
 }
 
-// readModels are the slices that are folded from the log.
-func readModels() []string { return []string{timeline.Slice} }
-
 // StateHashes hashes the read models of a server that is not running.
 func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 	var hashes []StateHash
+	models := newReadModels()
 	err := offline(ctx, cfg, func(store kv.Store, namespaces []kv.Namespace) error {
 		for _, ns := range namespaces {
-			if !slices.Contains(readModels(), ns.Slice) {
+			if !models.has(ns.Slice) {
 				continue
 			}
 			snap, err := store.Snapshot(ctx, ns)

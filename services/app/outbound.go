@@ -31,7 +31,7 @@ func (a *App) openSender(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	threads := timeline.NewThreads(a.store, partitions, &a.progress)
+	threads := timeline.NewThreads(a.store, partitions, a.slices.progress(timeline.Slice))
 	a.outbound, err = outbound.New(ctx, outbound.Config{
 		Log: a.log, Groups: groups, Store: a.store, Host: a.intake, Blobs: a.blobs, Threads: threads, Inboxes: inboxes,
 		MaxAge: a.cfg.Outbound.MaxAge, Timeout: a.cfg.Outbound.Timeout,

@@ -14,11 +14,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/skein-cx/skein/pkg/auth"
-	"github.com/skein-cx/skein/pkg/deadletter"
 	"github.com/skein-cx/skein/pkg/event"
-	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/live"
-	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/admin"
@@ -83,8 +80,8 @@ func (a *App) registerTimeline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.hub = timeline.NewHub(a.store, event.TopicInteractions, partitions, &a.progress, a.logger)
-	timeline.NewServer(a.store, a.keyring, &a.progress, a.hub).Register(a.grpc)
+	a.hub = timeline.NewHub(a.store, event.TopicInteractions, partitions, a.slices.progress(timeline.Slice), a.logger)
+	timeline.NewServer(a.store, a.keyring, a.slices.progress(timeline.Slice), a.hub).Register(a.grpc)
 	return nil
 }
 
@@ -101,33 +98,17 @@ func (a *App) openLive(ctx context.Context) error {
 
 func (a *App) runLive(ctx context.Context) error { return a.live.Run(ctx) }
 
-func (a *App) openProjector(ctx context.Context) error {
-	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)
-	if err != nil {
-		return err
-	}
-	cfg := projection.Config{
-		Log: a.log, Store: a.store, Namespace: kv.Namespace{Slice: timeline.Slice}, Topic: event.TopicInteractions,
-		Fold: timeline.NewFold(partitions), DeadLetters: deadletter.NewPublisher(a.log),
-		Progress: &a.progress, Metrics: projection.NewMetrics(a.registry), Logger: a.logger,
-	}
-	if err := a.shareProjection(&cfg); err != nil {
-		return err
-	}
-	a.projector, err = projection.NewManager(ctx, cfg, 0)
-	return err
-}
-
-func (a *App) project(ctx context.Context) error { return a.projector.Run(ctx) }
-
 func (a *App) registerAdmin(context.Context) error {
 	var topics []string
 	for _, t := range Topics(a.cfg.Log.Partitions) {
 		topics = append(topics, t.Name)
 	}
+	operated := make(map[string]admin.Slice, len(a.slices))
+	for _, s := range a.slices {
+		operated[s.name] = admin.Slice{Topic: s.topic, Manager: s.manager}
+	}
 	admin.NewServer(admin.Config{
-		Log: a.log, Store: a.store, Topics: topics, Channels: a.openChannels,
-		Slices: map[string]admin.Slice{timeline.Slice: {Topic: event.TopicInteractions, Manager: a.projector}},
+		Log: a.log, Store: a.store, Topics: topics, Channels: a.openChannels, Slices: operated,
 	}).Register(a.grpc)
 	letters := deadletters.New(deadletters.Config{
 		Log: a.log, Publisher: pubsub.NewPublisher(a.log), Host: a.intake, Blobs: a.blobs, Redrivers: a.redrivers,

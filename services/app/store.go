@@ -10,8 +10,6 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
-	"github.com/skein-cx/skein/pkg/projection"
-	"github.com/skein-cx/skein/services/timeline"
 )
 
 // sharedStore reports whether several processes can open the store at once.
@@ -46,16 +44,3 @@ func (a *App) openStore(ctx context.Context) error {
 }
 
 func (a *App) closeStore(context.Context) error { return a.store.Close() }
-
-// shareProjection divides the partitions among the processes that fold into the same store.
-func (a *App) shareProjection(cfg *projection.Config) error {
-	if !a.cfg.sharedStore() || a.cfg.embeddedLog() {
-		return nil // there is no other process
-	}
-	groups, err := a.groups()
-	if err != nil {
-		return err
-	}
-	cfg.Groups, cfg.Group = groups, "skein.projector."+timeline.Slice
-	return nil
-}

@@ -699,6 +699,128 @@ func (RoutingStatus) EnumDescriptor() ([]byte, []int) {
 	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{10}
 }
 
+// IdentityEvidence is what an assertion about a person's identity rests on.
+type IdentityEvidence int32
+
+const (
+	// Not stated.
+	IdentityEvidence_IDENTITY_EVIDENCE_UNSPECIFIED IdentityEvidence = 0
+	// The person has signed in.
+	IdentityEvidence_IDENTITY_EVIDENCE_SIGNED_IN IdentityEvidence = 1
+	// The person has shown that an address is theirs: by a code or a link that was sent there.
+	IdentityEvidence_IDENTITY_EVIDENCE_VERIFIED_ADDRESS IdentityEvidence = 2
+	// A provider says that its ids mean one user.
+	IdentityEvidence_IDENTITY_EVIDENCE_PROVIDER IdentityEvidence = 3
+	// Another system of the company, such as a CRM, has them in one record.
+	IdentityEvidence_IDENTITY_EVIDENCE_RECORD IdentityEvidence = 4
+	// The person has only said so.
+	IdentityEvidence_IDENTITY_EVIDENCE_STATED IdentityEvidence = 5
+)
+
+// Enum value maps for IdentityEvidence.
+var (
+	IdentityEvidence_name = map[int32]string{
+		0: "IDENTITY_EVIDENCE_UNSPECIFIED",
+		1: "IDENTITY_EVIDENCE_SIGNED_IN",
+		2: "IDENTITY_EVIDENCE_VERIFIED_ADDRESS",
+		3: "IDENTITY_EVIDENCE_PROVIDER",
+		4: "IDENTITY_EVIDENCE_RECORD",
+		5: "IDENTITY_EVIDENCE_STATED",
+	}
+	IdentityEvidence_value = map[string]int32{
+		"IDENTITY_EVIDENCE_UNSPECIFIED":      0,
+		"IDENTITY_EVIDENCE_SIGNED_IN":        1,
+		"IDENTITY_EVIDENCE_VERIFIED_ADDRESS": 2,
+		"IDENTITY_EVIDENCE_PROVIDER":         3,
+		"IDENTITY_EVIDENCE_RECORD":           4,
+		"IDENTITY_EVIDENCE_STATED":           5,
+	}
+)
+
+func (x IdentityEvidence) Enum() *IdentityEvidence {
+	p := new(IdentityEvidence)
+	*p = x
+	return p
+}
+
+func (x IdentityEvidence) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IdentityEvidence) Descriptor() protoreflect.EnumDescriptor {
+	return file_skein_event_v1_bodies_proto_enumTypes[11].Descriptor()
+}
+
+func (IdentityEvidence) Type() protoreflect.EnumType {
+	return &file_skein_event_v1_bodies_proto_enumTypes[11]
+}
+
+func (x IdentityEvidence) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IdentityEvidence.Descriptor instead.
+func (IdentityEvidence) EnumDescriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{11}
+}
+
+// SlaMetric is what a target is about.
+type SlaMetric int32
+
+const (
+	// Not stated.
+	SlaMetric_SLA_METRIC_UNSPECIFIED SlaMetric = 0
+	// The first reply of a person, from the later of the begin and the bot's hand-over.
+	SlaMetric_SLA_METRIC_FIRST_RESPONSE SlaMetric = 1
+	// The reply of a person to what the customer wrote later.
+	SlaMetric_SLA_METRIC_NEXT_RESPONSE SlaMetric = 2
+	// The resolution, from the begin or the reopening.
+	SlaMetric_SLA_METRIC_RESOLUTION SlaMetric = 3
+)
+
+// Enum value maps for SlaMetric.
+var (
+	SlaMetric_name = map[int32]string{
+		0: "SLA_METRIC_UNSPECIFIED",
+		1: "SLA_METRIC_FIRST_RESPONSE",
+		2: "SLA_METRIC_NEXT_RESPONSE",
+		3: "SLA_METRIC_RESOLUTION",
+	}
+	SlaMetric_value = map[string]int32{
+		"SLA_METRIC_UNSPECIFIED":    0,
+		"SLA_METRIC_FIRST_RESPONSE": 1,
+		"SLA_METRIC_NEXT_RESPONSE":  2,
+		"SLA_METRIC_RESOLUTION":     3,
+	}
+)
+
+func (x SlaMetric) Enum() *SlaMetric {
+	p := new(SlaMetric)
+	*p = x
+	return p
+}
+
+func (x SlaMetric) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SlaMetric) Descriptor() protoreflect.EnumDescriptor {
+	return file_skein_event_v1_bodies_proto_enumTypes[12].Descriptor()
+}
+
+func (SlaMetric) Type() protoreflect.EnumType {
+	return &file_skein_event_v1_bodies_proto_enumTypes[12]
+}
+
+func (x SlaMetric) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SlaMetric.Descriptor instead.
+func (SlaMetric) EnumDescriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{12}
+}
+
 // InteractionStarted tells that a call, chat or other stretch of a thread began, where the provider says so.
 type InteractionStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4512,7 +4634,17 @@ type EndpointLinked struct {
 	// Until when, not included; without it, for ever.
 	ValidUntil *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Kind of the endpoint.
+	Kind EndpointKind `protobuf:"varint,6,opt,name=kind,proto3,enum=skein.event.v1.EndpointKind" json:"kind,omitempty"`
+	// Name space of an identifier: limits are counted for each.
+	Namespace string `protobuf:"bytes,7,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// A rule asks for it, not a person: it does not take an endpoint from the customer that has it by a link already.
+	Automatic bool `protobuf:"varint,8,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// Name of the rule.
+	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	// How many endpoints of this kind and name space the customer may have, this one included; 0 for any number.
+	Limit         uint32 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4582,6 +4714,41 @@ func (x *EndpointLinked) GetReason() string {
 	return ""
 }
 
+func (x *EndpointLinked) GetKind() EndpointKind {
+	if x != nil {
+		return x.Kind
+	}
+	return EndpointKind_ENDPOINT_KIND_UNSPECIFIED
+}
+
+func (x *EndpointLinked) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *EndpointLinked) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
+}
+
+func (x *EndpointLinked) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *EndpointLinked) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 // InteractionAttributed asks that one interaction belongs to a customer, whatever its endpoint's link says.
 type InteractionAttributed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4590,7 +4757,11 @@ type InteractionAttributed struct {
 	// Customer.
 	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Thread of the interaction.
+	ThreadId string `protobuf:"bytes,4,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	// Endpoint under which its events are filed and that they are taken from; without one, all of them.
+	EndpointId    string `protobuf:"bytes,5,opt,name=endpoint_id,json=endpointId,proto3" json:"endpoint_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4646,13 +4817,31 @@ func (x *InteractionAttributed) GetReason() string {
 	return ""
 }
 
+func (x *InteractionAttributed) GetThreadId() string {
+	if x != nil {
+		return x.ThreadId
+	}
+	return ""
+}
+
+func (x *InteractionAttributed) GetEndpointId() string {
+	if x != nil {
+		return x.EndpointId
+	}
+	return ""
+}
+
 // ConversationLinked asks that interactions are about one matter.
 type ConversationLinked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Interactions, or threads in which every interaction is meant.
 	Members []string `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A rule asks for it, not a person.
+	Automatic bool `protobuf:"varint,3,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// Name of the rule.
+	Rule          string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4697,6 +4886,20 @@ func (x *ConversationLinked) GetMembers() []string {
 func (x *ConversationLinked) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *ConversationLinked) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
+}
+
+func (x *ConversationLinked) GetRule() string {
+	if x != nil {
+		return x.Rule
 	}
 	return ""
 }
@@ -4827,7 +5030,7 @@ type CustomerSplit struct {
 	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// Endpoints that leave.
 	EndpointIds []string `protobuf:"bytes,2,rep,name=endpoint_ids,json=endpointIds,proto3" json:"endpoint_ids,omitempty"`
-	// Customer that they go to.
+	// Customer that they go to. Without one, the customer that the first endpoint names.
 	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	// Why.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -4963,7 +5166,9 @@ type SubjectErased struct {
 	// Key that was destroyed.
 	KeyId string `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// Request that asked for it.
-	Request       string `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	Request string `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Customer who is erased, under every id that was merged into it.
+	CustomerId    string `protobuf:"bytes,3,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5008,6 +5213,13 @@ func (x *SubjectErased) GetKeyId() string {
 func (x *SubjectErased) GetRequest() string {
 	if x != nil {
 		return x.Request
+	}
+	return ""
+}
+
+func (x *SubjectErased) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
 	}
 	return ""
 }
@@ -5149,11 +5361,407 @@ func (x *Extension) GetData() []byte {
 	return nil
 }
 
+// IdentityAsserted tells that all customer parties of the event are one person. It links nothing by itself: the tenant's rules
+// decide what comes of it.
+type IdentityAsserted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it rests on.
+	Evidence IdentityEvidence `protobuf:"varint,1,opt,name=evidence,proto3,enum=skein.event.v1.IdentityEvidence" json:"evidence,omitempty"`
+	// Who says so: a product, a team.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdentityAsserted) Reset() {
+	*x = IdentityAsserted{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdentityAsserted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdentityAsserted) ProtoMessage() {}
+
+func (x *IdentityAsserted) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdentityAsserted.ProtoReflect.Descriptor instead.
+func (*IdentityAsserted) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *IdentityAsserted) GetEvidence() IdentityEvidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return IdentityEvidence_IDENTITY_EVIDENCE_UNSPECIFIED
+}
+
+func (x *IdentityAsserted) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *IdentityAsserted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CustomerAttributesUpdated tells what another system knows of a customer, whom the event's customer party names by an address or
+// identifier.
+type CustomerAttributesUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The system that says so. Attributes of two sources stand beside one another.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Attributes set, such as plan, value, language; an empty value removes one.
+	Attributes    map[string]string `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerAttributesUpdated) Reset() {
+	*x = CustomerAttributesUpdated{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerAttributesUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerAttributesUpdated) ProtoMessage() {}
+
+func (x *CustomerAttributesUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerAttributesUpdated.ProtoReflect.Descriptor instead.
+func (*CustomerAttributesUpdated) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *CustomerAttributesUpdated) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CustomerAttributesUpdated) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// CustomerFactRecorded tells of something that a customer has in another system: an order, a contract, a device. What comes later
+// under the same source, kind and id takes its place.
+type CustomerFactRecorded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The system that says so.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// What it is: order, contract, device, or a name of the tenant's.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Its id in that system.
+	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	// What to show of it.
+	Title string `protobuf:"bytes,4,opt,name=title,proto3" json:"title,omitempty"`
+	// Where it stands, in that system's words.
+	Status string `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// What it is worth.
+	Amount float64 `protobuf:"fixed64,6,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Currency of the amount (ISO 4217).
+	Currency string `protobuf:"bytes,7,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Where it can be looked at.
+	Url string `protobuf:"bytes,8,opt,name=url,proto3" json:"url,omitempty"`
+	// Whatever else is to be shown.
+	Attributes map[string]string `protobuf:"bytes,9,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// It is gone there.
+	Removed       bool `protobuf:"varint,10,opt,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerFactRecorded) Reset() {
+	*x = CustomerFactRecorded{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerFactRecorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerFactRecorded) ProtoMessage() {}
+
+func (x *CustomerFactRecorded) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerFactRecorded.ProtoReflect.Descriptor instead.
+func (*CustomerFactRecorded) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *CustomerFactRecorded) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetAmount() float64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *CustomerFactRecorded) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *CustomerFactRecorded) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *CustomerFactRecorded) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+// InteractionPolicySet tells which targets and windows hold for an interaction. The tenant's settings and business hours
+// stand behind it; whoever reads the log needs neither.
+type InteractionPolicySet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the policy.
+	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// After how long without any activity the interaction ends; 0 for never.
+	IdleTimeout *durationpb.Duration `protobuf:"bytes,2,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	// How long after its end by idleness a message still belongs to it.
+	ReopenWindow *durationpb.Duration `protobuf:"bytes,3,opt,name=reopen_window,json=reopenWindow,proto3" json:"reopen_window,omitempty"`
+	// Clocks that begin.
+	Clocks        []*SlaClock `protobuf:"bytes,4,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InteractionPolicySet) Reset() {
+	*x = InteractionPolicySet{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InteractionPolicySet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InteractionPolicySet) ProtoMessage() {}
+
+func (x *InteractionPolicySet) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InteractionPolicySet.ProtoReflect.Descriptor instead.
+func (*InteractionPolicySet) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *InteractionPolicySet) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *InteractionPolicySet) GetIdleTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.IdleTimeout
+	}
+	return nil
+}
+
+func (x *InteractionPolicySet) GetReopenWindow() *durationpb.Duration {
+	if x != nil {
+		return x.ReopenWindow
+	}
+	return nil
+}
+
+func (x *InteractionPolicySet) GetClocks() []*SlaClock {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
+// SlaClock is a target that begins to count.
+type SlaClock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about.
+	Metric SlaMetric `protobuf:"varint,1,opt,name=metric,proto3,enum=skein.event.v1.SlaMetric" json:"metric,omitempty"`
+	// The target, in time that counts (business hours, where the policy says so).
+	Target *durationpb.Duration `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// From when it counts: the moment of what began it.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// When the target is missed.
+	DueAt         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlaClock) Reset() {
+	*x = SlaClock{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlaClock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlaClock) ProtoMessage() {}
+
+func (x *SlaClock) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlaClock.ProtoReflect.Descriptor instead.
+func (*SlaClock) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *SlaClock) GetMetric() SlaMetric {
+	if x != nil {
+		return x.Metric
+	}
+	return SlaMetric_SLA_METRIC_UNSPECIFIED
+}
+
+func (x *SlaClock) GetTarget() *durationpb.Duration {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *SlaClock) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *SlaClock) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
 var File_skein_event_v1_bodies_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\n" +
-	"\x1bskein/event/v1/bodies.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"L\n" +
+	"\x1bskein/event/v1/bodies.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1askein/event/v1/event.proto\"L\n" +
 	"\x12InteractionStarted\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1c\n" +
 	"\tcontinues\x18\x02 \x01(\tR\tcontinues\"\xae\x01\n" +
@@ -5411,7 +6019,7 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\tavailable\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\tavailable\"\x10\n" +
 	"\x0eAgentHeartbeat\"3\n" +
 	"\fThreadJoined\x12#\n" +
-	"\rparent_thread\x18\x01 \x01(\tR\fparentThread\"\xe2\x01\n" +
+	"\rparent_thread\x18\x01 \x01(\tR\fparentThread\"\x8e\x03\n" +
 	"\x0eEndpointLinked\x12\x1f\n" +
 	"\vendpoint_id\x18\x01 \x01(\tR\n" +
 	"endpointId\x12\x1f\n" +
@@ -5421,15 +6029,26 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"valid_from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
 	"\vvalid_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"validUntil\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"w\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x120\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x1c.skein.event.v1.EndpointKindR\x04kind\x12&\n" +
+	"\tnamespace\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tnamespace\x12\x1c\n" +
+	"\tautomatic\x18\b \x01(\bR\tautomatic\x12\x1c\n" +
+	"\x04rule\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12\x14\n" +
+	"\x05limit\x18\n" +
+	" \x01(\rR\x05limit\"\xb5\x01\n" +
 	"\x15InteractionAttributed\x12%\n" +
 	"\x0einteraction_id\x18\x01 \x01(\tR\rinteractionId\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
 	"customerId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"F\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1b\n" +
+	"\tthread_id\x18\x04 \x01(\tR\bthreadId\x12\x1f\n" +
+	"\vendpoint_id\x18\x05 \x01(\tR\n" +
+	"endpointId\"\x82\x01\n" +
 	"\x12ConversationLinked\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"?\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1c\n" +
+	"\tautomatic\x18\x03 \x01(\bR\tautomatic\x12\x1c\n" +
+	"\x04rule\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\"?\n" +
 	"\n" +
 	"LinkUndone\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x16\n" +
@@ -5447,10 +6066,12 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x0eConsentChanged\x12\x18\n" +
 	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x1a\n" +
-	"\bevidence\x18\x03 \x01(\tR\bevidence\"@\n" +
+	"\bevidence\x18\x03 \x01(\tR\bevidence\"a\n" +
 	"\rSubjectErased\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x18\n" +
-	"\arequest\x18\x02 \x01(\tR\arequest\"\x9c\x02\n" +
+	"\arequest\x18\x02 \x01(\tR\arequest\x12\x1f\n" +
+	"\vcustomer_id\x18\x03 \x01(\tR\n" +
+	"customerId\"\x9c\x02\n" +
 	"\x10DirectoryUpdated\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x129\n" +
@@ -5466,7 +6087,50 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\tExtension\x12'\n" +
 	"\n" +
 	"media_type\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tmediaType\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*\xc5\x01\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x8a\x01\n" +
+	"\x10IdentityAsserted\x12<\n" +
+	"\bevidence\x18\x01 \x01(\x0e2 .skein.event.v1.IdentityEvidenceR\bevidence\x12 \n" +
+	"\x06source\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06source\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xf4\x01\n" +
+	"\x19CustomerAttributesUpdated\x12\"\n" +
+	"\x06source\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06source\x12t\n" +
+	"\n" +
+	"attributes\x18\x02 \x03(\v29.skein.event.v1.CustomerAttributesUpdated.AttributesEntryB\x19\xbaH\x16\x9a\x01\x13\x10\xc8\x01\"\ar\x05\x10\x01\x18\x80\x01*\x05r\x03\x18\x80 R\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd8\x03\n" +
+	"\x14CustomerFactRecorded\x12\"\n" +
+	"\x06source\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x06source\x12\x1e\n" +
+	"\x04kind\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04kind\x12\x1a\n" +
+	"\x02id\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x02id\x12\x1e\n" +
+	"\x05title\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05title\x12 \n" +
+	"\x06status\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06status\x12\x16\n" +
+	"\x06amount\x18\x06 \x01(\x01R\x06amount\x120\n" +
+	"\bcurrency\x18\a \x01(\tB\x14\xbaH\x11r\x0f2\r^([A-Z]{3})?$R\bcurrency\x12\x1a\n" +
+	"\x03url\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x03url\x12_\n" +
+	"\n" +
+	"attributes\x18\t \x03(\v24.skein.event.v1.CustomerFactRecorded.AttributesEntryB\t\xbaH\x06\x9a\x01\x03\x10\xc8\x01R\n" +
+	"attributes\x12\x18\n" +
+	"\aremoved\x18\n" +
+	" \x01(\bR\aremoved\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf2\x01\n" +
+	"\x14InteractionPolicySet\x12 \n" +
+	"\x06policy\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06policy\x12<\n" +
+	"\fidle_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12>\n" +
+	"\rreopen_window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\freopenWindow\x12:\n" +
+	"\x06clocks\x18\x04 \x03(\v2\x18.skein.event.v1.SlaClockB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06clocks\"\xd5\x01\n" +
+	"\bSlaClock\x121\n" +
+	"\x06metric\x18\x01 \x01(\x0e2\x19.skein.event.v1.SlaMetricR\x06metric\x121\n" +
+	"\x06target\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06target\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x121\n" +
+	"\x06due_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt*\xc5\x01\n" +
 	"\tEndReason\x12\x1a\n" +
 	"\x16END_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13END_REASON_CUSTOMER\x10\x01\x12\x14\n" +
@@ -5534,7 +6198,19 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x13ROUTING_STATUS_IDLE\x10\x02\x12\x1e\n" +
 	"\x1aROUTING_STATUS_INTERACTING\x10\x03\x12!\n" +
 	"\x1dROUTING_STATUS_NOT_RESPONDING\x10\x04\x12 \n" +
-	"\x1cROUTING_STATUS_COMMUNICATING\x10\x05B8Z6github.com/skein-cx/skein/proto/skein/event/v1;eventv1b\x06proto3"
+	"\x1cROUTING_STATUS_COMMUNICATING\x10\x05*\xda\x01\n" +
+	"\x10IdentityEvidence\x12!\n" +
+	"\x1dIDENTITY_EVIDENCE_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bIDENTITY_EVIDENCE_SIGNED_IN\x10\x01\x12&\n" +
+	"\"IDENTITY_EVIDENCE_VERIFIED_ADDRESS\x10\x02\x12\x1e\n" +
+	"\x1aIDENTITY_EVIDENCE_PROVIDER\x10\x03\x12\x1c\n" +
+	"\x18IDENTITY_EVIDENCE_RECORD\x10\x04\x12\x1c\n" +
+	"\x18IDENTITY_EVIDENCE_STATED\x10\x05*\x7f\n" +
+	"\tSlaMetric\x12\x1a\n" +
+	"\x16SLA_METRIC_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19SLA_METRIC_FIRST_RESPONSE\x10\x01\x12\x1c\n" +
+	"\x18SLA_METRIC_NEXT_RESPONSE\x10\x02\x12\x19\n" +
+	"\x15SLA_METRIC_RESOLUTION\x10\x03B8Z6github.com/skein-cx/skein/proto/skein/event/v1;eventv1b\x06proto3"
 
 var (
 	file_skein_event_v1_bodies_proto_rawDescOnce sync.Once
@@ -5548,8 +6224,8 @@ func file_skein_event_v1_bodies_proto_rawDescGZIP() []byte {
 	return file_skein_event_v1_bodies_proto_rawDescData
 }
 
-var file_skein_event_v1_bodies_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_skein_event_v1_bodies_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
+var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(EndReason)(0),                    // 0: skein.event.v1.EndReason
 	(InteractionStatus)(0),            // 1: skein.event.v1.InteractionStatus
@@ -5562,139 +6238,160 @@ var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(SurveyMetric)(0),                 // 8: skein.event.v1.SurveyMetric
 	(PresenceType)(0),                 // 9: skein.event.v1.PresenceType
 	(RoutingStatus)(0),                // 10: skein.event.v1.RoutingStatus
-	(*InteractionStarted)(nil),        // 11: skein.event.v1.InteractionStarted
-	(*InteractionEnded)(nil),          // 12: skein.event.v1.InteractionEnded
-	(*InteractionStatusChanged)(nil),  // 13: skein.event.v1.InteractionStatusChanged
-	(*InteractionResolved)(nil),       // 14: skein.event.v1.InteractionResolved
-	(*InteractionReopened)(nil),       // 15: skein.event.v1.InteractionReopened
-	(*InteractionCategorized)(nil),    // 16: skein.event.v1.InteractionCategorized
-	(*AttributesUpdated)(nil),         // 17: skein.event.v1.AttributesUpdated
-	(*NoteAdded)(nil),                 // 18: skein.event.v1.NoteAdded
-	(*PartyJoined)(nil),               // 19: skein.event.v1.PartyJoined
-	(*PartyLeft)(nil),                 // 20: skein.event.v1.PartyLeft
-	(*CallDialed)(nil),                // 21: skein.event.v1.CallDialed
-	(*CallAnswered)(nil),              // 22: skein.event.v1.CallAnswered
-	(*CallFailed)(nil),                // 23: skein.event.v1.CallFailed
-	(*RecordingPaused)(nil),           // 24: skein.event.v1.RecordingPaused
-	(*RecordingResumed)(nil),          // 25: skein.event.v1.RecordingResumed
-	(*RecordingAvailable)(nil),        // 26: skein.event.v1.RecordingAvailable
-	(*TranscriptAvailable)(nil),       // 27: skein.event.v1.TranscriptAvailable
-	(*TranscriptSegment)(nil),         // 28: skein.event.v1.TranscriptSegment
-	(*VoicemailLeft)(nil),             // 29: skein.event.v1.VoicemailLeft
-	(*BotStarted)(nil),                // 30: skein.event.v1.BotStarted
-	(*BotHandedOff)(nil),              // 31: skein.event.v1.BotHandedOff
-	(*BotEnded)(nil),                  // 32: skein.event.v1.BotEnded
-	(*FlowStepEntered)(nil),           // 33: skein.event.v1.FlowStepEntered
-	(*PageViewed)(nil),                // 34: skein.event.v1.PageViewed
-	(*FormSubmitted)(nil),             // 35: skein.event.v1.FormSubmitted
-	(*QueueEntered)(nil),              // 36: skein.event.v1.QueueEntered
-	(*QueueLeft)(nil),                 // 37: skein.event.v1.QueueLeft
-	(*AssignmentOffered)(nil),         // 38: skein.event.v1.AssignmentOffered
-	(*AssignmentDeclined)(nil),        // 39: skein.event.v1.AssignmentDeclined
-	(*AssignmentAccepted)(nil),        // 40: skein.event.v1.AssignmentAccepted
-	(*AssignmentConnected)(nil),       // 41: skein.event.v1.AssignmentConnected
-	(*AssignmentHeld)(nil),            // 42: skein.event.v1.AssignmentHeld
-	(*AssignmentUnheld)(nil),          // 43: skein.event.v1.AssignmentUnheld
-	(*AssignmentPaused)(nil),          // 44: skein.event.v1.AssignmentPaused
-	(*AssignmentResumed)(nil),         // 45: skein.event.v1.AssignmentResumed
-	(*AssignmentEnded)(nil),           // 46: skein.event.v1.AssignmentEnded
-	(*WrapupStarted)(nil),             // 47: skein.event.v1.WrapupStarted
-	(*WrapupEnded)(nil),               // 48: skein.event.v1.WrapupEnded
-	(*TransferStarted)(nil),           // 49: skein.event.v1.TransferStarted
-	(*TransferCompleted)(nil),         // 50: skein.event.v1.TransferCompleted
-	(*TransferFailed)(nil),            // 51: skein.event.v1.TransferFailed
-	(*CallbackRequested)(nil),         // 52: skein.event.v1.CallbackRequested
-	(*CallbackAttempted)(nil),         // 53: skein.event.v1.CallbackAttempted
-	(*CallbackEnded)(nil),             // 54: skein.event.v1.CallbackEnded
-	(*Message)(nil),                   // 55: skein.event.v1.Message
-	(*Bounce)(nil),                    // 56: skein.event.v1.Bounce
-	(*Location)(nil),                  // 57: skein.event.v1.Location
-	(*MessageDelivered)(nil),          // 58: skein.event.v1.MessageDelivered
-	(*MessageRead)(nil),               // 59: skein.event.v1.MessageRead
-	(*MessageFailed)(nil),             // 60: skein.event.v1.MessageFailed
-	(*MessageEdited)(nil),             // 61: skein.event.v1.MessageEdited
-	(*MessageDeleted)(nil),            // 62: skein.event.v1.MessageDeleted
-	(*MessageReacted)(nil),            // 63: skein.event.v1.MessageReacted
-	(*AttachmentStored)(nil),          // 64: skein.event.v1.AttachmentStored
-	(*AttachmentFailed)(nil),          // 65: skein.event.v1.AttachmentFailed
-	(*SurveySent)(nil),                // 66: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 67: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 68: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 69: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 70: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 71: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 72: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 73: skein.event.v1.AgentCapacityChanged
-	(*Capacity)(nil),                  // 74: skein.event.v1.Capacity
-	(*AgentHeartbeat)(nil),            // 75: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 76: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 77: skein.event.v1.EndpointLinked
-	(*InteractionAttributed)(nil),     // 78: skein.event.v1.InteractionAttributed
-	(*ConversationLinked)(nil),        // 79: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 80: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 81: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 82: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 83: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 84: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 85: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 86: skein.event.v1.Extension
-	nil,                               // 87: skein.event.v1.AttributesUpdated.AttributesEntry
-	nil,                               // 88: skein.event.v1.FormSubmitted.FieldsEntry
-	nil,                               // 89: skein.event.v1.Message.TemplateParametersEntry
-	nil,                               // 90: skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	nil,                               // 91: skein.event.v1.DirectoryUpdated.AttributesEntry
-	(*durationpb.Duration)(nil),       // 92: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 93: google.protobuf.Timestamp
+	(IdentityEvidence)(0),             // 11: skein.event.v1.IdentityEvidence
+	(SlaMetric)(0),                    // 12: skein.event.v1.SlaMetric
+	(*InteractionStarted)(nil),        // 13: skein.event.v1.InteractionStarted
+	(*InteractionEnded)(nil),          // 14: skein.event.v1.InteractionEnded
+	(*InteractionStatusChanged)(nil),  // 15: skein.event.v1.InteractionStatusChanged
+	(*InteractionResolved)(nil),       // 16: skein.event.v1.InteractionResolved
+	(*InteractionReopened)(nil),       // 17: skein.event.v1.InteractionReopened
+	(*InteractionCategorized)(nil),    // 18: skein.event.v1.InteractionCategorized
+	(*AttributesUpdated)(nil),         // 19: skein.event.v1.AttributesUpdated
+	(*NoteAdded)(nil),                 // 20: skein.event.v1.NoteAdded
+	(*PartyJoined)(nil),               // 21: skein.event.v1.PartyJoined
+	(*PartyLeft)(nil),                 // 22: skein.event.v1.PartyLeft
+	(*CallDialed)(nil),                // 23: skein.event.v1.CallDialed
+	(*CallAnswered)(nil),              // 24: skein.event.v1.CallAnswered
+	(*CallFailed)(nil),                // 25: skein.event.v1.CallFailed
+	(*RecordingPaused)(nil),           // 26: skein.event.v1.RecordingPaused
+	(*RecordingResumed)(nil),          // 27: skein.event.v1.RecordingResumed
+	(*RecordingAvailable)(nil),        // 28: skein.event.v1.RecordingAvailable
+	(*TranscriptAvailable)(nil),       // 29: skein.event.v1.TranscriptAvailable
+	(*TranscriptSegment)(nil),         // 30: skein.event.v1.TranscriptSegment
+	(*VoicemailLeft)(nil),             // 31: skein.event.v1.VoicemailLeft
+	(*BotStarted)(nil),                // 32: skein.event.v1.BotStarted
+	(*BotHandedOff)(nil),              // 33: skein.event.v1.BotHandedOff
+	(*BotEnded)(nil),                  // 34: skein.event.v1.BotEnded
+	(*FlowStepEntered)(nil),           // 35: skein.event.v1.FlowStepEntered
+	(*PageViewed)(nil),                // 36: skein.event.v1.PageViewed
+	(*FormSubmitted)(nil),             // 37: skein.event.v1.FormSubmitted
+	(*QueueEntered)(nil),              // 38: skein.event.v1.QueueEntered
+	(*QueueLeft)(nil),                 // 39: skein.event.v1.QueueLeft
+	(*AssignmentOffered)(nil),         // 40: skein.event.v1.AssignmentOffered
+	(*AssignmentDeclined)(nil),        // 41: skein.event.v1.AssignmentDeclined
+	(*AssignmentAccepted)(nil),        // 42: skein.event.v1.AssignmentAccepted
+	(*AssignmentConnected)(nil),       // 43: skein.event.v1.AssignmentConnected
+	(*AssignmentHeld)(nil),            // 44: skein.event.v1.AssignmentHeld
+	(*AssignmentUnheld)(nil),          // 45: skein.event.v1.AssignmentUnheld
+	(*AssignmentPaused)(nil),          // 46: skein.event.v1.AssignmentPaused
+	(*AssignmentResumed)(nil),         // 47: skein.event.v1.AssignmentResumed
+	(*AssignmentEnded)(nil),           // 48: skein.event.v1.AssignmentEnded
+	(*WrapupStarted)(nil),             // 49: skein.event.v1.WrapupStarted
+	(*WrapupEnded)(nil),               // 50: skein.event.v1.WrapupEnded
+	(*TransferStarted)(nil),           // 51: skein.event.v1.TransferStarted
+	(*TransferCompleted)(nil),         // 52: skein.event.v1.TransferCompleted
+	(*TransferFailed)(nil),            // 53: skein.event.v1.TransferFailed
+	(*CallbackRequested)(nil),         // 54: skein.event.v1.CallbackRequested
+	(*CallbackAttempted)(nil),         // 55: skein.event.v1.CallbackAttempted
+	(*CallbackEnded)(nil),             // 56: skein.event.v1.CallbackEnded
+	(*Message)(nil),                   // 57: skein.event.v1.Message
+	(*Bounce)(nil),                    // 58: skein.event.v1.Bounce
+	(*Location)(nil),                  // 59: skein.event.v1.Location
+	(*MessageDelivered)(nil),          // 60: skein.event.v1.MessageDelivered
+	(*MessageRead)(nil),               // 61: skein.event.v1.MessageRead
+	(*MessageFailed)(nil),             // 62: skein.event.v1.MessageFailed
+	(*MessageEdited)(nil),             // 63: skein.event.v1.MessageEdited
+	(*MessageDeleted)(nil),            // 64: skein.event.v1.MessageDeleted
+	(*MessageReacted)(nil),            // 65: skein.event.v1.MessageReacted
+	(*AttachmentStored)(nil),          // 66: skein.event.v1.AttachmentStored
+	(*AttachmentFailed)(nil),          // 67: skein.event.v1.AttachmentFailed
+	(*SurveySent)(nil),                // 68: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 69: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 70: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 71: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 72: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 73: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 74: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 75: skein.event.v1.AgentCapacityChanged
+	(*Capacity)(nil),                  // 76: skein.event.v1.Capacity
+	(*AgentHeartbeat)(nil),            // 77: skein.event.v1.AgentHeartbeat
+	(*ThreadJoined)(nil),              // 78: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 79: skein.event.v1.EndpointLinked
+	(*InteractionAttributed)(nil),     // 80: skein.event.v1.InteractionAttributed
+	(*ConversationLinked)(nil),        // 81: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 82: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 83: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 84: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 85: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 86: skein.event.v1.SubjectErased
+	(*DirectoryUpdated)(nil),          // 87: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 88: skein.event.v1.Extension
+	(*IdentityAsserted)(nil),          // 89: skein.event.v1.IdentityAsserted
+	(*CustomerAttributesUpdated)(nil), // 90: skein.event.v1.CustomerAttributesUpdated
+	(*CustomerFactRecorded)(nil),      // 91: skein.event.v1.CustomerFactRecorded
+	(*InteractionPolicySet)(nil),      // 92: skein.event.v1.InteractionPolicySet
+	(*SlaClock)(nil),                  // 93: skein.event.v1.SlaClock
+	nil,                               // 94: skein.event.v1.AttributesUpdated.AttributesEntry
+	nil,                               // 95: skein.event.v1.FormSubmitted.FieldsEntry
+	nil,                               // 96: skein.event.v1.Message.TemplateParametersEntry
+	nil,                               // 97: skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	nil,                               // 98: skein.event.v1.DirectoryUpdated.AttributesEntry
+	nil,                               // 99: skein.event.v1.CustomerAttributesUpdated.AttributesEntry
+	nil,                               // 100: skein.event.v1.CustomerFactRecorded.AttributesEntry
+	(*durationpb.Duration)(nil),       // 101: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 102: google.protobuf.Timestamp
+	(EndpointKind)(0),                 // 103: skein.event.v1.EndpointKind
 }
 var file_skein_event_v1_bodies_proto_depIdxs = []int32{
-	0,  // 0: skein.event.v1.InteractionEnded.reason:type_name -> skein.event.v1.EndReason
-	92, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
-	1,  // 2: skein.event.v1.InteractionStatusChanged.status:type_name -> skein.event.v1.InteractionStatus
-	93, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
-	92, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
-	87, // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
-	2,  // 6: skein.event.v1.PartyJoined.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
-	0,  // 7: skein.event.v1.PartyLeft.reason:type_name -> skein.event.v1.EndReason
-	3,  // 8: skein.event.v1.CallAnswered.answered_by:type_name -> skein.event.v1.AnsweredBy
-	4,  // 9: skein.event.v1.CallFailed.failure:type_name -> skein.event.v1.CallFailure
-	93, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
-	92, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
-	28, // 12: skein.event.v1.TranscriptAvailable.segments:type_name -> skein.event.v1.TranscriptSegment
-	92, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
-	92, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
-	92, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
-	0,  // 16: skein.event.v1.BotEnded.reason:type_name -> skein.event.v1.EndReason
-	88, // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
-	92, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
-	5,  // 19: skein.event.v1.QueueLeft.outcome:type_name -> skein.event.v1.QueueOutcome
-	92, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
-	6,  // 21: skein.event.v1.AssignmentDeclined.reason:type_name -> skein.event.v1.DeclineReason
-	0,  // 22: skein.event.v1.AssignmentEnded.reason:type_name -> skein.event.v1.EndReason
-	7,  // 23: skein.event.v1.TransferStarted.kind:type_name -> skein.event.v1.TransferKind
-	7,  // 24: skein.event.v1.TransferCompleted.kind:type_name -> skein.event.v1.TransferKind
-	7,  // 25: skein.event.v1.TransferFailed.kind:type_name -> skein.event.v1.TransferKind
-	93, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
-	56, // 27: skein.event.v1.Message.bounce:type_name -> skein.event.v1.Bounce
-	57, // 28: skein.event.v1.Message.location:type_name -> skein.event.v1.Location
-	89, // 29: skein.event.v1.Message.template_parameters:type_name -> skein.event.v1.Message.TemplateParametersEntry
-	55, // 30: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
-	8,  // 31: skein.event.v1.SurveyAnswered.metric:type_name -> skein.event.v1.SurveyMetric
-	93, // 32: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
-	93, // 33: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
-	93, // 34: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
-	9,  // 35: skein.event.v1.AgentPresenceChanged.type:type_name -> skein.event.v1.PresenceType
-	10, // 36: skein.event.v1.AgentRoutingStatusChanged.status:type_name -> skein.event.v1.RoutingStatus
-	90, // 37: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	93, // 38: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
-	93, // 39: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
-	93, // 40: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
-	91, // 41: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
-	74, // 42: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	0,   // 0: skein.event.v1.InteractionEnded.reason:type_name -> skein.event.v1.EndReason
+	101, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
+	1,   // 2: skein.event.v1.InteractionStatusChanged.status:type_name -> skein.event.v1.InteractionStatus
+	102, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
+	101, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
+	94,  // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
+	2,   // 6: skein.event.v1.PartyJoined.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
+	0,   // 7: skein.event.v1.PartyLeft.reason:type_name -> skein.event.v1.EndReason
+	3,   // 8: skein.event.v1.CallAnswered.answered_by:type_name -> skein.event.v1.AnsweredBy
+	4,   // 9: skein.event.v1.CallFailed.failure:type_name -> skein.event.v1.CallFailure
+	102, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
+	101, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
+	30,  // 12: skein.event.v1.TranscriptAvailable.segments:type_name -> skein.event.v1.TranscriptSegment
+	101, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
+	101, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
+	101, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
+	0,   // 16: skein.event.v1.BotEnded.reason:type_name -> skein.event.v1.EndReason
+	95,  // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
+	101, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
+	5,   // 19: skein.event.v1.QueueLeft.outcome:type_name -> skein.event.v1.QueueOutcome
+	101, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
+	6,   // 21: skein.event.v1.AssignmentDeclined.reason:type_name -> skein.event.v1.DeclineReason
+	0,   // 22: skein.event.v1.AssignmentEnded.reason:type_name -> skein.event.v1.EndReason
+	7,   // 23: skein.event.v1.TransferStarted.kind:type_name -> skein.event.v1.TransferKind
+	7,   // 24: skein.event.v1.TransferCompleted.kind:type_name -> skein.event.v1.TransferKind
+	7,   // 25: skein.event.v1.TransferFailed.kind:type_name -> skein.event.v1.TransferKind
+	102, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
+	58,  // 27: skein.event.v1.Message.bounce:type_name -> skein.event.v1.Bounce
+	59,  // 28: skein.event.v1.Message.location:type_name -> skein.event.v1.Location
+	96,  // 29: skein.event.v1.Message.template_parameters:type_name -> skein.event.v1.Message.TemplateParametersEntry
+	57,  // 30: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
+	8,   // 31: skein.event.v1.SurveyAnswered.metric:type_name -> skein.event.v1.SurveyMetric
+	102, // 32: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
+	102, // 33: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
+	102, // 34: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
+	9,   // 35: skein.event.v1.AgentPresenceChanged.type:type_name -> skein.event.v1.PresenceType
+	10,  // 36: skein.event.v1.AgentRoutingStatusChanged.status:type_name -> skein.event.v1.RoutingStatus
+	97,  // 37: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	102, // 38: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
+	102, // 39: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
+	103, // 40: skein.event.v1.EndpointLinked.kind:type_name -> skein.event.v1.EndpointKind
+	102, // 41: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
+	98,  // 42: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
+	11,  // 43: skein.event.v1.IdentityAsserted.evidence:type_name -> skein.event.v1.IdentityEvidence
+	99,  // 44: skein.event.v1.CustomerAttributesUpdated.attributes:type_name -> skein.event.v1.CustomerAttributesUpdated.AttributesEntry
+	100, // 45: skein.event.v1.CustomerFactRecorded.attributes:type_name -> skein.event.v1.CustomerFactRecorded.AttributesEntry
+	101, // 46: skein.event.v1.InteractionPolicySet.idle_timeout:type_name -> google.protobuf.Duration
+	101, // 47: skein.event.v1.InteractionPolicySet.reopen_window:type_name -> google.protobuf.Duration
+	93,  // 48: skein.event.v1.InteractionPolicySet.clocks:type_name -> skein.event.v1.SlaClock
+	12,  // 49: skein.event.v1.SlaClock.metric:type_name -> skein.event.v1.SlaMetric
+	101, // 50: skein.event.v1.SlaClock.target:type_name -> google.protobuf.Duration
+	102, // 51: skein.event.v1.SlaClock.since:type_name -> google.protobuf.Timestamp
+	102, // 52: skein.event.v1.SlaClock.due_at:type_name -> google.protobuf.Timestamp
+	76,  // 53: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
+	54,  // [54:54] is the sub-list for method output_type
+	54,  // [54:54] is the sub-list for method input_type
+	54,  // [54:54] is the sub-list for extension type_name
+	54,  // [54:54] is the sub-list for extension extendee
+	0,   // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_bodies_proto_init() }
@@ -5702,13 +6399,14 @@ func file_skein_event_v1_bodies_proto_init() {
 	if File_skein_event_v1_bodies_proto != nil {
 		return
 	}
+	file_skein_event_v1_event_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_event_v1_bodies_proto_rawDesc), len(file_skein_event_v1_bodies_proto_rawDesc)),
-			NumEnums:      11,
-			NumMessages:   81,
+			NumEnums:      13,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

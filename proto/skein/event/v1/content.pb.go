@@ -58,6 +58,7 @@ type Content struct {
 	//	*Content_InteractionCategorized
 	//	*Content_InteractionAttributesUpdated
 	//	*Content_InteractionAttributed
+	//	*Content_InteractionPolicySet
 	//	*Content_NoteAdded
 	//	*Content_PartyJoined
 	//	*Content_PartyLeft
@@ -122,6 +123,9 @@ type Content struct {
 	//	*Content_CustomerSplit
 	//	*Content_ConsentChanged
 	//	*Content_SubjectErased
+	//	*Content_IdentityAsserted
+	//	*Content_CustomerAttributesUpdated
+	//	*Content_CustomerFactRecorded
 	//	*Content_DirectoryUpdated
 	//	*Content_Extension
 	Body          isContent_Body `protobuf_oneof:"body"`
@@ -289,6 +293,15 @@ func (x *Content) GetInteractionAttributed() *InteractionAttributed {
 	if x != nil {
 		if x, ok := x.Body.(*Content_InteractionAttributed); ok {
 			return x.InteractionAttributed
+		}
+	}
+	return nil
+}
+
+func (x *Content) GetInteractionPolicySet() *InteractionPolicySet {
+	if x != nil {
+		if x, ok := x.Body.(*Content_InteractionPolicySet); ok {
+			return x.InteractionPolicySet
 		}
 	}
 	return nil
@@ -870,6 +883,33 @@ func (x *Content) GetSubjectErased() *SubjectErased {
 	return nil
 }
 
+func (x *Content) GetIdentityAsserted() *IdentityAsserted {
+	if x != nil {
+		if x, ok := x.Body.(*Content_IdentityAsserted); ok {
+			return x.IdentityAsserted
+		}
+	}
+	return nil
+}
+
+func (x *Content) GetCustomerAttributesUpdated() *CustomerAttributesUpdated {
+	if x != nil {
+		if x, ok := x.Body.(*Content_CustomerAttributesUpdated); ok {
+			return x.CustomerAttributesUpdated
+		}
+	}
+	return nil
+}
+
+func (x *Content) GetCustomerFactRecorded() *CustomerFactRecorded {
+	if x != nil {
+		if x, ok := x.Body.(*Content_CustomerFactRecorded); ok {
+			return x.CustomerFactRecorded
+		}
+	}
+	return nil
+}
+
 func (x *Content) GetDirectoryUpdated() *DirectoryUpdated {
 	if x != nil {
 		if x, ok := x.Body.(*Content_DirectoryUpdated); ok {
@@ -930,6 +970,11 @@ type Content_InteractionAttributesUpdated struct {
 type Content_InteractionAttributed struct {
 	// interaction.attributed
 	InteractionAttributed *InteractionAttributed `protobuf:"bytes,107,opt,name=interaction_attributed,json=interactionAttributed,proto3,oneof"`
+}
+
+type Content_InteractionPolicySet struct {
+	// interaction.policy_set
+	InteractionPolicySet *InteractionPolicySet `protobuf:"bytes,108,opt,name=interaction_policy_set,json=interactionPolicySet,proto3,oneof"`
 }
 
 type Content_NoteAdded struct {
@@ -1252,6 +1297,21 @@ type Content_SubjectErased struct {
 	SubjectErased *SubjectErased `protobuf:"bytes,277,opt,name=subject_erased,json=subjectErased,proto3,oneof"`
 }
 
+type Content_IdentityAsserted struct {
+	// identity.asserted
+	IdentityAsserted *IdentityAsserted `protobuf:"bytes,278,opt,name=identity_asserted,json=identityAsserted,proto3,oneof"`
+}
+
+type Content_CustomerAttributesUpdated struct {
+	// customer.attributes_updated
+	CustomerAttributesUpdated *CustomerAttributesUpdated `protobuf:"bytes,279,opt,name=customer_attributes_updated,json=customerAttributesUpdated,proto3,oneof"`
+}
+
+type Content_CustomerFactRecorded struct {
+	// customer.fact_recorded
+	CustomerFactRecorded *CustomerFactRecorded `protobuf:"bytes,280,opt,name=customer_fact_recorded,json=customerFactRecorded,proto3,oneof"`
+}
+
 type Content_DirectoryUpdated struct {
 	// directory.updated
 	DirectoryUpdated *DirectoryUpdated `protobuf:"bytes,290,opt,name=directory_updated,json=directoryUpdated,proto3,oneof"`
@@ -1277,6 +1337,8 @@ func (*Content_InteractionCategorized) isContent_Body() {}
 func (*Content_InteractionAttributesUpdated) isContent_Body() {}
 
 func (*Content_InteractionAttributed) isContent_Body() {}
+
+func (*Content_InteractionPolicySet) isContent_Body() {}
 
 func (*Content_NoteAdded) isContent_Body() {}
 
@@ -1405,6 +1467,12 @@ func (*Content_CustomerSplit) isContent_Body() {}
 func (*Content_ConsentChanged) isContent_Body() {}
 
 func (*Content_SubjectErased) isContent_Body() {}
+
+func (*Content_IdentityAsserted) isContent_Body() {}
+
+func (*Content_CustomerAttributesUpdated) isContent_Body() {}
+
+func (*Content_CustomerFactRecorded) isContent_Body() {}
 
 func (*Content_DirectoryUpdated) isContent_Body() {}
 
@@ -1770,7 +1838,7 @@ var File_skein_event_v1_content_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xda0\n" +
+	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xd73\n" +
 	"\aContent\x125\n" +
 	"\aparties\x18\x01 \x03(\v2\x1b.skein.event.v1.PartyDetailR\aparties\x12-\n" +
 	"\rnative_thread\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\fnativeThread\x12%\n" +
@@ -1787,7 +1855,8 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x14interaction_reopened\x18h \x01(\v2#.skein.event.v1.InteractionReopenedH\x00R\x13interactionReopened\x12a\n" +
 	"\x17interaction_categorized\x18i \x01(\v2&.skein.event.v1.InteractionCategorizedH\x00R\x16interactionCategorized\x12i\n" +
 	"\x1einteraction_attributes_updated\x18j \x01(\v2!.skein.event.v1.AttributesUpdatedH\x00R\x1cinteractionAttributesUpdated\x12^\n" +
-	"\x16interaction_attributed\x18k \x01(\v2%.skein.event.v1.InteractionAttributedH\x00R\x15interactionAttributed\x12:\n" +
+	"\x16interaction_attributed\x18k \x01(\v2%.skein.event.v1.InteractionAttributedH\x00R\x15interactionAttributed\x12\\\n" +
+	"\x16interaction_policy_set\x18l \x01(\v2$.skein.event.v1.InteractionPolicySetH\x00R\x14interactionPolicySet\x12:\n" +
 	"\n" +
 	"note_added\x18n \x01(\v2\x19.skein.event.v1.NoteAddedH\x00R\tnoteAdded\x12@\n" +
 	"\fparty_joined\x18o \x01(\v2\x1b.skein.event.v1.PartyJoinedH\x00R\vpartyJoined\x12:\n" +
@@ -1862,6 +1931,9 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x0ecustomer_split\x18\x93\x02 \x01(\v2\x1d.skein.event.v1.CustomerSplitH\x00R\rcustomerSplit\x12J\n" +
 	"\x0fconsent_changed\x18\x94\x02 \x01(\v2\x1e.skein.event.v1.ConsentChangedH\x00R\x0econsentChanged\x12G\n" +
 	"\x0esubject_erased\x18\x95\x02 \x01(\v2\x1d.skein.event.v1.SubjectErasedH\x00R\rsubjectErased\x12P\n" +
+	"\x11identity_asserted\x18\x96\x02 \x01(\v2 .skein.event.v1.IdentityAssertedH\x00R\x10identityAsserted\x12l\n" +
+	"\x1bcustomer_attributes_updated\x18\x97\x02 \x01(\v2).skein.event.v1.CustomerAttributesUpdatedH\x00R\x19customerAttributesUpdated\x12]\n" +
+	"\x16customer_fact_recorded\x18\x98\x02 \x01(\v2$.skein.event.v1.CustomerFactRecordedH\x00R\x14customerFactRecorded\x12P\n" +
 	"\x11directory_updated\x18\xa2\x02 \x01(\v2 .skein.event.v1.DirectoryUpdatedH\x00R\x10directoryUpdated\x12:\n" +
 	"\textension\x18\xac\x02 \x01(\v2\x19.skein.event.v1.ExtensionH\x00R\textensionB\x06\n" +
 	"\x04body\"\xb7\x01\n" +
@@ -1923,70 +1995,74 @@ var file_skein_event_v1_content_proto_goTypes = []any{
 	(*InteractionCategorized)(nil),    // 12: skein.event.v1.InteractionCategorized
 	(*AttributesUpdated)(nil),         // 13: skein.event.v1.AttributesUpdated
 	(*InteractionAttributed)(nil),     // 14: skein.event.v1.InteractionAttributed
-	(*NoteAdded)(nil),                 // 15: skein.event.v1.NoteAdded
-	(*PartyJoined)(nil),               // 16: skein.event.v1.PartyJoined
-	(*PartyLeft)(nil),                 // 17: skein.event.v1.PartyLeft
-	(*CallDialed)(nil),                // 18: skein.event.v1.CallDialed
-	(*CallAnswered)(nil),              // 19: skein.event.v1.CallAnswered
-	(*CallFailed)(nil),                // 20: skein.event.v1.CallFailed
-	(*RecordingPaused)(nil),           // 21: skein.event.v1.RecordingPaused
-	(*RecordingResumed)(nil),          // 22: skein.event.v1.RecordingResumed
-	(*RecordingAvailable)(nil),        // 23: skein.event.v1.RecordingAvailable
-	(*TranscriptAvailable)(nil),       // 24: skein.event.v1.TranscriptAvailable
-	(*VoicemailLeft)(nil),             // 25: skein.event.v1.VoicemailLeft
-	(*BotStarted)(nil),                // 26: skein.event.v1.BotStarted
-	(*BotHandedOff)(nil),              // 27: skein.event.v1.BotHandedOff
-	(*BotEnded)(nil),                  // 28: skein.event.v1.BotEnded
-	(*FlowStepEntered)(nil),           // 29: skein.event.v1.FlowStepEntered
-	(*PageViewed)(nil),                // 30: skein.event.v1.PageViewed
-	(*FormSubmitted)(nil),             // 31: skein.event.v1.FormSubmitted
-	(*QueueEntered)(nil),              // 32: skein.event.v1.QueueEntered
-	(*QueueLeft)(nil),                 // 33: skein.event.v1.QueueLeft
-	(*AssignmentOffered)(nil),         // 34: skein.event.v1.AssignmentOffered
-	(*AssignmentDeclined)(nil),        // 35: skein.event.v1.AssignmentDeclined
-	(*AssignmentAccepted)(nil),        // 36: skein.event.v1.AssignmentAccepted
-	(*AssignmentConnected)(nil),       // 37: skein.event.v1.AssignmentConnected
-	(*AssignmentHeld)(nil),            // 38: skein.event.v1.AssignmentHeld
-	(*AssignmentUnheld)(nil),          // 39: skein.event.v1.AssignmentUnheld
-	(*AssignmentPaused)(nil),          // 40: skein.event.v1.AssignmentPaused
-	(*AssignmentResumed)(nil),         // 41: skein.event.v1.AssignmentResumed
-	(*AssignmentEnded)(nil),           // 42: skein.event.v1.AssignmentEnded
-	(*WrapupStarted)(nil),             // 43: skein.event.v1.WrapupStarted
-	(*WrapupEnded)(nil),               // 44: skein.event.v1.WrapupEnded
-	(*TransferStarted)(nil),           // 45: skein.event.v1.TransferStarted
-	(*TransferCompleted)(nil),         // 46: skein.event.v1.TransferCompleted
-	(*TransferFailed)(nil),            // 47: skein.event.v1.TransferFailed
-	(*CallbackRequested)(nil),         // 48: skein.event.v1.CallbackRequested
-	(*CallbackAttempted)(nil),         // 49: skein.event.v1.CallbackAttempted
-	(*CallbackEnded)(nil),             // 50: skein.event.v1.CallbackEnded
-	(*Message)(nil),                   // 51: skein.event.v1.Message
-	(*MessageDelivered)(nil),          // 52: skein.event.v1.MessageDelivered
-	(*MessageRead)(nil),               // 53: skein.event.v1.MessageRead
-	(*MessageFailed)(nil),             // 54: skein.event.v1.MessageFailed
-	(*MessageEdited)(nil),             // 55: skein.event.v1.MessageEdited
-	(*MessageDeleted)(nil),            // 56: skein.event.v1.MessageDeleted
-	(*MessageReacted)(nil),            // 57: skein.event.v1.MessageReacted
-	(*AttachmentStored)(nil),          // 58: skein.event.v1.AttachmentStored
-	(*AttachmentFailed)(nil),          // 59: skein.event.v1.AttachmentFailed
-	(*SurveySent)(nil),                // 60: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 61: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 62: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 63: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 64: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 65: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 66: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 67: skein.event.v1.AgentCapacityChanged
-	(*AgentHeartbeat)(nil),            // 68: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 69: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 70: skein.event.v1.EndpointLinked
-	(*ConversationLinked)(nil),        // 71: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 72: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 73: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 74: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 75: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 76: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 77: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 78: skein.event.v1.Extension
+	(*InteractionPolicySet)(nil),      // 15: skein.event.v1.InteractionPolicySet
+	(*NoteAdded)(nil),                 // 16: skein.event.v1.NoteAdded
+	(*PartyJoined)(nil),               // 17: skein.event.v1.PartyJoined
+	(*PartyLeft)(nil),                 // 18: skein.event.v1.PartyLeft
+	(*CallDialed)(nil),                // 19: skein.event.v1.CallDialed
+	(*CallAnswered)(nil),              // 20: skein.event.v1.CallAnswered
+	(*CallFailed)(nil),                // 21: skein.event.v1.CallFailed
+	(*RecordingPaused)(nil),           // 22: skein.event.v1.RecordingPaused
+	(*RecordingResumed)(nil),          // 23: skein.event.v1.RecordingResumed
+	(*RecordingAvailable)(nil),        // 24: skein.event.v1.RecordingAvailable
+	(*TranscriptAvailable)(nil),       // 25: skein.event.v1.TranscriptAvailable
+	(*VoicemailLeft)(nil),             // 26: skein.event.v1.VoicemailLeft
+	(*BotStarted)(nil),                // 27: skein.event.v1.BotStarted
+	(*BotHandedOff)(nil),              // 28: skein.event.v1.BotHandedOff
+	(*BotEnded)(nil),                  // 29: skein.event.v1.BotEnded
+	(*FlowStepEntered)(nil),           // 30: skein.event.v1.FlowStepEntered
+	(*PageViewed)(nil),                // 31: skein.event.v1.PageViewed
+	(*FormSubmitted)(nil),             // 32: skein.event.v1.FormSubmitted
+	(*QueueEntered)(nil),              // 33: skein.event.v1.QueueEntered
+	(*QueueLeft)(nil),                 // 34: skein.event.v1.QueueLeft
+	(*AssignmentOffered)(nil),         // 35: skein.event.v1.AssignmentOffered
+	(*AssignmentDeclined)(nil),        // 36: skein.event.v1.AssignmentDeclined
+	(*AssignmentAccepted)(nil),        // 37: skein.event.v1.AssignmentAccepted
+	(*AssignmentConnected)(nil),       // 38: skein.event.v1.AssignmentConnected
+	(*AssignmentHeld)(nil),            // 39: skein.event.v1.AssignmentHeld
+	(*AssignmentUnheld)(nil),          // 40: skein.event.v1.AssignmentUnheld
+	(*AssignmentPaused)(nil),          // 41: skein.event.v1.AssignmentPaused
+	(*AssignmentResumed)(nil),         // 42: skein.event.v1.AssignmentResumed
+	(*AssignmentEnded)(nil),           // 43: skein.event.v1.AssignmentEnded
+	(*WrapupStarted)(nil),             // 44: skein.event.v1.WrapupStarted
+	(*WrapupEnded)(nil),               // 45: skein.event.v1.WrapupEnded
+	(*TransferStarted)(nil),           // 46: skein.event.v1.TransferStarted
+	(*TransferCompleted)(nil),         // 47: skein.event.v1.TransferCompleted
+	(*TransferFailed)(nil),            // 48: skein.event.v1.TransferFailed
+	(*CallbackRequested)(nil),         // 49: skein.event.v1.CallbackRequested
+	(*CallbackAttempted)(nil),         // 50: skein.event.v1.CallbackAttempted
+	(*CallbackEnded)(nil),             // 51: skein.event.v1.CallbackEnded
+	(*Message)(nil),                   // 52: skein.event.v1.Message
+	(*MessageDelivered)(nil),          // 53: skein.event.v1.MessageDelivered
+	(*MessageRead)(nil),               // 54: skein.event.v1.MessageRead
+	(*MessageFailed)(nil),             // 55: skein.event.v1.MessageFailed
+	(*MessageEdited)(nil),             // 56: skein.event.v1.MessageEdited
+	(*MessageDeleted)(nil),            // 57: skein.event.v1.MessageDeleted
+	(*MessageReacted)(nil),            // 58: skein.event.v1.MessageReacted
+	(*AttachmentStored)(nil),          // 59: skein.event.v1.AttachmentStored
+	(*AttachmentFailed)(nil),          // 60: skein.event.v1.AttachmentFailed
+	(*SurveySent)(nil),                // 61: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 62: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 63: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 64: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 65: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 66: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 67: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 68: skein.event.v1.AgentCapacityChanged
+	(*AgentHeartbeat)(nil),            // 69: skein.event.v1.AgentHeartbeat
+	(*ThreadJoined)(nil),              // 70: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 71: skein.event.v1.EndpointLinked
+	(*ConversationLinked)(nil),        // 72: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 73: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 74: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 75: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 76: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 77: skein.event.v1.SubjectErased
+	(*IdentityAsserted)(nil),          // 78: skein.event.v1.IdentityAsserted
+	(*CustomerAttributesUpdated)(nil), // 79: skein.event.v1.CustomerAttributesUpdated
+	(*CustomerFactRecorded)(nil),      // 80: skein.event.v1.CustomerFactRecorded
+	(*DirectoryUpdated)(nil),          // 81: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 82: skein.event.v1.Extension
 }
 var file_skein_event_v1_content_proto_depIdxs = []int32{
 	1,  // 0: skein.event.v1.Content.parties:type_name -> skein.event.v1.PartyDetail
@@ -2003,79 +2079,83 @@ var file_skein_event_v1_content_proto_depIdxs = []int32{
 	12, // 11: skein.event.v1.Content.interaction_categorized:type_name -> skein.event.v1.InteractionCategorized
 	13, // 12: skein.event.v1.Content.interaction_attributes_updated:type_name -> skein.event.v1.AttributesUpdated
 	14, // 13: skein.event.v1.Content.interaction_attributed:type_name -> skein.event.v1.InteractionAttributed
-	15, // 14: skein.event.v1.Content.note_added:type_name -> skein.event.v1.NoteAdded
-	16, // 15: skein.event.v1.Content.party_joined:type_name -> skein.event.v1.PartyJoined
-	17, // 16: skein.event.v1.Content.party_left:type_name -> skein.event.v1.PartyLeft
-	18, // 17: skein.event.v1.Content.call_dialed:type_name -> skein.event.v1.CallDialed
-	19, // 18: skein.event.v1.Content.call_answered:type_name -> skein.event.v1.CallAnswered
-	20, // 19: skein.event.v1.Content.call_failed:type_name -> skein.event.v1.CallFailed
-	21, // 20: skein.event.v1.Content.recording_paused:type_name -> skein.event.v1.RecordingPaused
-	22, // 21: skein.event.v1.Content.recording_resumed:type_name -> skein.event.v1.RecordingResumed
-	23, // 22: skein.event.v1.Content.recording_available:type_name -> skein.event.v1.RecordingAvailable
-	24, // 23: skein.event.v1.Content.transcript_available:type_name -> skein.event.v1.TranscriptAvailable
-	25, // 24: skein.event.v1.Content.voicemail_left:type_name -> skein.event.v1.VoicemailLeft
-	26, // 25: skein.event.v1.Content.bot_started:type_name -> skein.event.v1.BotStarted
-	27, // 26: skein.event.v1.Content.bot_handed_off:type_name -> skein.event.v1.BotHandedOff
-	28, // 27: skein.event.v1.Content.bot_ended:type_name -> skein.event.v1.BotEnded
-	29, // 28: skein.event.v1.Content.flow_step_entered:type_name -> skein.event.v1.FlowStepEntered
-	30, // 29: skein.event.v1.Content.page_viewed:type_name -> skein.event.v1.PageViewed
-	31, // 30: skein.event.v1.Content.form_submitted:type_name -> skein.event.v1.FormSubmitted
-	32, // 31: skein.event.v1.Content.queue_entered:type_name -> skein.event.v1.QueueEntered
-	33, // 32: skein.event.v1.Content.queue_left:type_name -> skein.event.v1.QueueLeft
-	34, // 33: skein.event.v1.Content.assignment_offered:type_name -> skein.event.v1.AssignmentOffered
-	35, // 34: skein.event.v1.Content.assignment_declined:type_name -> skein.event.v1.AssignmentDeclined
-	36, // 35: skein.event.v1.Content.assignment_accepted:type_name -> skein.event.v1.AssignmentAccepted
-	37, // 36: skein.event.v1.Content.assignment_connected:type_name -> skein.event.v1.AssignmentConnected
-	38, // 37: skein.event.v1.Content.assignment_held:type_name -> skein.event.v1.AssignmentHeld
-	39, // 38: skein.event.v1.Content.assignment_unheld:type_name -> skein.event.v1.AssignmentUnheld
-	40, // 39: skein.event.v1.Content.assignment_paused:type_name -> skein.event.v1.AssignmentPaused
-	41, // 40: skein.event.v1.Content.assignment_resumed:type_name -> skein.event.v1.AssignmentResumed
-	42, // 41: skein.event.v1.Content.assignment_ended:type_name -> skein.event.v1.AssignmentEnded
-	43, // 42: skein.event.v1.Content.wrapup_started:type_name -> skein.event.v1.WrapupStarted
-	44, // 43: skein.event.v1.Content.wrapup_ended:type_name -> skein.event.v1.WrapupEnded
-	45, // 44: skein.event.v1.Content.transfer_started:type_name -> skein.event.v1.TransferStarted
-	46, // 45: skein.event.v1.Content.transfer_completed:type_name -> skein.event.v1.TransferCompleted
-	47, // 46: skein.event.v1.Content.transfer_failed:type_name -> skein.event.v1.TransferFailed
-	48, // 47: skein.event.v1.Content.callback_requested:type_name -> skein.event.v1.CallbackRequested
-	49, // 48: skein.event.v1.Content.callback_attempted:type_name -> skein.event.v1.CallbackAttempted
-	50, // 49: skein.event.v1.Content.callback_ended:type_name -> skein.event.v1.CallbackEnded
-	51, // 50: skein.event.v1.Content.message_received:type_name -> skein.event.v1.Message
-	51, // 51: skein.event.v1.Content.message_send_requested:type_name -> skein.event.v1.Message
-	51, // 52: skein.event.v1.Content.message_sent:type_name -> skein.event.v1.Message
-	52, // 53: skein.event.v1.Content.message_delivered:type_name -> skein.event.v1.MessageDelivered
-	53, // 54: skein.event.v1.Content.message_read:type_name -> skein.event.v1.MessageRead
-	54, // 55: skein.event.v1.Content.message_failed:type_name -> skein.event.v1.MessageFailed
-	55, // 56: skein.event.v1.Content.message_edited:type_name -> skein.event.v1.MessageEdited
-	56, // 57: skein.event.v1.Content.message_deleted:type_name -> skein.event.v1.MessageDeleted
-	57, // 58: skein.event.v1.Content.message_reacted:type_name -> skein.event.v1.MessageReacted
-	58, // 59: skein.event.v1.Content.attachment_stored:type_name -> skein.event.v1.AttachmentStored
-	59, // 60: skein.event.v1.Content.attachment_failed:type_name -> skein.event.v1.AttachmentFailed
-	60, // 61: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
-	61, // 62: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
-	62, // 63: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
-	63, // 64: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
-	64, // 65: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
-	65, // 66: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
-	66, // 67: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
-	67, // 68: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
-	68, // 69: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
-	69, // 70: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
-	70, // 71: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
-	71, // 72: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
-	72, // 73: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
-	73, // 74: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
-	74, // 75: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
-	75, // 76: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
-	76, // 77: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
-	77, // 78: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
-	78, // 79: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
-	2,  // 80: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
-	5,  // 81: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
-	82, // [82:82] is the sub-list for method output_type
-	82, // [82:82] is the sub-list for method input_type
-	82, // [82:82] is the sub-list for extension type_name
-	82, // [82:82] is the sub-list for extension extendee
-	0,  // [0:82] is the sub-list for field type_name
+	15, // 14: skein.event.v1.Content.interaction_policy_set:type_name -> skein.event.v1.InteractionPolicySet
+	16, // 15: skein.event.v1.Content.note_added:type_name -> skein.event.v1.NoteAdded
+	17, // 16: skein.event.v1.Content.party_joined:type_name -> skein.event.v1.PartyJoined
+	18, // 17: skein.event.v1.Content.party_left:type_name -> skein.event.v1.PartyLeft
+	19, // 18: skein.event.v1.Content.call_dialed:type_name -> skein.event.v1.CallDialed
+	20, // 19: skein.event.v1.Content.call_answered:type_name -> skein.event.v1.CallAnswered
+	21, // 20: skein.event.v1.Content.call_failed:type_name -> skein.event.v1.CallFailed
+	22, // 21: skein.event.v1.Content.recording_paused:type_name -> skein.event.v1.RecordingPaused
+	23, // 22: skein.event.v1.Content.recording_resumed:type_name -> skein.event.v1.RecordingResumed
+	24, // 23: skein.event.v1.Content.recording_available:type_name -> skein.event.v1.RecordingAvailable
+	25, // 24: skein.event.v1.Content.transcript_available:type_name -> skein.event.v1.TranscriptAvailable
+	26, // 25: skein.event.v1.Content.voicemail_left:type_name -> skein.event.v1.VoicemailLeft
+	27, // 26: skein.event.v1.Content.bot_started:type_name -> skein.event.v1.BotStarted
+	28, // 27: skein.event.v1.Content.bot_handed_off:type_name -> skein.event.v1.BotHandedOff
+	29, // 28: skein.event.v1.Content.bot_ended:type_name -> skein.event.v1.BotEnded
+	30, // 29: skein.event.v1.Content.flow_step_entered:type_name -> skein.event.v1.FlowStepEntered
+	31, // 30: skein.event.v1.Content.page_viewed:type_name -> skein.event.v1.PageViewed
+	32, // 31: skein.event.v1.Content.form_submitted:type_name -> skein.event.v1.FormSubmitted
+	33, // 32: skein.event.v1.Content.queue_entered:type_name -> skein.event.v1.QueueEntered
+	34, // 33: skein.event.v1.Content.queue_left:type_name -> skein.event.v1.QueueLeft
+	35, // 34: skein.event.v1.Content.assignment_offered:type_name -> skein.event.v1.AssignmentOffered
+	36, // 35: skein.event.v1.Content.assignment_declined:type_name -> skein.event.v1.AssignmentDeclined
+	37, // 36: skein.event.v1.Content.assignment_accepted:type_name -> skein.event.v1.AssignmentAccepted
+	38, // 37: skein.event.v1.Content.assignment_connected:type_name -> skein.event.v1.AssignmentConnected
+	39, // 38: skein.event.v1.Content.assignment_held:type_name -> skein.event.v1.AssignmentHeld
+	40, // 39: skein.event.v1.Content.assignment_unheld:type_name -> skein.event.v1.AssignmentUnheld
+	41, // 40: skein.event.v1.Content.assignment_paused:type_name -> skein.event.v1.AssignmentPaused
+	42, // 41: skein.event.v1.Content.assignment_resumed:type_name -> skein.event.v1.AssignmentResumed
+	43, // 42: skein.event.v1.Content.assignment_ended:type_name -> skein.event.v1.AssignmentEnded
+	44, // 43: skein.event.v1.Content.wrapup_started:type_name -> skein.event.v1.WrapupStarted
+	45, // 44: skein.event.v1.Content.wrapup_ended:type_name -> skein.event.v1.WrapupEnded
+	46, // 45: skein.event.v1.Content.transfer_started:type_name -> skein.event.v1.TransferStarted
+	47, // 46: skein.event.v1.Content.transfer_completed:type_name -> skein.event.v1.TransferCompleted
+	48, // 47: skein.event.v1.Content.transfer_failed:type_name -> skein.event.v1.TransferFailed
+	49, // 48: skein.event.v1.Content.callback_requested:type_name -> skein.event.v1.CallbackRequested
+	50, // 49: skein.event.v1.Content.callback_attempted:type_name -> skein.event.v1.CallbackAttempted
+	51, // 50: skein.event.v1.Content.callback_ended:type_name -> skein.event.v1.CallbackEnded
+	52, // 51: skein.event.v1.Content.message_received:type_name -> skein.event.v1.Message
+	52, // 52: skein.event.v1.Content.message_send_requested:type_name -> skein.event.v1.Message
+	52, // 53: skein.event.v1.Content.message_sent:type_name -> skein.event.v1.Message
+	53, // 54: skein.event.v1.Content.message_delivered:type_name -> skein.event.v1.MessageDelivered
+	54, // 55: skein.event.v1.Content.message_read:type_name -> skein.event.v1.MessageRead
+	55, // 56: skein.event.v1.Content.message_failed:type_name -> skein.event.v1.MessageFailed
+	56, // 57: skein.event.v1.Content.message_edited:type_name -> skein.event.v1.MessageEdited
+	57, // 58: skein.event.v1.Content.message_deleted:type_name -> skein.event.v1.MessageDeleted
+	58, // 59: skein.event.v1.Content.message_reacted:type_name -> skein.event.v1.MessageReacted
+	59, // 60: skein.event.v1.Content.attachment_stored:type_name -> skein.event.v1.AttachmentStored
+	60, // 61: skein.event.v1.Content.attachment_failed:type_name -> skein.event.v1.AttachmentFailed
+	61, // 62: skein.event.v1.Content.survey_sent:type_name -> skein.event.v1.SurveySent
+	62, // 63: skein.event.v1.Content.survey_answered:type_name -> skein.event.v1.SurveyAnswered
+	63, // 64: skein.event.v1.Content.insight_inferred:type_name -> skein.event.v1.InsightInferred
+	64, // 65: skein.event.v1.Content.timer_fired:type_name -> skein.event.v1.TimerFired
+	65, // 66: skein.event.v1.Content.source_gap_detected:type_name -> skein.event.v1.SourceGapDetected
+	66, // 67: skein.event.v1.Content.agent_presence_changed:type_name -> skein.event.v1.AgentPresenceChanged
+	67, // 68: skein.event.v1.Content.agent_routing_status_changed:type_name -> skein.event.v1.AgentRoutingStatusChanged
+	68, // 69: skein.event.v1.Content.agent_capacity_changed:type_name -> skein.event.v1.AgentCapacityChanged
+	69, // 70: skein.event.v1.Content.agent_heartbeat:type_name -> skein.event.v1.AgentHeartbeat
+	70, // 71: skein.event.v1.Content.thread_joined:type_name -> skein.event.v1.ThreadJoined
+	71, // 72: skein.event.v1.Content.endpoint_linked:type_name -> skein.event.v1.EndpointLinked
+	72, // 73: skein.event.v1.Content.conversation_linked:type_name -> skein.event.v1.ConversationLinked
+	73, // 74: skein.event.v1.Content.link_undone:type_name -> skein.event.v1.LinkUndone
+	74, // 75: skein.event.v1.Content.customer_merged:type_name -> skein.event.v1.CustomerMerged
+	75, // 76: skein.event.v1.Content.customer_split:type_name -> skein.event.v1.CustomerSplit
+	76, // 77: skein.event.v1.Content.consent_changed:type_name -> skein.event.v1.ConsentChanged
+	77, // 78: skein.event.v1.Content.subject_erased:type_name -> skein.event.v1.SubjectErased
+	78, // 79: skein.event.v1.Content.identity_asserted:type_name -> skein.event.v1.IdentityAsserted
+	79, // 80: skein.event.v1.Content.customer_attributes_updated:type_name -> skein.event.v1.CustomerAttributesUpdated
+	80, // 81: skein.event.v1.Content.customer_fact_recorded:type_name -> skein.event.v1.CustomerFactRecorded
+	81, // 82: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
+	82, // 83: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
+	2,  // 84: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
+	5,  // 85: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_content_proto_init() }
@@ -2093,6 +2173,7 @@ func file_skein_event_v1_content_proto_init() {
 		(*Content_InteractionCategorized)(nil),
 		(*Content_InteractionAttributesUpdated)(nil),
 		(*Content_InteractionAttributed)(nil),
+		(*Content_InteractionPolicySet)(nil),
 		(*Content_NoteAdded)(nil),
 		(*Content_PartyJoined)(nil),
 		(*Content_PartyLeft)(nil),
@@ -2157,6 +2238,9 @@ func file_skein_event_v1_content_proto_init() {
 		(*Content_CustomerSplit)(nil),
 		(*Content_ConsentChanged)(nil),
 		(*Content_SubjectErased)(nil),
+		(*Content_IdentityAsserted)(nil),
+		(*Content_CustomerAttributesUpdated)(nil),
+		(*Content_CustomerFactRecorded)(nil),
 		(*Content_DirectoryUpdated)(nil),
 		(*Content_Extension)(nil),
 	}

@@ -79,8 +79,8 @@ func (Order) EnumDescriptor() ([]byte, []int) {
 	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{0}
 }
 
-// ListRequest says whose events, which of them, and in which order. At least one address, endpoint or thread is
-// needed; 64 in all.
+// ListRequest says whose events, which of them, and in which order. Either addresses, endpoints and
+// threads, 64 in all, or a customer, or a conversation.
 type ListRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Addresses in clear.
@@ -106,7 +106,14 @@ type ListRequest struct {
 	// Positions that must have been applied before the answer; the call waits for them.
 	MinPositions []*v1.Position `protobuf:"bytes,11,rep,name=min_positions,json=minPositions,proto3" json:"min_positions,omitempty"`
 	// Leave the content out: ids, kinds and times only.
-	OmitContent   bool `protobuf:"varint,12,opt,name=omit_content,json=omitContent,proto3" json:"omit_content,omitempty"`
+	OmitContent bool `protobuf:"varint,12,opt,name=omit_content,json=omitContent,proto3" json:"omit_content,omitempty"`
+	// All of a customer, by any id that it ever had: everything of its endpoints while they are its, and the interactions that are
+	// attributed to it.
+	CustomerId string `protobuf:"bytes,13,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// All of a conversation, by the id of any of its interactions.
+	ConversationId string `protobuf:"bytes,14,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	// What was known at a past moment: only what had been received by then, and a customer or conversation as it was linked then.
+	AsOf          *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,6 +232,27 @@ func (x *ListRequest) GetOmitContent() bool {
 	return false
 }
 
+func (x *ListRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *ListRequest) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
 // ListResponse is one page.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -289,7 +317,8 @@ func (x *ListResponse) GetWatchCursor() string {
 	return ""
 }
 
-// WatchRequest says whose events, and which of them. At least one address, endpoint or thread is needed; 64 in all.
+// WatchRequest says whose events, and which of them. Either addresses, endpoints and threads, 64 in all, or a
+// customer, or a conversation.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Addresses in clear.
@@ -306,9 +335,14 @@ type WatchRequest struct {
 	// now on.
 	Cursor string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// Leave the content out: ids, kinds and times only.
-	OmitContent   bool `protobuf:"varint,7,opt,name=omit_content,json=omitContent,proto3" json:"omit_content,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OmitContent bool `protobuf:"varint,7,opt,name=omit_content,json=omitContent,proto3" json:"omit_content,omitempty"`
+	// All of a customer, by any id that it ever had: everything of its endpoints while they are its, and the interactions that are
+	// attributed to it.
+	CustomerId string `protobuf:"bytes,8,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// All of a conversation, by the id of any of its interactions.
+	ConversationId string `protobuf:"bytes,9,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
@@ -390,6 +424,20 @@ func (x *WatchRequest) GetOmitContent() bool {
 	return false
 }
 
+func (x *WatchRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *WatchRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
 // WatchResponse is one message of a watch.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -399,6 +447,7 @@ type WatchResponse struct {
 	//
 	//	*WatchResponse_Entry
 	//	*WatchResponse_Reset_
+	//	*WatchResponse_ScopeChanged
 	News isWatchResponse_News `protobuf_oneof:"news"`
 	// Where to go on behind this message. Keep the latest one.
 	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
@@ -461,6 +510,15 @@ func (x *WatchResponse) GetReset_() *Reset {
 	return nil
 }
 
+func (x *WatchResponse) GetScopeChanged() *ScopeChanged {
+	if x != nil {
+		if x, ok := x.News.(*WatchResponse_ScopeChanged); ok {
+			return x.ScopeChanged
+		}
+	}
+	return nil
+}
+
 func (x *WatchResponse) GetCursor() string {
 	if x != nil {
 		return x.Cursor
@@ -482,9 +540,17 @@ type WatchResponse_Reset_ struct {
 	Reset_ *Reset `protobuf:"bytes,2,opt,name=reset,proto3,oneof"`
 }
 
+type WatchResponse_ScopeChanged struct {
+	// What belongs to the customer or conversation has changed, by a link, merge, split or undo. What is filed from now on comes for
+	// what belongs to it now; for what was filed before, list again.
+	ScopeChanged *ScopeChanged `protobuf:"bytes,4,opt,name=scope_changed,json=scopeChanged,proto3,oneof"`
+}
+
 func (*WatchResponse_Entry) isWatchResponse_News() {}
 
 func (*WatchResponse_Reset_) isWatchResponse_News() {}
+
+func (*WatchResponse_ScopeChanged) isWatchResponse_News() {}
 
 // Reset tells that what was listed and watched so far may differ from what the read model holds now.
 type Reset struct {
@@ -523,6 +589,88 @@ func (*Reset) Descriptor() ([]byte, []int) {
 	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{4}
 }
 
+// ScopeChanged tells what belongs to a customer or conversation now.
+type ScopeChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id under which it goes now.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Endpoints that came to it, wholly or for a longer time.
+	EndpointsAdded []string `protobuf:"bytes,2,rep,name=endpoints_added,json=endpointsAdded,proto3" json:"endpoints_added,omitempty"`
+	// Endpoints that are not its any more, wholly or for a part of the time.
+	EndpointsRemoved []string `protobuf:"bytes,3,rep,name=endpoints_removed,json=endpointsRemoved,proto3" json:"endpoints_removed,omitempty"`
+	// Threads that came to it, wholly or in part.
+	ThreadsAdded []string `protobuf:"bytes,4,rep,name=threads_added,json=threadsAdded,proto3" json:"threads_added,omitempty"`
+	// Threads that are not its any more, wholly or in part.
+	ThreadsRemoved []string `protobuf:"bytes,5,rep,name=threads_removed,json=threadsRemoved,proto3" json:"threads_removed,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ScopeChanged) Reset() {
+	*x = ScopeChanged{}
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScopeChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScopeChanged) ProtoMessage() {}
+
+func (x *ScopeChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScopeChanged.ProtoReflect.Descriptor instead.
+func (*ScopeChanged) Descriptor() ([]byte, []int) {
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScopeChanged) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ScopeChanged) GetEndpointsAdded() []string {
+	if x != nil {
+		return x.EndpointsAdded
+	}
+	return nil
+}
+
+func (x *ScopeChanged) GetEndpointsRemoved() []string {
+	if x != nil {
+		return x.EndpointsRemoved
+	}
+	return nil
+}
+
+func (x *ScopeChanged) GetThreadsAdded() []string {
+	if x != nil {
+		return x.ThreadsAdded
+	}
+	return nil
+}
+
+func (x *ScopeChanged) GetThreadsRemoved() []string {
+	if x != nil {
+		return x.ThreadsRemoved
+	}
+	return nil
+}
+
 // Entry is one event of a timeline.
 type Entry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -538,7 +686,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +698,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[5]
+	mi := &file_skein_timeline_v1_timeline_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +711,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{5}
+	return file_skein_timeline_v1_timeline_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Entry) GetEvent() *v1.Event {
@@ -591,7 +739,7 @@ var File_skein_timeline_v1_timeline_proto protoreflect.FileDescriptor
 
 const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\n" +
-	" skein/timeline/v1/timeline.proto\x12\x11skein.timeline.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\xf1\x06\n" +
+	" skein/timeline/v1/timeline.proto\x12\x11skein.timeline.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\x85\t\n" +
 	"\vListRequest\x125\n" +
 	"\taddresses\x18\x01 \x03(\v2\x17.skein.event.v1.AddressR\taddresses\x120\n" +
 	"\fendpoint_ids\x18\x02 \x03(\tB\r\xbaH\n" +
@@ -610,12 +758,16 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"page_token\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12H\n" +
 	"\rmin_positions\x18\v \x03(\v2\x18.skein.event.v1.PositionB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\fminPositions\x12!\n" +
-	"\fomit_content\x18\f \x01(\bR\vomitContent:\x80\x02\xbaH\xfc\x01\x1a\xf9\x01\n" +
-	"\rlist.selector\x12Jname at least one address, endpoint id or thread id, and 64 at most in all\x1a\x9b\x01size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x8d\x01\n" +
+	"\fomit_content\x18\f \x01(\bR\vomitContent\x12,\n" +
+	"\vcustomer_id\x18\r \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
+	"customerId\x124\n" +
+	"\x0fconversation_id\x18\x0e \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0econversationId\x12/\n" +
+	"\x05as_of\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf:\xff\x02\xbaH\xfb\x02\x1a\xf8\x02\n" +
+	"\rlist.selector\x12pname addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id or one conversation_id\x1a\xf4\x01(this.customer_id != '' ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x8d\x01\n" +
 	"\fListResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.skein.timeline.v1.EntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
-	"\fwatch_cursor\x18\x03 \x01(\tR\vwatchCursor\"\xde\x04\n" +
+	"\fwatch_cursor\x18\x03 \x01(\tR\vwatchCursor\"\xc1\x06\n" +
 	"\fWatchRequest\x125\n" +
 	"\taddresses\x18\x01 \x03(\v2\x17.skein.event.v1.AddressR\taddresses\x120\n" +
 	"\fendpoint_ids\x18\x02 \x03(\tB\r\xbaH\n" +
@@ -626,14 +778,24 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\bchannels\x18\x04 \x03(\x0e2\x17.skein.event.v1.ChannelB\x0f\xbaH\f\x92\x01\t\x10 \"\x05\x82\x01\x02\x10\x01R\bchannels\x12'\n" +
 	"\x05types\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\x80\x01R\x05types\x12!\n" +
 	"\x06cursor\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\x06cursor\x12!\n" +
-	"\fomit_content\x18\a \x01(\bR\vomitContent:\x81\x02\xbaH\xfd\x01\x1a\xfa\x01\n" +
-	"\x0ewatch.selector\x12Jname at least one address, endpoint id or thread id, and 64 at most in all\x1a\x9b\x01size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x93\x01\n" +
+	"\fomit_content\x18\a \x01(\bR\vomitContent\x12,\n" +
+	"\vcustomer_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
+	"customerId\x124\n" +
+	"\x0fconversation_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0econversationId:\x80\x03\xbaH\xfc\x02\x1a\xf9\x02\n" +
+	"\x0ewatch.selector\x12pname addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id or one conversation_id\x1a\xf4\x01(this.customer_id != '' ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\xdb\x01\n" +
 	"\rWatchResponse\x120\n" +
 	"\x05entry\x18\x01 \x01(\v2\x18.skein.timeline.v1.EntryH\x00R\x05entry\x120\n" +
-	"\x05reset\x18\x02 \x01(\v2\x18.skein.timeline.v1.ResetH\x00R\x05reset\x12\x16\n" +
+	"\x05reset\x18\x02 \x01(\v2\x18.skein.timeline.v1.ResetH\x00R\x05reset\x12F\n" +
+	"\rscope_changed\x18\x04 \x01(\v2\x1f.skein.timeline.v1.ScopeChangedH\x00R\fscopeChanged\x12\x16\n" +
 	"\x06cursor\x18\x03 \x01(\tR\x06cursorB\x06\n" +
 	"\x04news\"\a\n" +
-	"\x05Reset\"\x9d\x01\n" +
+	"\x05Reset\"\xc2\x01\n" +
+	"\fScopeChanged\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0fendpoints_added\x18\x02 \x03(\tR\x0eendpointsAdded\x12+\n" +
+	"\x11endpoints_removed\x18\x03 \x03(\tR\x10endpointsRemoved\x12#\n" +
+	"\rthreads_added\x18\x04 \x03(\tR\fthreadsAdded\x12'\n" +
+	"\x0fthreads_removed\x18\x05 \x03(\tR\x0ethreadsRemoved\"\x9d\x01\n" +
 	"\x05Entry\x12+\n" +
 	"\x05event\x18\x01 \x01(\v2\x15.skein.event.v1.EventR\x05event\x121\n" +
 	"\acontent\x18\x02 \x01(\v2\x17.skein.event.v1.ContentR\acontent\x124\n" +
@@ -659,7 +821,7 @@ func file_skein_timeline_v1_timeline_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_timeline_v1_timeline_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_skein_timeline_v1_timeline_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_skein_timeline_v1_timeline_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_skein_timeline_v1_timeline_proto_goTypes = []any{
 	(Order)(0),                    // 0: skein.timeline.v1.Order
 	(*ListRequest)(nil),           // 1: skein.timeline.v1.ListRequest
@@ -667,38 +829,41 @@ var file_skein_timeline_v1_timeline_proto_goTypes = []any{
 	(*WatchRequest)(nil),          // 3: skein.timeline.v1.WatchRequest
 	(*WatchResponse)(nil),         // 4: skein.timeline.v1.WatchResponse
 	(*Reset)(nil),                 // 5: skein.timeline.v1.Reset
-	(*Entry)(nil),                 // 6: skein.timeline.v1.Entry
-	(*v1.Address)(nil),            // 7: skein.event.v1.Address
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(v1.Channel)(0),               // 9: skein.event.v1.Channel
-	(*v1.Position)(nil),           // 10: skein.event.v1.Position
-	(*v1.Event)(nil),              // 11: skein.event.v1.Event
-	(*v1.Content)(nil),            // 12: skein.event.v1.Content
+	(*ScopeChanged)(nil),          // 6: skein.timeline.v1.ScopeChanged
+	(*Entry)(nil),                 // 7: skein.timeline.v1.Entry
+	(*v1.Address)(nil),            // 8: skein.event.v1.Address
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(v1.Channel)(0),               // 10: skein.event.v1.Channel
+	(*v1.Position)(nil),           // 11: skein.event.v1.Position
+	(*v1.Event)(nil),              // 12: skein.event.v1.Event
+	(*v1.Content)(nil),            // 13: skein.event.v1.Content
 }
 var file_skein_timeline_v1_timeline_proto_depIdxs = []int32{
-	7,  // 0: skein.timeline.v1.ListRequest.addresses:type_name -> skein.event.v1.Address
+	8,  // 0: skein.timeline.v1.ListRequest.addresses:type_name -> skein.event.v1.Address
 	0,  // 1: skein.timeline.v1.ListRequest.order:type_name -> skein.timeline.v1.Order
-	8,  // 2: skein.timeline.v1.ListRequest.from:type_name -> google.protobuf.Timestamp
-	8,  // 3: skein.timeline.v1.ListRequest.until:type_name -> google.protobuf.Timestamp
-	9,  // 4: skein.timeline.v1.ListRequest.channels:type_name -> skein.event.v1.Channel
-	10, // 5: skein.timeline.v1.ListRequest.min_positions:type_name -> skein.event.v1.Position
-	6,  // 6: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
-	7,  // 7: skein.timeline.v1.WatchRequest.addresses:type_name -> skein.event.v1.Address
-	9,  // 8: skein.timeline.v1.WatchRequest.channels:type_name -> skein.event.v1.Channel
-	6,  // 9: skein.timeline.v1.WatchResponse.entry:type_name -> skein.timeline.v1.Entry
-	5,  // 10: skein.timeline.v1.WatchResponse.reset:type_name -> skein.timeline.v1.Reset
-	11, // 11: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
-	12, // 12: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
-	10, // 13: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
-	1,  // 14: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
-	3,  // 15: skein.timeline.v1.TimelineService.Watch:input_type -> skein.timeline.v1.WatchRequest
-	2,  // 16: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
-	4,  // 17: skein.timeline.v1.TimelineService.Watch:output_type -> skein.timeline.v1.WatchResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 2: skein.timeline.v1.ListRequest.from:type_name -> google.protobuf.Timestamp
+	9,  // 3: skein.timeline.v1.ListRequest.until:type_name -> google.protobuf.Timestamp
+	10, // 4: skein.timeline.v1.ListRequest.channels:type_name -> skein.event.v1.Channel
+	11, // 5: skein.timeline.v1.ListRequest.min_positions:type_name -> skein.event.v1.Position
+	9,  // 6: skein.timeline.v1.ListRequest.as_of:type_name -> google.protobuf.Timestamp
+	7,  // 7: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
+	8,  // 8: skein.timeline.v1.WatchRequest.addresses:type_name -> skein.event.v1.Address
+	10, // 9: skein.timeline.v1.WatchRequest.channels:type_name -> skein.event.v1.Channel
+	7,  // 10: skein.timeline.v1.WatchResponse.entry:type_name -> skein.timeline.v1.Entry
+	5,  // 11: skein.timeline.v1.WatchResponse.reset:type_name -> skein.timeline.v1.Reset
+	6,  // 12: skein.timeline.v1.WatchResponse.scope_changed:type_name -> skein.timeline.v1.ScopeChanged
+	12, // 13: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
+	13, // 14: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
+	11, // 15: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
+	1,  // 16: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
+	3,  // 17: skein.timeline.v1.TimelineService.Watch:input_type -> skein.timeline.v1.WatchRequest
+	2,  // 18: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
+	4,  // 19: skein.timeline.v1.TimelineService.Watch:output_type -> skein.timeline.v1.WatchResponse
+	18, // [18:20] is the sub-list for method output_type
+	16, // [16:18] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_skein_timeline_v1_timeline_proto_init() }
@@ -709,6 +874,7 @@ func file_skein_timeline_v1_timeline_proto_init() {
 	file_skein_timeline_v1_timeline_proto_msgTypes[3].OneofWrappers = []any{
 		(*WatchResponse_Entry)(nil),
 		(*WatchResponse_Reset_)(nil),
+		(*WatchResponse_ScopeChanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -716,7 +882,7 @@ func file_skein_timeline_v1_timeline_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_timeline_v1_timeline_proto_rawDesc), len(file_skein_timeline_v1_timeline_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -68,9 +68,9 @@ func (in *Inbox) relayed(e parsed) (*eventv1.Submission, []event.Violation) {
 // ofThere tells whether a type has a meaning in the other Skein only.
 func ofThere(typ string) bool {
 	switch typ {
-	case event.TypeThreadJoined, event.TypeConsentChanged:
+	case event.TypeThreadJoined, event.TypeConsentChanged, event.TypeIdentityAsserted, event.TypeCustomerAttributesUpdated, event.TypeCustomerFactRecorded:
 		return false
-	case event.TypeMessageSendRequested, event.TypeTimerFired, event.TypeAttachmentStored, event.TypeAttachmentFailed:
+	case event.TypeInteractionPolicySet, event.TypeMessageSendRequested, event.TypeTimerFired, event.TypeAttachmentStored, event.TypeAttachmentFailed:
 		return true
 	}
 	topic, _ := event.TopicOf(typ)
