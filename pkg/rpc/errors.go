@@ -29,6 +29,7 @@ const (
 	kindUnavailable
 	kindExhausted
 	kindNotFound
+	kindRefused
 )
 
 // callError is an error that a service gives a kind.
@@ -37,6 +38,7 @@ type callError struct {
 	err        error
 	violations []event.Violation
 	after      time.Duration
+	reason     string
 }
 
 func (e *callError) Error() string { return e.err.Error() }
@@ -67,6 +69,12 @@ func Exhausted(err error, after time.Duration) error {
 
 // NotFound says that there is no such thing.
 func NotFound(err error) error { return &callError{kind: kindNotFound, err: err} }
+
+// Refused says that the call cannot be served as things stand: FAILED_PRECONDITION with google.rpc.ErrorInfo, whose reason is a word in
+// capitals for programs.
+func Refused(reason string, err error) error {
+	return &callError{kind: kindRefused, err: err, reason: reason}
+}
 
 // limited is implemented by errors that know when the caller may come again.
 type limited interface{ RetryAfter() time.Duration }
@@ -123,12 +131,17 @@ func toStatus(ctx context.Context, logger *slog.Logger, err error) error {
 	return status.Error(codes.Internal, "an internal error; its cause is in the server's log")
 }
 
+// errorDomain is whose reasons those of google.rpc.ErrorInfo are.
+const errorDomain = "skein"
+
 func (e *callError) status() error {
 	switch e.kind {
 	case kindOutOfRange:
 		return status.Error(codes.OutOfRange, e.Error())
 	case kindNotFound:
 		return status.Error(codes.NotFound, e.Error())
+	case kindRefused:
+		return withDetails(codes.FailedPrecondition, e.Error(), &errdetails.ErrorInfo{Reason: e.reason, Domain: errorDomain})
 	case kindUnavailable:
 		return withDetails(codes.Unavailable, e.Error(), &errdetails.RetryInfo{RetryDelay: durationpb.New(e.after)})
 	case kindExhausted:
