@@ -41,6 +41,26 @@ func decisionOf(ctx context.Context, links kv.Reader, tenant string, id event.ID
 	return decodeDecision(raw)
 }
 
+// eachLinkChange reads what the records of a partition from one offset to before another have joined or parted.
+func eachLinkChange(ctx context.Context, links kv.Reader, partition int32, from, until int64, yield func(linkChange)) error {
+	it, err := links.Scan(ctx, kv.Range{Start: linksChangeKey(partition, from), End: linksChangeKey(partition, until)})
+	if err != nil {
+		return fmt.Errorf("conversation: read changes of links: %w", err)
+	}
+	defer func() { _ = it.Close() }() // nothing is written through an iterator
+	for it.Next() {
+		c, err := decodeLinkChange(it.Value())
+		if err != nil {
+			return err
+		}
+		yield(c)
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("conversation: read changes of links: %w", err)
+	}
+	return nil
+}
+
 // part is an interaction as a part of conversations.
 type part struct {
 	*conversationv1.Interaction
@@ -150,7 +170,6 @@ func (w *walk) thread(ctx context.Context, id event.ID) ([]*part, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(parts, (*part).compare)
 	w.threads[id] = parts
 	return parts, nil
 }

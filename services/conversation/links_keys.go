@@ -155,7 +155,7 @@ type edgeRole byte
 
 const (
 	roleMember edgeRole = 1 + iota
-	roleNear             // the thread of a member
+	roleNear            // the thread of a member
 	roleChild
 	roleParent
 )
