@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"bytes"
+	"container/heap"
 	"context"
 	"errors"
 
@@ -9,43 +10,19 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 )
 
-// A source is what a list is merged from: the rows of one endpoint or one thread.
+// A source is what a list is merged from: rows of one endpoint or one thread, from one moment to another.
 type source struct {
-	prefix []byte
+	of     event.ID
 	thread bool
-}
-
-func endpointSource(tenant string, id event.ID) source {
-	return source{prefix: timelinePrefix(tenant, id)}
-}
-
-func threadSource(tenant string, id event.ID) source {
-	return source{prefix: threadPrefix(tenant, id), thread: true}
-}
-
-// window is the part of each source that is read: moments from low (included) to high (excluded), nil where open.
-type window struct {
-	low, high []byte
-	reverse   bool
-}
-
-func (w window) of(s source) kv.Range {
-	r := kv.Prefix(s.prefix)
-	if w.low != nil {
-		r.Start = append(bytes.Clone(s.prefix), w.low...)
-	}
-	if w.high != nil {
-		r.End = append(bytes.Clone(s.prefix), w.high...)
-	}
-	r.Reverse = w.reverse
-	return r
+	prefix []byte
+	rows   kv.Range
 }
 
 // merger walks over several sources in order of moment. A moment that several sources hold comes once. Close it.
 type merger struct {
-	reverse bool
-	heads   []*head
-	at      []*head // those that hold the moment that came last
+	heads []*head
+	ahead ahead
+	at    []*head // those that hold the moment that came last
 }
 
 // head is where the merger stands in one source.
@@ -55,26 +32,50 @@ type head struct {
 	moment []byte
 }
 
-func merge(ctx context.Context, r kv.Reader, sources []source, w window) (*merger, error) {
-	m := &merger{reverse: w.reverse}
+// ahead is a heap of those heads that have a moment to give.
+type ahead struct {
+	heads   []*head
+	reverse bool
+}
+
+func (a *ahead) Len() int { return len(a.heads) }
+
+func (a *ahead) Less(i, j int) bool {
+	order := bytes.Compare(a.heads[i].moment, a.heads[j].moment)
+	return order < 0 && !a.reverse || order > 0 && a.reverse
+}
+
+func (a *ahead) Swap(i, j int) { a.heads[i], a.heads[j] = a.heads[j], a.heads[i] }
+
+func (a *ahead) Push(h any) { a.heads = append(a.heads, h.(*head)) } //nolint:forcetypeassert // nothing else is pushed
+
+func (a *ahead) Pop() any {
+	last := len(a.heads) - 1
+	h := a.heads[last]
+	a.heads = a.heads[:last]
+	return h
+}
+
+func merge(ctx context.Context, r kv.Reader, sources []source, reverse bool) (*merger, error) {
+	m := &merger{ahead: ahead{reverse: reverse}, heads: make([]*head, 0, len(sources))}
 	for _, s := range sources {
-		it, err := r.Scan(ctx, w.of(s))
+		s.rows.Reverse = reverse
+		it, err := r.Scan(ctx, s.rows)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
 		h := &head{source: s, it: it}
 		m.heads = append(m.heads, h)
-		if err := h.next(); err != nil {
+		if err := m.advance(h); err != nil {
 			return nil, errors.Join(err, m.close())
 		}
 	}
 	return m, nil
 }
 
-// next moves on in the source; moment is nil at its end.
-func (h *head) next() error {
+// advance moves on in a source; at its end it falls behind.
+func (m *merger) advance(h *head) error {
 	if !h.it.Next() {
-		h.moment = nil
 		return h.it.Err()
 	}
 	key := h.it.Key()
@@ -82,6 +83,7 @@ func (h *head) next() error {
 		return errDamaged
 	}
 	h.moment = key[len(h.prefix):]
+	heap.Push(&m.ahead, h)
 	return nil
 }
 
@@ -89,28 +91,14 @@ func (h *head) next() error {
 // that their rows can be read.
 func (m *merger) next() ([]*head, error) {
 	for _, h := range m.at {
-		if err := h.next(); err != nil {
+		if err := m.advance(h); err != nil {
 			return nil, err
 		}
 	}
 	m.at = m.at[:0]
-	for _, h := range m.heads {
-		if h.moment == nil {
-			continue
-		}
-		order := -1
-		if len(m.at) > 0 {
-			order = bytes.Compare(h.moment, m.at[0].moment)
-			if m.reverse {
-				order = -order
-			}
-		}
-		switch {
-		case order < 0:
-			m.at = append(m.at[:0], h)
-		case order == 0:
-			m.at = append(m.at, h)
-		}
+	for first := true; len(m.ahead.heads) > 0 && (first || bytes.Equal(m.ahead.heads[0].moment, m.at[0].moment)); first = false {
+		h, _ := heap.Pop(&m.ahead).(*head)
+		m.at = append(m.at, h)
 	}
 	return m.at, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/scope"
 )
 
 var (
@@ -32,6 +33,7 @@ type Query struct {
 	Selection
 	NewestFirst bool
 	From, Until time.Time // zero where open; Until is not included
+	AsOf        time.Time // only what was received by then, and what was linked by then; zero for now
 	PageSize    int
 	Topic       string
 	Partitions  int
@@ -45,6 +47,7 @@ type page struct {
 	next       string
 	generation uint32
 	pinned     projection.Vector
+	scope      string // version of the links that it was read by
 }
 
 // list reads one page.
@@ -62,6 +65,11 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 			return page{}, ErrForeignToken
 		}
 		ns.Generation = token.generation // the one before a switch stays for as long as tokens live
+	}
+	if !q.about.none() {
+		if token.scope, err = q.resolve(ctx, token.scope); err != nil {
+			return page{}, err
+		}
 	}
 	snap, err := store.Snapshot(ctx, ns)
 	if err != nil {
@@ -81,19 +89,26 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 		}
 	}
 	p, err := q.read(ctx, snap, token)
-	p.generation, p.pinned = token.generation, token.pinned
+	p.generation, p.pinned, p.scope = token.generation, token.pinned, token.scope
 	return p, err
 }
 
+// resolve makes the query take what belongs to its subject, by the version of the links that the first page read, which it returns.
+func (q *Query) resolve(ctx context.Context, version string) (string, error) {
+	at := scope.At{Version: version}
+	if version == "" {
+		at.Time = q.AsOf
+	}
+	s, err := q.scope(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	q.take(s)
+	return s.Version, nil
+}
+
 func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out page, err error) {
-	var sources []source
-	for _, id := range q.Endpoints {
-		sources = append(sources, endpointSource(q.Tenant, id))
-	}
-	for _, id := range q.Threads {
-		sources = append(sources, threadSource(q.Tenant, id))
-	}
-	m, err := merge(ctx, snap, sources, q.window(token))
+	m, err := merge(ctx, snap, q.sources(token), q.NewestFirst)
 	if err != nil {
 		return page{}, fmt.Errorf("timeline: list: %w", err)
 	}
@@ -124,12 +139,15 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 	}
 }
 
-// pick reads the event of a moment from the first source in which it was filed before the pin; nil where none or where
-// the filters leave it out.
+// pick reads the event of a moment from the first source in which it was filed before the pin and is not left out; nil where none or
+// where the filters leave it out.
 func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*row, int, error) {
 	at, err := decodeMoment(heads[0].moment)
 	if err != nil {
 		return nil, 0, err
+	}
+	if !q.AsOf.IsZero() && at.received > q.AsOf.UnixNano() {
+		return nil, 0, nil
 	}
 	for _, h := range heads {
 		record, filed, err := q.record(ctx, snap, h, at)
@@ -140,32 +158,72 @@ func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned 
 			continue
 		}
 		r, err := newRow(record, at)
-		if err != nil || !q.matches(r) {
+		if err != nil {
 			return nil, 0, err
+		}
+		if !h.thread && len(q.Without) > 0 {
+			thread, err := event.ParseID(string(r.Thread))
+			if err != nil {
+				return nil, 0, errDamaged
+			}
+			if q.leavesOut(thread, h.of, at.occurred) {
+				continue
+			}
+		}
+		if !q.matches(r) {
+			return nil, 0, nil
 		}
 		return r, len(record), nil
 	}
 	return nil, 0, nil
 }
 
-// window is the time range, cut at where the last page ended.
-func (q *Query) window(token pageToken) window {
-	w := window{reverse: q.NewestFirst}
+// sources are the stretches of the selection, as far as they lie in the time that is asked for and behind where the last page ended.
+func (q *Query) sources(token pageToken) []source {
+	asked := scope.Ever
 	if !q.From.IsZero() {
-		w.low = momentAt(q.From)
+		asked.From = q.From.UnixNano()
 	}
 	if !q.Until.IsZero() {
-		w.high = momentAt(q.Until)
+		asked.Until = q.Until.UnixNano()
 	}
-	if q.Token == "" {
-		return w
+	var after []byte
+	if q.Token != "" {
+		after = token.after[:]
 	}
+	sources := make([]source, 0, len(q.Endpoints)+len(q.Threads))
+	add := func(s source, ranges []scope.Range) {
+		for _, r := range ranges {
+			if s.rows = q.rows(s.prefix, asked.Intersect(r), after); bytes.Compare(s.rows.Start, s.rows.End) < 0 {
+				sources = append(sources, s)
+			}
+		}
+	}
+	for id, ranges := range q.Endpoints {
+		add(source{of: id, prefix: timelinePrefix(q.Tenant, id)}, ranges)
+	}
+	for id, ranges := range q.Threads {
+		add(source{of: id, prefix: threadPrefix(q.Tenant, id), thread: true}, ranges)
+	}
+	return sources
+}
+
+// rows are those of a source that happened in a stretch, behind a moment where one is given.
+func (q *Query) rows(prefix []byte, r scope.Range, after []byte) kv.Range {
+	key := func(nanos int64) []byte { return appendTime(bytes.Clone(prefix), nanos) }
+	rows := kv.Range{Start: key(r.From), End: key(r.Until)}
+	if after == nil {
+		return rows
+	}
+	at := append(bytes.Clone(prefix), after...)
 	if q.NewestFirst {
-		w.high = token.after[:]
-	} else {
-		w.low = append(bytes.Clone(token.after[:]), 0) // just behind it
+		if bytes.Compare(at, rows.End) < 0 {
+			rows.End = at
+		}
+	} else if bytes.Compare(at, rows.Start) >= 0 {
+		rows.Start = append(at, 0) // just behind it
 	}
-	return w
+	return rows
 }
 
 // record gives the bytes of the row at which a source stands, and the offset at which it was filed there.
