@@ -68,9 +68,9 @@ func appendPrefix(b []byte, tenant string, sub byte, id event.ID) []byte {
 	return append(b, id[:]...)
 }
 
-// prefix is that of the keys that have an id; there is room for a moment behind it.
+// prefix is that of the keys that have an id; there is room for a moment behind it, and one byte.
 func prefix(tenant string, sub byte, id event.ID) []byte {
-	return appendPrefix(make([]byte, 0, 3+len(tenant)+len(id)+momentSize), tenant, sub, id)
+	return appendPrefix(make([]byte, 0, 3+len(tenant)+len(id)+momentSize+1), tenant, sub, id)
 }
 
 func timelinePrefix(tenant string, endpoint event.ID) []byte {

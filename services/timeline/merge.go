@@ -14,15 +14,14 @@ import (
 type source struct {
 	of     event.ID
 	thread bool
-	prefix []byte
-	rows   kv.Range
+	rows   kv.Range // none where it ends before it starts
 }
 
-// merger walks over several sources in order of moment. A moment that several sources hold comes once. Close it.
+// merger walks over several sources in order of moment. A moment that several sources hold comes from each of them. Close it.
 type merger struct {
-	heads []*head
+	heads []head // never moved: others point into it
 	ahead ahead
-	at    []*head // those that hold the moment that came last
+	given bool // the first of those ahead came last
 }
 
 // head is where the merger stands in one source.
@@ -57,56 +56,65 @@ func (a *ahead) Pop() any {
 }
 
 func merge(ctx context.Context, r kv.Reader, sources []source, reverse bool) (*merger, error) {
-	m := &merger{ahead: ahead{reverse: reverse}, heads: make([]*head, 0, len(sources))}
+	m := &merger{heads: make([]head, 0, len(sources)), ahead: ahead{heads: make([]*head, 0, len(sources)), reverse: reverse}}
 	for _, s := range sources {
-		s.rows.Reverse = reverse
+		if bytes.Compare(s.rows.Start, s.rows.End) >= 0 {
+			continue
+		}
 		it, err := r.Scan(ctx, s.rows)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
-		h := &head{source: s, it: it}
-		m.heads = append(m.heads, h)
-		if err := m.advance(h); err != nil {
+		m.heads = append(m.heads, head{source: s, it: it})
+		h := &m.heads[len(m.heads)-1]
+		found, err := h.next()
+		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
+		if found {
+			m.ahead.heads = append(m.ahead.heads, h)
+		}
 	}
+	heap.Init(&m.ahead)
 	return m, nil
 }
 
-// advance moves on in a source; at its end it falls behind.
-func (m *merger) advance(h *head) error {
+// next moves on in the source, and reports whether there is a row.
+func (h *head) next() (bool, error) {
 	if !h.it.Next() {
-		return h.it.Err()
+		return false, h.it.Err()
 	}
 	key := h.it.Key()
-	if len(key) != len(h.prefix)+momentSize {
-		return errDamaged
+	if len(key) < momentSize {
+		return false, errDamaged
 	}
-	h.moment = key[len(h.prefix):]
-	heap.Push(&m.ahead, h)
-	return nil
+	h.moment = key[len(key)-momentSize:]
+	return true, nil
 }
 
-// next gives the sources that hold the next moment; none at the end. They stay where they are until the next call, so
-// that their rows can be read.
-func (m *merger) next() ([]*head, error) {
-	for _, h := range m.at {
-		if err := m.advance(h); err != nil {
+// next gives the source that holds the next row; nil at the end. It stays there until the next call, so that its row can be read.
+func (m *merger) next() (*head, error) {
+	if m.given {
+		more, err := m.ahead.heads[0].next()
+		switch {
+		case err != nil:
 			return nil, err
+		case more:
+			heap.Fix(&m.ahead, 0)
+		default:
+			heap.Pop(&m.ahead)
 		}
 	}
-	m.at = m.at[:0]
-	for first := true; len(m.ahead.heads) > 0 && (first || bytes.Equal(m.ahead.heads[0].moment, m.at[0].moment)); first = false {
-		h, _ := heap.Pop(&m.ahead).(*head)
-		m.at = append(m.at, h)
+	if m.given = len(m.ahead.heads) > 0; !m.given {
+		return nil, nil //nolint:nilnil // the end
 	}
-	return m.at, nil
+	return m.ahead.heads[0], nil
 }
 
 func (m *merger) close() error {
 	var err error
-	for _, h := range m.heads {
-		err = errors.Join(err, h.it.Close())
+	for i := range m.heads {
+		err = errors.Join(err, m.heads[i].it.Close())
 	}
 	return err
 }

@@ -114,68 +114,67 @@ func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out 
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	var looked, size int
+	decided := false // whether the event of the moment belongs to the answer
 	for {
-		heads, err := m.next()
+		h, err := m.next()
 		if err != nil {
 			return page{}, fmt.Errorf("timeline: list: %w", err)
 		}
-		if len(heads) == 0 {
+		if h == nil {
 			return out, nil
 		}
-		if len(out.rows) == q.PageSize || looked == maxPageRows || size >= maxPageBytes {
-			out.next = token.encode()
-			return out, nil
+		if !bytes.Equal(h.moment, token.after[:]) {
+			if len(out.rows) == q.PageSize || looked == maxPageRows || size >= maxPageBytes {
+				out.next = token.encode()
+				return out, nil
+			}
+			looked++
+			token.after, decided = [momentSize]byte(h.moment), false
 		}
-		looked++
-		token.after = [momentSize]byte(heads[0].moment)
-		r, n, err := q.pick(ctx, snap, heads, token.pinned)
-		if err != nil {
+		if decided {
+			continue
+		}
+		var r *row
+		if r, decided, err = q.pick(ctx, snap, h, token.pinned); err != nil {
 			return page{}, err
 		}
 		if r != nil {
 			out.rows = append(out.rows, r)
-			size += n
+			size += len(r.Envelope) + len(r.Content)
 		}
 	}
 }
 
-// pick reads the event of a moment from the first source in which it was filed before the pin and is not left out; nil where none or
-// where the filters leave it out.
-func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*row, int, error) {
-	at, err := decodeMoment(heads[0].moment)
+// pick reads the event at which a source stands; nil where it is left out. It is not decided where another source may hold it: it was
+// filed in this one after the pin, or does not count under its endpoint.
+func (q *Query) pick(ctx context.Context, snap kv.Reader, h *head, pinned projection.Vector) (r *row, decided bool, err error) {
+	at, err := decodeMoment(h.moment)
 	if err != nil {
-		return nil, 0, err
+		return nil, false, err
 	}
 	if !q.AsOf.IsZero() && at.received > q.AsOf.UnixNano() {
-		return nil, 0, nil
+		return nil, true, nil
 	}
-	for _, h := range heads {
-		record, filed, err := q.record(ctx, snap, h, at)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !pinned.Includes(at.partition, filed) {
-			continue
-		}
-		r, err := newRow(record, at)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !h.thread && len(q.Without) > 0 {
-			thread, err := event.ParseID(string(r.Thread))
-			if err != nil {
-				return nil, 0, errDamaged
-			}
-			if q.leavesOut(thread, h.of, at.occurred) {
-				continue
-			}
-		}
-		if !q.matches(r) {
-			return nil, 0, nil
-		}
-		return r, len(record), nil
+	record, filed, err := q.record(ctx, snap, h, at)
+	if err != nil || !pinned.Includes(at.partition, filed) {
+		return nil, false, err
 	}
-	return nil, 0, nil
+	if r, err = newRow(record, at); err != nil {
+		return nil, false, err
+	}
+	if !h.thread && len(q.Without) > 0 {
+		thread, err := event.ParseID(string(r.Thread))
+		if err != nil {
+			return nil, false, errDamaged
+		}
+		if q.leavesOut(thread, h.of, at.occurred) {
+			return nil, false, nil
+		}
+	}
+	if !q.matches(r) {
+		return nil, true, nil
+	}
+	return r, true, nil
 }
 
 // sources are the stretches of the selection, as far as they lie in the time that is asked for and behind where the last page ended.
@@ -192,38 +191,32 @@ func (q *Query) sources(token pageToken) []source {
 		after = token.after[:]
 	}
 	sources := make([]source, 0, len(q.Endpoints)+len(q.Threads))
-	add := func(s source, ranges []scope.Range) {
+	for id, ranges := range q.Endpoints {
 		for _, r := range ranges {
-			if s.rows = q.rows(s.prefix, asked.Intersect(r), after); bytes.Compare(s.rows.Start, s.rows.End) < 0 {
-				sources = append(sources, s)
-			}
+			sources = append(sources, source{of: id, rows: q.rows(subTimeline, id, asked.Intersect(r), after)})
 		}
 	}
-	for id, ranges := range q.Endpoints {
-		add(source{of: id, prefix: timelinePrefix(q.Tenant, id)}, ranges)
-	}
 	for id, ranges := range q.Threads {
-		add(source{of: id, prefix: threadPrefix(q.Tenant, id), thread: true}, ranges)
+		for _, r := range ranges {
+			sources = append(sources, source{of: id, thread: true, rows: q.rows(subThread, id, asked.Intersect(r), after)})
+		}
 	}
 	return sources
 }
 
-// rows are those of a source that happened in a stretch, behind a moment where one is given.
-func (q *Query) rows(prefix []byte, r scope.Range, after []byte) kv.Range {
-	key := func(nanos int64) []byte { return appendTime(bytes.Clone(prefix), nanos) }
-	rows := kv.Range{Start: key(r.From), End: key(r.Until)}
-	if after == nil {
-		return rows
+// rows are the keys under an id of what happened in a stretch, behind a moment where one is given.
+func (q *Query) rows(sub byte, id event.ID, r scope.Range, after []byte) kv.Range {
+	start, end := prefix(q.Tenant, sub, id), prefix(q.Tenant, sub, id)
+	n := len(start)
+	start, end = appendTime(start, r.From), appendTime(end, r.Until)
+	switch {
+	case after == nil:
+	case q.NewestFirst && bytes.Compare(after, end[n:]) < 0:
+		end = append(end[:n], after...)
+	case !q.NewestFirst && bytes.Compare(after, start[n:]) >= 0:
+		start = append(append(start[:n], after...), 0) // just behind it
 	}
-	at := append(bytes.Clone(prefix), after...)
-	if q.NewestFirst {
-		if bytes.Compare(at, rows.End) < 0 {
-			rows.End = at
-		}
-	} else if bytes.Compare(at, rows.Start) >= 0 {
-		rows.Start = append(at, 0) // just behind it
-	}
-	return rows
+	return kv.Range{Start: start, End: end, Reverse: q.NewestFirst}
 }
 
 // record gives the bytes of the row at which a source stands, and the offset at which it was filed there.
