@@ -91,6 +91,7 @@ func watchDigest(tenant string, req *timelinev1.WatchRequest) ([8]byte, error) {
 	return digest(tenant, &timelinev1.WatchRequest{
 		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
 		Channels: req.GetChannels(), Types: req.GetTypes(), CustomerId: req.GetCustomerId(), ConversationId: req.GetConversationId(),
+		CustomerAddress: req.GetCustomerAddress(),
 	})
 }
 

@@ -47,7 +47,8 @@ type page struct {
 	next       string
 	generation uint32
 	pinned     projection.Vector
-	scope      string // version of the links that it was read by
+	scope      string   // version of the links that it was read by
+	about      event.ID // under which its subject goes
 }
 
 // list reads one page.
@@ -66,8 +67,9 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 		}
 		ns.Generation = token.generation // the one before a switch stays for as long as tokens live
 	}
+	var about event.ID
 	if !q.about.none() {
-		if token.scope, err = q.resolve(ctx, token.scope); err != nil {
+		if about, token.scope, err = q.resolve(ctx, token.scope); err != nil {
 			return page{}, err
 		}
 	}
@@ -89,22 +91,23 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 		}
 	}
 	p, err := q.read(ctx, snap, token)
-	p.generation, p.pinned, p.scope = token.generation, token.pinned, token.scope
+	p.generation, p.pinned, p.scope, p.about = token.generation, token.pinned, token.scope, about
 	return p, err
 }
 
-// resolve makes the query take what belongs to its subject, by the version of the links that the first page read, which it returns.
-func (q *Query) resolve(ctx context.Context, version string) (string, error) {
+// resolve makes the query take what belongs to its subject, by the version of the links that the first page read, which it returns
+// behind the id under which the subject goes.
+func (q *Query) resolve(ctx context.Context, version string) (event.ID, string, error) {
 	at := scope.At{Version: version}
 	if version == "" {
 		at.Time = q.AsOf
 	}
 	s, err := q.scope(ctx, at)
 	if err != nil {
-		return "", err
+		return event.ID{}, "", err
 	}
 	q.take(s)
-	return s.Version, nil
+	return s.ID, s.Version, nil
 }
 
 func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out page, err error) {

@@ -75,6 +75,9 @@ func (s *Server) List(ctx context.Context, req *timelinev1.ListRequest) (*timeli
 		return nil, ofScope(err)
 	}
 	resp := &timelinev1.ListResponse{NextPageToken: p.next}
+	if !p.about.IsZero() {
+		resp.Id = p.about.String()
+	}
 	listed(resp, p.rows, req.GetOmitContent())
 	if req.GetAsOf() != nil {
 		return resp, nil // no watch completes what was known at a past moment
@@ -83,6 +86,7 @@ func (s *Server) List(ctx context.Context, req *timelinev1.ListRequest) (*timeli
 	watch.query, err = watchDigest(caller.Tenant, &timelinev1.WatchRequest{
 		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
 		Channels: req.GetChannels(), Types: req.GetTypes(), CustomerId: req.GetCustomerId(), ConversationId: req.GetConversationId(),
+		CustomerAddress: req.GetCustomerAddress(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("timeline: list: %w", err)
@@ -210,6 +214,16 @@ func (c *checker) subject(field, text string, source scope.Source) subject {
 	return subject{source: source, id: id}
 }
 
+// customer is the one behind an address.
+func (c *checker) customer(field string, ids *event.IDs, a *eventv1.Address, source scope.Source) subject {
+	endpoint, err := event.Normalise(a)
+	if err != nil {
+		c.wrong(field, err)
+		return subject{}
+	}
+	return c.subject(field, event.CustomerOf(ids.Endpoint(endpoint)).String(), source)
+}
+
 func (c *checker) time(field string, t *timestamppb.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -231,6 +245,7 @@ type selecting interface {
 	GetChannels() []eventv1.Channel
 	GetTypes() []string
 	GetCustomerId() string
+	GetCustomerAddress() *eventv1.Address
 	GetConversationId() string
 }
 
@@ -241,6 +256,9 @@ func (s *Server) selection(ctx context.Context, tenant string, req selecting, ch
 	switch {
 	case req.GetCustomerId() != "":
 		sel.about = check.subject("customer_id", req.GetCustomerId(), s.links.Customers)
+		return sel, nil
+	case req.GetCustomerAddress() != nil:
+		sel.about = check.customer("customer_address", s.keyring.Tenant(tenant), req.GetCustomerAddress(), s.links.Customers)
 		return sel, nil
 	case req.GetConversationId() != "":
 		sel.about = check.subject("conversation_id", req.GetConversationId(), s.links.Conversations)
