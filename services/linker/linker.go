@@ -26,7 +26,7 @@ import (
 )
 
 // Namespace holds what was asked for and which thread each message id was seen in; LinksNamespace holds how far the links topic was
-// read. Neither is a read model, and both can be lost: then everything is found in the log again, and asked for again under the same ids.
+// read. Neither is a read model, and both can be lost: everything is found in the log again.
 var (
 	Namespace      = kv.Namespace{Slice: "linker"}       //nolint:gochecknoglobals // a constant
 	LinksNamespace = kv.Namespace{Slice: "linker-links"} //nolint:gochecknoglobals // a constant
@@ -34,6 +34,9 @@ var (
 
 // group is the consumer group of all processes that link; that of the links topic has a name of its own.
 const group = "skein.linker"
+
+// recallLimit is how many records are read at once.
+const recallLimit = 1024
 
 // Interactions tells to which interaction an event belongs. It is safe for concurrent use.
 type Interactions interface {
@@ -162,11 +165,70 @@ func New(cfg Config) (*Service, error) {
 
 // Run links until ctx ends, and then returns nil.
 func (s *Service) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := s.recall(ctx)
+		if err == nil {
+			break
+		}
+		s.cfg.Logger.WarnContext(ctx, "what was asked for cannot be read, trying again", "error", err)
+		sleep(ctx, s.cfg.Recheck)
+	}
 	var parts sync.WaitGroup
 	for topic, ns := range s.follows {
 		parts.Go(func() { s.follow(ctx, topic, ns) })
 	}
 	parts.Wait()
+	return nil
+}
+
+// recall reads from the log what was asked for before, where the store does not know: so that nothing is asked for anew, under whatever
+// settings, and what was undone stays so.
+func (s *Service) recall(ctx context.Context) error {
+	if known, err := s.memory.complete(ctx); known || err != nil {
+		return err
+	}
+	partitions, err := s.cfg.Log.Partitions(ctx, event.TopicLinks)
+	if err != nil {
+		return err
+	}
+	for p := range int32(partitions) {
+		if err := s.recallPartition(ctx, p); err != nil {
+			return err
+		}
+	}
+	return s.memory.completed(ctx)
+}
+
+func (s *Service) recallPartition(ctx context.Context, p int32) error {
+	next, end, err := s.cfg.Log.Bounds(ctx, event.TopicLinks, p)
+	if err != nil {
+		return err
+	}
+	reader, err := s.cfg.Log.Open(ctx, event.TopicLinks, p, next)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for next < end {
+		records, err := reader.Read(ctx, recallLimit)
+		if err != nil {
+			return err
+		}
+		own := map[string][]request{} // by tenant
+		for _, r := range records {
+			next = r.Offset + 1
+			if e, err := event.Decode(r.Value); err == nil && e.GetProvider() == provider && e.GetInbox() == inbox {
+				if content, err := event.DecodeContent(e); err == nil {
+					own[e.GetTenant()] = append(own[e.GetTenant()], request{rule: content.GetNativeThread(), pair: content.GetNativeId()})
+				}
+			}
+		}
+		for tenant, requests := range own {
+			if err := s.memory.asked(ctx, tenant, requests); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -16,9 +16,11 @@ import (
 //	'n', partition                           → offset of the next record to be looked at (pubsub.Places)
 //	'm', hash of tenant and message id       → the thread in which that id was seen first
 //	'p', hash of tenant, rule and pair       → nothing; it was asked for
+//	'r'                                      → nothing; all that was asked for before this namespace was made is there
 const (
-	spaceMessage = 'm'
-	spacePair    = 'p'
+	spaceMessage  = 'm'
+	spacePair     = 'p'
+	spaceRecalled = 'r'
 )
 
 // memory is what the linker has seen and done.
@@ -110,4 +112,16 @@ func (m *memory) threads(ctx context.Context, tenant string, messages []string, 
 			return threads, err
 		}
 	}
+}
+
+// complete tells whether everything is known that was ever asked for.
+func (m *memory) complete(ctx context.Context) (bool, error) {
+	values, err := m.get(ctx, [][]byte{{spaceRecalled}})
+	return err == nil && values[0] != nil, err
+}
+
+func (m *memory) completed(ctx context.Context) error {
+	var b kv.Batch
+	b.Set([]byte{spaceRecalled}, nil)
+	return m.store.Apply(ctx, Namespace, &b)
 }

@@ -40,7 +40,7 @@ type Type struct {
 
 // usual is the policy where nothing is configured. What comes first counts.
 //
-//nolint:gochecknoglobals // a constant
+//nolint:gochecknoglobals // constants
 var usual = []Type{
 	{Kind: "identifier", Namespace: "wechat/*", Priority: 80, Limit: 5},
 	{Kind: "identifier", Namespace: "wecom/*", Priority: 80, Limit: 5},
@@ -56,8 +56,6 @@ var usual = []Type{
 }
 
 // noValues are texts that stand for no value, as programs write them into a field for an id.
-//
-//nolint:gochecknoglobals // a constant
 var noValues = regexp.MustCompile(`(?i)^(?:[0-]*|-1|null|anonymous|undefined|unknown)$`)
 
 //nolint:gochecknoglobals // constants
@@ -74,14 +72,13 @@ var (
 )
 
 // policy is a Policy that was checked.
-type policy struct{ types []identityType }
+type policy struct{ types, usual []identityType }
 
+// identityType is a Type that was checked; what it does not say is zero.
 type identityType struct {
-	kind, namespace string
-	priority        int
-	limit           uint32
-	blocked         []*regexp.Regexp
-	evidence        []eventv1.IdentityEvidence
+	Type
+	blocked  []*regexp.Regexp
+	evidence []eventv1.IdentityEvidence
 }
 
 func compilePolicy(p Policy) (*policy, error) {
@@ -94,22 +91,20 @@ func compilePolicy(p Policy) (*policy, error) {
 		out.types = append(out.types, compiled)
 	}
 	for _, t := range usual {
+		t.Evidence = usualEvidence
 		compiled, err := compileType(t)
 		if err != nil {
 			return nil, err
 		}
-		out.types = append(out.types, compiled)
+		out.usual = append(out.usual, compiled)
 	}
 	return out, nil
 }
 
 func compileType(t Type) (identityType, error) {
-	out := identityType{kind: t.Kind, namespace: t.Namespace, priority: t.Priority}
-	known := slices.IndexFunc(usual, func(u Type) bool {
-		return u.Kind == t.Kind && (u.Namespace == "" || u.Namespace == t.Namespace || matches(u.Namespace, t.Namespace))
-	})
+	out := identityType{Type: t}
 	switch {
-	case known < 0:
+	case !slices.ContainsFunc(usual, func(u Type) bool { return u.Kind == t.Kind }):
 		return out, fmt.Errorf("kind: %q is none of identifier, email, phone, social, sip and visitor", t.Kind)
 	case t.Priority < 0:
 		return out, fmt.Errorf("priority: %d is below 0", t.Priority)
@@ -119,10 +114,6 @@ func compileType(t Type) (identityType, error) {
 	if _, err := path.Match(t.Namespace, ""); err != nil {
 		return out, fmt.Errorf("namespace: %q: %w", t.Namespace, err)
 	}
-	out.priority = cmp.Or(t.Priority, usual[known].Priority)
-	if limit := cmp.Or(t.Limit, usual[known].Limit); limit > 0 {
-		out.limit = uint32(limit)
-	}
 	for _, pattern := range t.Blocked {
 		re, err := regexp.Compile(pattern)
 		if err != nil {
@@ -130,11 +121,7 @@ func compileType(t Type) (identityType, error) {
 		}
 		out.blocked = append(out.blocked, re)
 	}
-	evidence := t.Evidence
-	if len(evidence) == 0 {
-		evidence = usualEvidence
-	}
-	for _, name := range evidence {
+	for _, name := range t.Evidence {
 		number, ok := eventv1.IdentityEvidence_value["IDENTITY_EVIDENCE_"+strings.ToUpper(name)]
 		if !ok || number == 0 {
 			return out, fmt.Errorf("evidence: %q is none of signed_in, verified_address, provider, record and stated", name)
@@ -149,14 +136,27 @@ func matches(pattern, namespace string) bool {
 	return pattern == "" || ok
 }
 
-// of is the type of an endpoint; nil for a kind that this version does not know.
-func (p *policy) of(n named) *identityType {
-	at := slices.IndexFunc(p.types, func(t identityType) bool { return t.kind == kindNames[n.kind] && matches(t.namespace, n.namespace) })
+// of is the type of an endpoint: the first that fits, and what it does not say as usual. It is false for a kind that this version does
+// not know.
+func (p *policy) of(n named) (t identityType, ok bool) {
+	fits := func(t identityType) bool { return t.Kind == kindNames[n.kind] && matches(t.Namespace, n.namespace) }
+	at := slices.IndexFunc(p.usual, fits)
 	if at < 0 {
-		return nil
+		return identityType{}, false
 	}
-	return &p.types[at]
+	t = p.usual[at]
+	if at = slices.IndexFunc(p.types, fits); at >= 0 {
+		own := p.types[at]
+		t.Priority, t.Limit, t.blocked = cmp.Or(own.Priority, t.Priority), cmp.Or(own.Limit, t.Limit), own.blocked
+		if len(own.evidence) > 0 {
+			t.evidence = own.evidence
+		}
+	}
+	return t, true
 }
+
+// atMost is the limit as a link bears it: 0 for any number.
+func (t *identityType) atMost() uint32 { return uint32(max(t.Limit, 0)) }
 
 func (t *identityType) blocks(value string) bool {
 	return noValues.MatchString(value) || slices.ContainsFunc(t.blocked, func(re *regexp.Regexp) bool { return re.MatchString(value) })
@@ -178,12 +178,12 @@ func (x *policies) link(tenant, rule, reason string, people []named, evidence ev
 	}
 	type candidate struct {
 		named
-		*identityType
+		identityType
 	}
 	var able []candidate
 	for _, n := range people {
-		switch t := p.of(n); {
-		case t == nil || rule == RuleAsserted && !slices.Contains(t.evidence, evidence):
+		switch t, known := p.of(n); {
+		case !known || rule == RuleAsserted && !slices.Contains(t.evidence, evidence):
 		case t.blocks(n.value):
 			x.metrics.block(tenant, n.kind)
 		default:
@@ -194,12 +194,12 @@ func (x *policies) link(tenant, rule, reason string, people []named, evidence ev
 		return nil
 	}
 	anchor := slices.MinFunc(able, func(a, b candidate) int {
-		return cmp.Or(b.priority-a.priority, strings.Compare(a.named.namespace, b.named.namespace), bytes.Compare(a.id[:], b.id[:]))
+		return cmp.Or(b.Priority-a.Priority, strings.Compare(a.namespace, b.namespace), bytes.Compare(a.id[:], b.id[:]))
 	})
 	var all []request
 	for _, c := range able {
 		if c.id != anchor.id {
-			all = append(all, endpoint(rule, reason, c.named, anchor.named, c.limit))
+			all = append(all, endpoint(rule, reason, c.named, anchor.named, c.atMost()))
 		}
 	}
 	return all

@@ -1,10 +1,13 @@
 package linker_test
 
 import (
+	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
+	"pgregory.net/rapid"
 
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -120,4 +123,43 @@ func TestAReportJoinsTheThreadOfTheMailThatDidNotArrive(t *testing.T) {
 	if want := sorted(w.threadOf("support", "a@x"), w.threadOf("support", "z@x")); len(got) != 1 || got[0] != want {
 		t.Errorf("joined %v, want %v", got, want)
 	}
+}
+
+// However mails refer to one another, in whichever inboxes and order they come: the links join those threads whose mails share a message
+// id, directly or by way of others, and no others.
+func TestLinksOfMailsAreTheComponentsOfTheirReferences(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(rt)
+		id := rapid.StringMatching(`[a-l]@x`)
+		count := rapid.IntRange(1, 12).Draw(rt, "mails")
+		var pairs [][2]string
+		var want []string
+		for range count {
+			inbox := rapid.SampledFrom([]string{"support", "sales"}).Draw(rt, "inbox")
+			m := mail(inbox, id.Draw(rt, "id"), rapid.OneOf(rapid.Just(""), id).Draw(rt, "in reply to"), rapid.SliceOfN(id, 0, 3).Draw(rt, "references")...)
+			m.Discriminator = binary.AppendUvarint(nil, uint64(len(pairs)))
+			w.submit(m)
+			message := m.GetContent().GetMessageReceived()
+			for _, ref := range append([]string{m.GetNativeId(), message.GetInReplyTo()}, message.GetReferences()...) {
+				if ref != "" {
+					pairs = append(pairs, [2]string{w.threadOf(inbox, m.GetThread()), ref})
+				}
+			}
+		}
+		w.run()
+		got := components(w.conversations(linker.RuleReferences))
+		for _, c := range components(pairs) { // of threads and ids
+			if c = slices.DeleteFunc(c, func(m string) bool { return strings.Contains(m, "@") }); len(c) > 1 {
+				want = append(want, strings.Join(c, " "))
+			}
+		}
+		if len(got) != len(want) {
+			rt.Fatalf("joined %v, want %v", got, want)
+		}
+		for _, c := range got {
+			if !slices.Contains(want, strings.Join(c, " ")) {
+				rt.Fatalf("joined %v, want one of %v", c, want)
+			}
+		}
+	})
 }

@@ -7,8 +7,11 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// inbox stands in the events that the linker publishes, and is part of their ids.
-const inbox = "linker"
+// inbox and provider stand in the events that the linker publishes; the inbox is part of their ids.
+const (
+	inbox    = "linker"
+	provider = "skein"
+)
 
 // request asks for a link. All of it derives from the rule and from what it joins, so that the same request is the same event, whichever
 // event gave rise to it.
@@ -24,7 +27,7 @@ type request struct {
 // submission is the request as an event. It names no cause: another event may give rise to the same request.
 func (q *request) submission(r *record) *eventv1.Submission {
 	return &eventv1.Submission{
-		Type: q.kind, Direction: eventv1.Direction_DIRECTION_INTERNAL, Provider: "skein", Inbox: inbox, Thread: q.rule, NativeId: q.pair,
+		Type: q.kind, Direction: eventv1.Direction_DIRECTION_INTERNAL, Provider: provider, Inbox: inbox, Thread: q.rule, NativeId: q.pair,
 		Parties: q.parties, Actor: &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: inbox},
 		Backfill: r.GetBackfill(), Content: q.content,
 	}

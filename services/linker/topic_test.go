@@ -36,7 +36,7 @@ func (d *desk) Contact(_ context.Context, _ string, interaction event.ID, _ even
 	return nil, false, nil
 }
 
-func (d *desk) Began(ctx context.Context, tenant string, customer event.ID, within scope.Range) (all []*conversationv1.Interaction, err error) {
+func (d *desk) Began(_ context.Context, _ string, customer event.ID, within scope.Range) (all []*conversationv1.Interaction, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, i := range d.interactions {
