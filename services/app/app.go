@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
@@ -53,6 +54,7 @@ type App struct {
 	slices     readModels
 	hub        *timeline.Hub
 	live       *live.Hub
+	auth       *auth.Authenticator
 	grpc       *rpc.Server
 	grpcPort   net.Listener
 	http       *http.Server

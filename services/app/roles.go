@@ -17,6 +17,7 @@ const (
 	roleWebhooks  = "webhooks"
 	roleSender    = "sender"
 	roleFiles     = "files"
+	roleMedia     = "media"
 	roleAdmin     = "admin"
 )
 
@@ -36,7 +37,7 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleMedia, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -61,7 +62,7 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partBlobs, Start: a.openBlobs, Stop: a.closeBlobs},
 		lifecycle.Part{Name: partIntake, Needs: []string{partKeyring, partRoom, partLog, partBlobs}, Start: a.openIntake},
 		lifecycle.Part{Name: partHTTP, Start: a.listenHTTP, Run: a.serveHTTP, Stop: a.stopHTTP},
-		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
+		lifecycle.Part{Name: partGRPC, Needs: []string{partHTTP}, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
 		// Behind the servers, so that it lets its followers go before the servers wait for them.
 		lifecycle.Part{Name: partLive, Needs: []string{partKeyring, partLog, partGRPC}, Start: a.openLive, Run: a.runLive},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
@@ -73,6 +74,7 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.openSender, Run: a.runSender,
 		},
 		lifecycle.Part{Name: roleFiles, Needs: []string{partHTTP, partLog, partStore, partBlobs, partIntake}, Start: a.openFiles, Run: a.runFiles},
+		lifecycle.Part{Name: roleMedia, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openMedia},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},
