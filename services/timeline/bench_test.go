@@ -87,7 +87,7 @@ func BenchmarkList(b *testing.B) {
 		b.Fatal(err)
 	}
 	runner.Close()
-	server := timeline.NewServer(store, keyring, nil, timeline.NewHub(store, benchTopic, 1, nil, slog.New(slog.DiscardHandler)))
+	server := timeline.NewServer(store, keyring, nil, timeline.NewHub(store, benchTopic, 1, nil, slog.New(slog.DiscardHandler)), timeline.Links{})
 	ctx := auth.With(b.Context(), auth.Identity{Tenant: "default"})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

@@ -29,7 +29,7 @@ const threadPage = 20
 // Newest calls yield for the events of a thread, newest first, until it returns false.
 func (t *Threads) Newest(ctx context.Context, tenant string, thread event.ID, yield func(channel.Filed) bool) error {
 	q := Query{
-		Selection: Selection{Tenant: tenant, Threads: []event.ID{thread}}, NewestFirst: true, PageSize: threadPage,
+		Selection: Selection{Tenant: tenant, Threads: always(thread)}, NewestFirst: true, PageSize: threadPage,
 		Topic: event.TopicInteractions, Partitions: t.partitions,
 	}
 	for {

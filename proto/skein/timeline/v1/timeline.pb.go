@@ -260,7 +260,8 @@ type ListResponse struct {
 	Entries []*Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// Cursor for a watch of the same addresses, endpoints, threads, channels and types: it completes the pages of this list.
+	// Cursor for a watch of the same addresses, endpoints, threads, customer or conversation, channels and types: it
+	// completes the pages of this list. Empty where as_of was given: no watch completes a past moment.
 	WatchCursor   string `protobuf:"bytes,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
