@@ -153,7 +153,7 @@ func (s *Service) fire(ctx context.Context) (next time.Time, err error) {
 // due gives timers to publish, a batch at most, whether there are more, and else when the next one is due.
 func (s *Service) due(ctx context.Context, failed map[string]error) (due []Timer, more bool, next time.Time, err error) {
 	most := min(s.cfg.Batch, s.cfg.Unfolded-len(s.published))
-	known := map[timerKey]bool{}
+	known, full := map[timerKey]bool{}, false
 	var last time.Time
 	next, err = s.cfg.Armed.Due(ctx, s.cfg.Now(), func(t Timer) bool {
 		last = t.DueAt
@@ -163,7 +163,9 @@ func (s *Service) due(ctx context.Context, failed map[string]error) (due []Timer
 		switch {
 		case published || mute:
 			known[key] = true
-		case failed[t.Tenant] != nil || most <= 0: // the rest is looked at for what is known
+		case failed[t.Tenant] != nil:
+		case most <= 0:
+			full = true // the rest is looked at for what is known
 		case len(due) == most:
 			more = true
 			return false
@@ -182,7 +184,7 @@ func (s *Service) due(ctx context.Context, failed map[string]error) (due []Timer
 			}
 		}
 	}
-	return due, more, next, nil
+	return due, more || full && len(s.published) < s.cfg.Unfolded, next, nil
 }
 
 // byTenant divides timers by their tenants, and keeps the order of each.
