@@ -43,8 +43,7 @@ func (c *calendar) add(from time.Time, d time.Duration) (due time.Time, ok bool)
 	}
 	for at := from; at.Before(last); {
 		local := at.In(c.zone)
-		_, offset := local.Zone()
-		midnight, end := c.stretch(local, int64(offset))
+		midnight, end := stretch(local)
 		for _, o := range c.of(dayOf(local), local.Weekday()) {
 			open, closed := time.Unix(midnight+o.from, 0), time.Unix(midnight+o.to, 0)
 			if open.Before(at) {
@@ -66,7 +65,7 @@ func (c *calendar) add(from time.Time, d time.Duration) (due time.Time, ok bool)
 
 // stretch gives the midnight from which a moment's local time of day counts, and until when it does: the end of the day, or before that
 // the moment at which the clock is changed.
-func (c *calendar) stretch(local time.Time, offset int64) (midnight int64, end time.Time) {
+func stretch(local time.Time) (midnight int64, end time.Time) {
 	hour, minute, second := local.Clock()
 	midnight = local.Unix() - int64(hour*3600+minute*60+second)
 	end = time.Unix(midnight+secondsOfDay, 0)

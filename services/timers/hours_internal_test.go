@@ -43,7 +43,8 @@ func TestATargetCountsInOpenHoursOnly(t *testing.T) {
 			"Europe/Berlin", office, nil, "2026-03-06T17:30:00+01:00", 5 * time.Hour, "2026-03-09T09:30:00+01:00",
 		},
 		"over a holiday of every year": {
-			"Europe/Berlin", office, []string{"12-25/12-26 closed", "12-24 09:00-12:00"},
+			"Europe/Berlin", office,
+			[]string{"12-25/12-26 closed", "12-24 09:00-12:00"},
 			"2026-12-24T11:00:00+01:00", 2 * time.Hour, "2026-12-28T10:00:00+01:00",
 		},
 		"over a stretch around the turn of the year": {
@@ -53,7 +54,9 @@ func TestATargetCountsInOpenHoursOnly(t *testing.T) {
 			"Europe/Berlin", office, []string{"2026-12-25 10:00-11:00", "12-25 closed"}, "2026-12-25T09:00:00+01:00", time.Hour, "2026-12-25T11:00:00+01:00",
 		},
 		"golden week, and the Saturday that is worked for it": {
-			"Asia/Shanghai", []string{"mon-fri 09:00-18:00"}, []string{"2026-10-01/2026-10-07 closed", "2026-10-10 09:00-18:00"},
+			"Asia/Shanghai",
+			[]string{"mon-fri 09:00-18:00"},
+			[]string{"2026-10-01/2026-10-07 closed", "2026-10-10 09:00-18:00"},
 			"2026-09-30T17:00:00+08:00", 3*9*time.Hour + time.Hour, "2026-10-10T18:00:00+08:00",
 		},
 		"a night without the hour that is left out": {

@@ -27,7 +27,9 @@ func (p *policy) fits(it *conversationv1.Interaction) bool {
 	return anyOf(p.Inboxes, it.GetInbox()) && anyOf(p.Queues, it.GetQueue()) && anyOf(p.channels, it.GetChannel()) && anyOf(p.Priorities, it.GetPriority())
 }
 
-func anyOf[T comparable](list []T, value T) bool { return len(list) == 0 || slices.Contains(list, value) }
+func anyOf[T comparable](list []T, value T) bool {
+	return len(list) == 0 || slices.Contains(list, value)
+}
 
 // missing is what a policy says of an interaction and no event has told yet; nil where everything was told.
 func (p *policy) missing(it *conversationv1.Interaction) *eventv1.InteractionPolicySet {
@@ -58,23 +60,30 @@ func (p *policy) clocks(it *conversationv1.Interaction) []*eventv1.SlaClock {
 	return clocks
 }
 
-// clockOf is the clock of a metric that an interaction has since a moment.
+// clockOf is the clock of a metric that an interaction has since a moment; nil where there is none, or none that was not cancelled.
 func clockOf(it *conversationv1.Interaction, metric eventv1.SlaMetric, since time.Time) *conversationv1.Sla {
-	for _, sla := range it.GetSlas() {
-		if sla.GetMetric() == metric && sla.GetSince().AsTime().Equal(since) {
-			return sla
+	for _, sla := range slices.Backward(it.GetSlas()) {
+		if sla.GetMetric() != metric || !sla.GetSince().AsTime().Equal(since) {
+			continue
 		}
+		if sla.GetState() == conversationv1.SlaState_SLA_STATE_CANCELLED {
+			return nil
+		}
+		return sla
 	}
 	return nil
 }
 
 // begin is the moment since when a metric counts; zero where it does not.
 func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction) time.Time {
+	goesOn := it.GetState() != conversationv1.InteractionState_INTERACTION_STATE_ENDED
 	switch metric {
 	case eventv1.SlaMetric_SLA_METRIC_FIRST_RESPONSE:
-		return firstResponseSince(it)
+		if goesOn {
+			return firstResponseSince(it)
+		}
 	case eventv1.SlaMetric_SLA_METRIC_NEXT_RESPONSE:
-		if it.GetFirstResponseAt() != nil {
+		if goesOn && it.GetFirstResponseAt() != nil {
 			return moment(it.GetWaitingSince())
 		}
 	case eventv1.SlaMetric_SLA_METRIC_RESOLUTION:
@@ -84,14 +93,14 @@ func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction) time.Time {
 	return time.Time{}
 }
 
-// firstResponseSince is the later of the begin and the bot's hand-over. While the bot is at it nobody waits for a person, and neither does
-// a customer whom the company called or wrote to: until there is something to reply to.
+// firstResponseSince is the latest of the begin, the bot's hand-over and the reopening. While the bot is at it nobody waits for a person, and
+// neither does a customer whom the company called or wrote to: until there is something to reply to.
 func firstResponseSince(it *conversationv1.Interaction) time.Time {
 	bot := it.GetBot()
 	if it.GetFirstResponseAt() != nil || bot.GetStartedAt() != nil && bot.GetHandedOffAt() == nil && bot.GetEndedAt() == nil {
 		return time.Time{}
 	}
-	since := later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt()))
+	since := later(later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt())), moment(it.GetReopenedAt()))
 	if it.GetDirection() != eventv1.Direction_DIRECTION_OUTBOUND {
 		return since
 	}

@@ -127,6 +127,24 @@ func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 		"the resolution from the reopening": {
 			&conversationv1.Interaction{Policy: "p", FirstResponseAt: minutes(3), Reopened: 1, ReopenedAt: minutes(90), Slas: []*conversationv1.Sla{begun}}, []clock{{resolution, 90, 150}},
 		},
+		"the first response from the reopening, where there was none before": {
+			&conversationv1.Interaction{Policy: "p", Reopened: 1, ReopenedAt: minutes(90), Slas: []*conversationv1.Sla{
+				begun, {Metric: first, Since: minutes(0), DueAt: minutes(10), State: conversationv1.SlaState_SLA_STATE_CANCELLED},
+			}}, []clock{{first, 90, 100}, {resolution, 90, 150}},
+		},
+		"what was cancelled and is to be done after all": {
+			&conversationv1.Interaction{Policy: "p", FirstResponseAt: minutes(3), Slas: []*conversationv1.Sla{
+				{Metric: resolution, Since: minutes(0), DueAt: minutes(60), State: conversationv1.SlaState_SLA_STATE_CANCELLED},
+			}}, []clock{{resolution, 0, 60}},
+		},
+		"what took the place of another does not begin anew": {
+			&conversationv1.Interaction{Policy: "p", FirstResponseAt: minutes(3), Slas: []*conversationv1.Sla{
+				{Metric: resolution, Since: minutes(0), DueAt: minutes(90), State: conversationv1.SlaState_SLA_STATE_CANCELLED}, begun,
+			}}, nil,
+		},
+		"nobody waits for a reply when the call is over": {
+			&conversationv1.Interaction{State: conversationv1.InteractionState_INTERACTION_STATE_ENDED, WaitingSince: minutes(1)}, []clock{{resolution, 0, 60}},
+		},
 		"another policy's clocks are due when this one says": {
 			&conversationv1.Interaction{Policy: "other", FirstResponseAt: minutes(3), Slas: []*conversationv1.Sla{
 				{Metric: resolution, Since: minutes(0), DueAt: minutes(120), State: conversationv1.SlaState_SLA_STATE_ACTIVE},

@@ -41,7 +41,7 @@ type Policy struct {
 	NextResponse  time.Duration `koanf:"next_response" help:"target: a person's reply to what the customer wrote later; none unless set"`
 	Resolution    time.Duration `koanf:"resolution" help:"target: the resolution; none unless set"`
 	IdleTimeout   time.Duration `koanf:"idle_timeout" help:"without any activity for so long, it ends; the channel's usual where it is 0, never where it is negative"`
-	ReopenWindow  time.Duration `koanf:"reopen_window" help:"for how long after its end a message still belongs to it; the channel's usual where it is 0, not at all where it is negative"`
+	ReopenWindow  time.Duration `koanf:"reopen_window" help:"for how long after its end by idleness a message still belongs to it; the channel's usual where it is 0, not at all where it is negative"`
 }
 
 const (
@@ -114,7 +114,7 @@ func NewPolicies(s Settings) (*Policies, error) {
 }
 
 func flatten(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // its own parts, not those of what it wraps
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

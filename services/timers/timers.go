@@ -114,9 +114,7 @@ func (s *Service) Run(ctx context.Context) error {
 		next, err := s.fire(ctx)
 		wait := s.cfg.Every
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			s.cfg.Logger.WarnContext(ctx, "timers are not fired, trying again", "error", err)
 		case !next.IsZero():
 			wait = max(min(wait, next.Sub(s.cfg.Now())), time.Millisecond)

@@ -258,14 +258,14 @@ func TestWhatCannotBeAnEventKeepsNothingElseOutAndIsToldOnce(t *testing.T) {
 
 func TestTimersFireAgainWhenTheStoreAndTheLogAreBack(t *testing.T) {
 	f := newFixture(func(cfg *Config) { cfg.Every, cfg.Now = time.Millisecond, nil })
-	f.Host.Fail(channel.ErrRetry)
+	f.Fail(channel.ErrRetry)
 	f.failure = errors.New("the store is unavailable")
 	f.arm("acme", "t", ago(time.Hour))
 	stop := f.run(t)
 	f.mu.Lock()
 	f.failure = nil
 	f.mu.Unlock()
-	f.Host.Fail(nil)
+	f.Fail(nil)
 	_, err := f.WaitEvents(t.Context(), 1)
 	must(t, err)
 	stop()

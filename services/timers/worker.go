@@ -28,7 +28,8 @@ const group = "skein.policies"
 
 // Interactions is the read model of interactions, the generation that serves, as far as policies need it. It is safe for concurrent use.
 type Interactions interface {
-	// Await returns once a record was applied. It waits out a store that is unavailable.
+	// Await returns once a record was applied. It waits out a store that is unavailable. Where that takes long, its context ends and it is
+	// called again, since another generation may serve by then.
 	Await(ctx context.Context, at eventlog.Position) error
 	// Find gives an interaction by any id that it ever had; nil where there is none.
 	Find(ctx context.Context, tenant string, id event.ID) (*conversationv1.Interaction, error)
@@ -73,6 +74,9 @@ type record struct {
 	partition int32
 	offset    int64
 }
+
+// patience is how long one generation of the read model is waited for before it is asked again which one serves.
+const patience = 5 * time.Second
 
 // maxMute bounds how many threads are remembered, of which it was logged that nothing can be published in them.
 const maxMute = 10_000
@@ -119,11 +123,10 @@ func wanted(r eventlog.Record) bool {
 var begins = map[string]bool{ //nolint:gochecknoglobals // read only
 	event.TypeInteractionStarted: true, event.TypeInteractionReopened: true, event.TypeInteractionStatusChanged: true,
 	event.TypeInteractionAttributesUpdated: true,
-	event.TypeCallDialed:                   true, event.TypeCallAnswered: true, event.TypeVoicemailLeft: true,
-	event.TypeBotStarted: true, event.TypeBotHandedOff: true, event.TypeBotEnded: true, event.TypeFlowStepEntered: true, event.TypeFormSubmitted: true,
-	event.TypeQueueEntered: true, event.TypeQueueLeft: true,
+	event.TypeCallDialed:                   true, event.TypeCallAnswered: true, event.TypeCallFailed: true, event.TypeVoicemailLeft: true,
+	event.TypeBotStarted: true, event.TypeBotHandedOff: true, event.TypeBotEnded: true, event.TypeFormSubmitted: true,
+	event.TypeQueueEntered: true, event.TypeTransferCompleted: true, event.TypeCallbackRequested: true,
 	event.TypeAssignmentOffered: true, event.TypeAssignmentAccepted: true, event.TypeAssignmentConnected: true,
-	event.TypeTransferCompleted: true, event.TypeCallbackRequested: true,
 	event.TypeMessageReceived: true, event.TypeMessageSendRequested: true, event.TypeMessageSent: true,
 }
 
@@ -204,8 +207,13 @@ func (w *Worker) await(ctx context.Context, at eventlog.Position, key threadKey)
 	}
 	known := w.applied[at.Partition] > at.Offset
 	w.mu.Unlock()
-	if !known {
-		if err := w.cfg.Interactions.Await(ctx, at); err != nil {
+	for !known {
+		asked, cancel := context.WithTimeout(ctx, patience)
+		err := w.cfg.Interactions.Await(asked, at)
+		known = err == nil
+		again := ctx.Err() == nil && asked.Err() != nil
+		cancel()
+		if err != nil && !again {
 			return fmt.Errorf("timers: wait for the read model: %w", err)
 		}
 	}
