@@ -31,9 +31,9 @@ func anyOf[T comparable](list []T, value T) bool {
 	return len(list) == 0 || slices.Contains(list, value)
 }
 
-// missing is what a policy says of an interaction and no event has told yet; nil where everything was told.
-func (p *policy) missing(it *conversationv1.Interaction) *eventv1.InteractionPolicySet {
-	w, clocks := p.windows(it.GetChannel()), p.clocks(it)
+// missing is what a policy says of an interaction, as of an event of it, and no event has told yet; nil where everything was told.
+func (p *policy) missing(it *conversationv1.Interaction, at time.Time) *eventv1.InteractionPolicySet {
+	w, clocks := p.windows(it.GetChannel()), p.clocks(it, at)
 	if len(clocks) == 0 && (it.GetPolicy() == p.Name || it.GetPolicy() == "" && w == windows{}) {
 		return nil
 	}
@@ -41,10 +41,10 @@ func (p *policy) missing(it *conversationv1.Interaction) *eventv1.InteractionPol
 }
 
 // clocks are those that should count and do not, or of which another policy holds now.
-func (p *policy) clocks(it *conversationv1.Interaction) []*eventv1.SlaClock {
+func (p *policy) clocks(it *conversationv1.Interaction, at time.Time) []*eventv1.SlaClock {
 	var clocks []*eventv1.SlaClock
 	for _, t := range p.targets() {
-		since := begin(t.metric, it)
+		since := begin(t.metric, it, at)
 		if since.IsZero() || t.target == 0 {
 			continue
 		}
@@ -74,13 +74,13 @@ func clockOf(it *conversationv1.Interaction, metric eventv1.SlaMetric, since tim
 	return nil
 }
 
-// begin is the moment since when a metric counts; zero where it does not.
-func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction) time.Time {
+// begin is the moment since when a metric counts, as of an event; zero where it does not.
+func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction, at time.Time) time.Time {
 	goesOn := it.GetState() != conversationv1.InteractionState_INTERACTION_STATE_ENDED
 	switch metric {
 	case eventv1.SlaMetric_SLA_METRIC_FIRST_RESPONSE:
 		if goesOn {
-			return firstResponseSince(it)
+			return firstResponseSince(it, at)
 		}
 	case eventv1.SlaMetric_SLA_METRIC_NEXT_RESPONSE:
 		if goesOn && it.GetFirstResponseAt() != nil {
@@ -94,13 +94,17 @@ func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction) time.Time {
 }
 
 // firstResponseSince is the latest of the begin, the bot's hand-over and the reopening. While the bot is at it nobody waits for a person, and
-// neither does a customer whom the company called or wrote to: until there is something to reply to.
-func firstResponseSince(it *conversationv1.Interaction) time.Time {
-	bot := it.GetBot()
-	if it.GetFirstResponseAt() != nil || bot.GetStartedAt() != nil && bot.GetHandedOffAt() == nil && bot.GetEndedAt() == nil {
+// neither does a customer whom the company called or wrote to: until there is something to reply to. A reply from behind the event is one
+// that came before the event was looked at: it is measured all the same.
+func firstResponseSince(it *conversationv1.Interaction, at time.Time) time.Time {
+	bot, replied := it.GetBot(), moment(it.GetFirstResponseAt())
+	if !replied.IsZero() && replied.Before(at) || bot.GetStartedAt() != nil && bot.GetHandedOffAt() == nil && bot.GetEndedAt() == nil {
 		return time.Time{}
 	}
-	since := later(later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt())), moment(it.GetReopenedAt()))
+	since := later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt()))
+	if replied.IsZero() {
+		since = later(since, moment(it.GetReopenedAt()))
+	}
 	if it.GetDirection() != eventv1.Direction_DIRECTION_OUTBOUND {
 		return since
 	}

@@ -65,19 +65,19 @@ func TestEachChannelHasItsUsualWindows(t *testing.T) {
 		eventv1.Channel_CHANNEL_VOICE:          {},
 	} {
 		it := &conversationv1.Interaction{Channel: channel, StartedAt: after(0)}
-		set := none.choose("acme", it).missing(it)
+		set := none.choose("acme", it).missing(it, monday)
 		if (set == nil) != (want == windows{}) || set.GetIdleTimeout().AsDuration() != want.idle || set.GetReopenWindow().AsDuration() != want.reopen {
 			t.Errorf("%v: %v", channel, set)
 		}
 	}
 	p := policiesOf(t, Policy{Name: "own", IdleTimeout: -1, ReopenWindow: time.Hour})
 	it := &conversationv1.Interaction{Channel: eventv1.Channel_CHANNEL_WEB_CHAT}
-	if set := p.choose("acme", it).missing(it); set.GetPolicy() != "own" || set.GetIdleTimeout().AsDuration() != 0 || set.GetReopenWindow().AsDuration() != time.Hour {
+	if set := p.choose("acme", it).missing(it, monday); set.GetPolicy() != "own" || set.GetIdleTimeout().AsDuration() != 0 || set.GetReopenWindow().AsDuration() != time.Hour {
 		t.Error(set)
 	}
 }
 
-// The clocks that a policy begins, as metrics with when they count from and when they are due, in minutes behind the begin.
+// The clocks that a policy begins as of an event of minute 8, as metrics with when they count from and when they are due, in minutes behind the begin.
 func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 	const first, next, resolution = eventv1.SlaMetric_SLA_METRIC_FIRST_RESPONSE, eventv1.SlaMetric_SLA_METRIC_NEXT_RESPONSE, eventv1.SlaMetric_SLA_METRIC_RESOLUTION
 	minutes := func(n int) *timestamppb.Timestamp { return after(time.Duration(n) * time.Minute) }
@@ -98,6 +98,9 @@ func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 		},
 		"what is over does not begin anew": {
 			&conversationv1.Interaction{Policy: "p", Slas: []*conversationv1.Sla{begun, {Metric: first, Since: minutes(0), State: conversationv1.SlaState_SLA_STATE_MISSED}}}, nil,
+		},
+		"a reply from behind the event is measured": {
+			&conversationv1.Interaction{Policy: "p", FirstResponseAt: minutes(9), Slas: []*conversationv1.Sla{begun}}, []clock{{first, 0, 10}},
 		},
 		"while the bot is at it": {
 			&conversationv1.Interaction{Bot: &conversationv1.BotShare{StartedAt: minutes(0)}}, []clock{{resolution, 0, 60}},
@@ -159,7 +162,7 @@ func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := policiesOf(t, Policy{Name: "p", FirstResponse: 10 * time.Minute, NextResponse: 20 * time.Minute, Resolution: time.Hour, Hours: "office"})
 			c.it.StartedAt, c.it.Channel = minutes(0), eventv1.Channel_CHANNEL_VOICE
-			set := p.choose("acme", c.it).missing(c.it)
+			set := p.choose("acme", c.it).missing(c.it, minutes(8).AsTime())
 			if (set == nil) != (len(c.clocks) == 0 && c.it.GetPolicy() != "other") {
 				t.Fatalf("told: %v", set)
 			}
@@ -182,7 +185,7 @@ func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 func TestATargetIsDueInTheBusinessHoursOfItsPolicy(t *testing.T) {
 	p := policiesOf(t, Policy{Name: "p", Resolution: 9 * time.Hour, Hours: "office"})
 	it := &conversationv1.Interaction{StartedAt: after(0), Channel: eventv1.Channel_CHANNEL_EMAIL}
-	set := p.choose("acme", it).missing(it)
+	set := p.choose("acme", it).missing(it, monday)
 	if len(set.GetClocks()) != 1 || !set.GetClocks()[0].GetDueAt().AsTime().Equal(monday.Add(25*time.Hour)) || set.GetClocks()[0].GetTarget().AsDuration() != 9*time.Hour {
 		t.Error(set)
 	}

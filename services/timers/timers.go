@@ -88,10 +88,13 @@ func (c Config) withDefaults() Config {
 // Timers of one tenant are published in the order in which they are due. One Service runs at a time; any number of processes may have one.
 type Service struct {
 	cfg Config
-	// published are timers that stand in the log while the read model still shows them as due, mute ones that cannot be published.
-	// Both forget what is not due any more.
+	// published are timers that stand in the log while the read model still shows them as due, and since when they do; mute are ones that
+	// cannot be published, or are shown as due for so long that nobody waits for it to change. Both forget what is not due any more.
 	published, mute map[timerKey]time.Time
 }
+
+// patience is how long the read model may show a timer as due that has fired.
+const patience = 10 * time.Minute
 
 // timerKey is what makes one timer.
 type timerKey struct {
@@ -151,16 +154,21 @@ func (s *Service) fire(ctx context.Context) (next time.Time, err error) {
 // due gives timers to publish, a batch at most, whether there are more, and else when the next one is due.
 func (s *Service) due(ctx context.Context, failed map[string]error) (due []Timer, more bool, next time.Time, err error) {
 	most := min(s.cfg.Batch, s.cfg.Unfolded-len(s.published))
-	known, full := map[timerKey]bool{}, false
+	now, known, ignored, full := s.cfg.Now(), map[timerKey]bool{}, 0, false
 	var last time.Time
-	next, err = s.cfg.Armed.Due(ctx, s.cfg.Now(), func(t Timer) bool {
+	next, err = s.cfg.Armed.Due(ctx, now, func(t Timer) bool {
 		last = t.DueAt
 		key := keyOf(t)
-		_, published := s.published[key]
+		at, published := s.published[key]
 		_, mute := s.mute[key]
 		switch {
 		case published || mute:
 			known[key] = true
+			if published && now.Sub(at) > patience {
+				delete(s.published, key)
+				s.mute[key] = at
+				ignored++
+			}
 		case failed[t.Tenant] != nil:
 		case most <= 0:
 			full = true // the rest is looked at for what is known
@@ -175,9 +183,12 @@ func (s *Service) due(ctx context.Context, failed map[string]error) (due []Timer
 	if err != nil {
 		return nil, false, next, fmt.Errorf("timers: what is due: %w", err)
 	}
+	if ignored > 0 {
+		s.cfg.Logger.WarnContext(ctx, "timers have fired and are still armed: the read model is behind, or knows better", "timers", ignored)
+	}
 	for _, keys := range []map[timerKey]time.Time{s.published, s.mute} {
-		for key, at := range keys {
-			if !known[key] && (!more || at.Before(last)) {
+		for key := range keys {
+			if !known[key] && (!more || key.due < last.UnixNano()) {
 				delete(keys, key)
 			}
 		}
@@ -212,7 +223,7 @@ func (s *Service) publish(ctx context.Context, due []Timer) error {
 			return fmt.Errorf("timers: read the interaction %s: %w", t.Interaction, err)
 		case it == nil: // the read model has changed: it does not show the timer any more
 		case it.GetNativeThread() == "":
-			s.mute[keyOf(t)] = t.DueAt
+			s.mute[keyOf(t)] = s.cfg.Now()
 			s.cfg.Logger.ErrorContext(ctx, "a timer cannot be fired: the contents of its interaction are sealed", "tenant", t.Tenant, "interaction", t.Interaction, "timer", t.Name)
 		default:
 			timers, submissions = append(timers, t), append(submissions, fired(t, it))
@@ -230,7 +241,7 @@ func (s *Service) publish(ctx context.Context, due []Timer) error {
 		}
 		return nil
 	} else if invalid {
-		s.mute[keyOf(timers[0])] = timers[0].DueAt
+		s.mute[keyOf(timers[0])] = s.cfg.Now()
 		s.cfg.Logger.ErrorContext(ctx, "a timer cannot be fired", "tenant", timers[0].Tenant, "interaction", timers[0].Interaction, "timer", timers[0].Name, "error", err)
 		return nil
 	}
@@ -239,7 +250,7 @@ func (s *Service) publish(ctx context.Context, due []Timer) error {
 	}
 	now := s.cfg.Now()
 	for _, t := range timers {
-		s.published[keyOf(t)] = t.DueAt
+		s.published[keyOf(t)] = now
 		s.cfg.Metrics.timerFired(t.Name, now.Sub(t.DueAt))
 	}
 	return nil

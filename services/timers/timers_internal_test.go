@@ -217,6 +217,21 @@ func TestOnlySoManyArePublishedAheadOfTheFold(t *testing.T) {
 	}
 }
 
+// The fold may know better than to take a firing for what it arms; what it shows all the same must not fill the room for what it waits for.
+func TestATimerThatStaysArmedAllTheSameKeepsNoOtherOut(t *testing.T) {
+	f := newFixture(func(cfg *Config) { cfg.Unfolded = 1 })
+	f.arm("acme", "t", ago(time.Hour))
+	f.arm("acme", "u", ago(time.Minute))
+	for range 3 {
+		_, err := f.fire(t.Context())
+		must(t, err)
+		f.now = f.now.Add(patience + time.Second)
+	}
+	if f.handed != 2 || strings.Count(f.logged.String(), "still armed") != 2 {
+		t.Errorf("%d published: %s", f.handed, f.logged)
+	}
+}
+
 func TestATenantForWhichNothingCanBePublishedHoldsNoOtherUp(t *testing.T) {
 	f := newFixture(func(cfg *Config) { cfg.Batch = 2 })
 	for i := range 5 {

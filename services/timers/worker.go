@@ -75,8 +75,8 @@ type record struct {
 	offset    int64
 }
 
-// patience is how long one generation of the read model is waited for before it is asked again which one serves.
-const patience = 5 * time.Second
+// turn is how long one generation of the read model is waited for before it is asked again which one serves.
+const turn = 5 * time.Second
 
 // maxMute bounds how many threads are remembered, of which it was logged that nothing can be published in them.
 const maxMute = 10_000
@@ -147,7 +147,7 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 	if it == nil || it.GetBackfill() || settled(it) {
 		return nil
 	}
-	set := w.cfg.Policies.choose(e.GetTenant(), it).missing(it)
+	set := w.cfg.Policies.choose(e.GetTenant(), it).missing(it, e.GetOccurredAt().AsTime())
 	if set == nil {
 		return nil
 	}
@@ -155,7 +155,14 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 		w.silent(ctx, key, errors.New("the contents of its interaction are sealed"))
 		return nil
 	}
-	acks, err := w.cfg.Host.Submit(ctx, e.GetTenant(), policySet(e, it, set))
+	s := policySet(e, it, set)
+	if reaches, err := w.reaches(ctx, e, s.GetOccurredAt().AsTime(), it); err != nil {
+		return fmt.Errorf("timers: the interaction of %s: %w", e.GetId(), err)
+	} else if !reaches {
+		w.silent(ctx, key, errors.New("another interaction of its thread has begun"))
+		return nil
+	}
+	acks, err := w.cfg.Host.Submit(ctx, e.GetTenant(), s)
 	if _, invalid := errors.AsType[*event.InvalidError](err); invalid {
 		w.silent(ctx, key, err)
 		return nil
@@ -180,16 +187,31 @@ func (w *Worker) interaction(ctx context.Context, e *eventv1.Event) (*conversati
 	return w.cfg.Interactions.At(ctx, e.GetTenant(), thread, e.GetOccurredAt().AsTime())
 }
 
+// reaches tells whether an event of a moment that names no interaction belongs to the one of the event that causes it. It does unless the
+// provider tells of several at a time.
+func (w *Worker) reaches(ctx context.Context, cause *eventv1.Event, at time.Time, it *conversationv1.Interaction) (bool, error) {
+	thread, err := event.ParseID(cause.GetThreadId())
+	if err != nil || cause.GetInteractionId() == "" {
+		return true, nil //nolint:nilerr // Decode has seen to that
+	}
+	reached, err := w.cfg.Interactions.At(ctx, cause.GetTenant(), thread, at)
+	return reached.GetId() == it.GetId(), err
+}
+
 // settled tells whether an interaction's matter is settled or nobody's any more.
 func settled(it *conversationv1.Interaction) bool {
 	return it.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_RESOLVED || it.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_CLOSED
 }
 
-// policySet is the event of a policy. It has occurred with what caused it, but not before what its clocks count from.
+// policySet is the event of a policy. It has occurred with what caused it, but not before what its clocks count from; and none of them is
+// due before it: a target that was missed by then, because another policy holds now, is missed from then on.
 func policySet(e *eventv1.Event, it *conversationv1.Interaction, set *eventv1.InteractionPolicySet) *eventv1.Submission {
 	at := e.GetOccurredAt().AsTime()
 	for _, clock := range set.GetClocks() {
 		at = later(at, clock.GetSince().AsTime())
+	}
+	for _, clock := range set.GetClocks() {
+		clock.DueAt = timestamppb.New(later(at, clock.GetDueAt().AsTime()))
 	}
 	s := inThread(it)
 	s.Type, s.OccurredAt, s.CausationId, s.NativeId = event.TypeInteractionPolicySet, timestamppb.New(at), e.GetId(), "policy:"+e.GetId()
@@ -208,7 +230,7 @@ func (w *Worker) await(ctx context.Context, at eventlog.Position, key threadKey)
 	known := w.applied[at.Partition] > at.Offset
 	w.mu.Unlock()
 	for !known {
-		asked, cancel := context.WithTimeout(ctx, patience)
+		asked, cancel := context.WithTimeout(ctx, turn)
 		err := w.cfg.Interactions.Await(asked, at)
 		known = err == nil
 		again := ctx.Err() == nil && asked.Err() != nil

@@ -149,7 +149,12 @@ func TestTheProvidersWordForAnInteractionCounts(t *testing.T) {
 	must(t, err)
 	id, err := event.ParseID(e.GetInteractionId())
 	must(t, err)
-	w.named[id] = &conversationv1.Interaction{Inbox: "web", NativeThread: "t", Channel: eventv1.Channel_CHANNEL_VOICE, StartedAt: timestamppb.New(ago(time.Minute))}
+	w.named[id] = &conversationv1.Interaction{Id: "other", Inbox: "web", NativeThread: "t", Channel: eventv1.Channel_CHANNEL_VOICE, StartedAt: timestamppb.New(ago(time.Minute))}
+	must(t, w.take(t.Context(), r))
+	if events := w.host.Events(); len(events) != 0 {
+		t.Errorf("a policy is set for the interaction that has begun since: %v", events)
+	}
+	w.it = w.named[id]
 	must(t, w.take(t.Context(), r))
 	if events := w.host.Events(); len(events) != 1 || events[0].Event.GetChannel() != eventv1.Channel_CHANNEL_VOICE {
 		t.Errorf("%v", events)
