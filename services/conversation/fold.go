@@ -1,0 +1,576 @@
+package conversation
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/services/conversation/story"
+)
+
+// Changes older than changeWindow records of their partition are dropped, every trimEvery records: a pure function of
+// the offset, so that every replay drops the same.
+const (
+	changeWindow = 1 << 20
+	trimEvery    = 1 << 12
+)
+
+// Fold makes interactions of events. What it writes is a function of the events of each thread, sorted by their moments: an event that comes
+// in order costs one step; one that comes late, the steps from the last checkpoint before it.
+type Fold struct {
+	partitions int
+	keyring    *event.Keyring
+	memory     int
+}
+
+// NewFold makes the fold for a topic with so many partitions. The keyring hashes the ids of interactions that others continue.
+func NewFold(partitions int, keyring *event.Keyring) *Fold {
+	return &Fold{partitions: partitions, keyring: keyring, memory: DefaultMemory}
+}
+
+// WithMemory gives a fold that remembers about so many bytes of each partition; 0 for nothing. What it writes is the same.
+func (f *Fold) WithMemory(size int) *Fold {
+	return &Fold{partitions: f.partitions, keyring: f.keyring, memory: size}
+}
+
+// Apply folds one record, remembering nothing.
+func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	return f.WithMemory(0).Begin().Apply(ctx, tx, r)
+}
+
+// Begin gives the fold of one partition, which remembers the threads of late.
+func (f *Fold) Begin() projection.Fold { return &owned{fold: f, memory: newMemory(f.memory)} }
+
+// owned is the fold of one partition.
+type owned struct {
+	fold       *Fold
+	memory     *memory
+	in         incoming
+	key, value []byte // of what is written next
+}
+
+// Apply folds one record.
+func (o *owned) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	var err error
+	if o.fold.read(r, &o.in) {
+		err = o.apply(ctx, tx, &o.in)
+	}
+	o.trim(tx, r)
+	return err
+}
+
+// Prefetch tells which keys are read for a record, whatever they hold. What is remembered need not be read.
+func (o *owned) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.Context, *projection.Tx) error) {
+	in := &incoming{}
+	if !o.fold.read(r, in) {
+		return nil, func(_ context.Context, tx *projection.Tx) error { o.trim(tx, r); return nil }
+	}
+	t := o.memory.thread(in.name())
+	if t == nil {
+		reads = append(reads, appendThread(nil, in.tenant, subHead, in.thread))
+	}
+	if t == nil || !t.lacks(in.fact.ID) {
+		reads = append(reads, appendPair(nil, in.tenant, subSeen, in.thread, in.fact.ID))
+	}
+	return reads, func(ctx context.Context, tx *projection.Tx) error {
+		err := o.apply(ctx, tx, in)
+		o.trim(tx, r)
+		return err
+	}
+}
+
+func (o *owned) trim(tx *projection.Tx, r eventlog.Record) {
+	if r.Offset%trimEvery == 0 && r.Offset > changeWindow {
+		tx.Trim(appendChange(nil, r.Partition, 0), appendChange(nil, r.Partition, r.Offset-changeWindow))
+	}
+}
+
+func (in *incoming) name() threadName { return threadName{in.tenant, in.thread} }
+
+func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) error {
+	t, err := o.thread(ctx, tx, in)
+	if err != nil {
+		return err
+	}
+	o.key = appendPair(o.key[:0], in.tenant, subSeen, in.thread, in.fact.ID)
+	if !t.lacks(in.fact.ID) {
+		if _, seen, err := tx.Get(ctx, o.key); seen || err != nil {
+			return err
+		}
+	}
+	o.value = binary.AppendUvarint(o.value[:0], uint64(in.record.Offset))
+	tx.Set(o.key, o.value)
+	o.memory.add(t, in.fact.ID)
+	if t.head.native == "" && in.event.GetSeal() == "" {
+		t.head.native = nativeThread(in.event.GetContent())
+	}
+	o.key = appendMoment(o.key[:0], in.tenant, subFact, in.thread, in.fact.Moment)
+	o.value = in.fact.Encode(o.value[:0])
+	tx.Set(o.key, o.value)
+
+	d := derivation{owned: o, ctx: ctx, tx: tx, in: in, thread: t}
+	if t.head.at.Before(in.fact.Moment) {
+		err = d.next()
+	} else {
+		err = d.late()
+	}
+	if err != nil {
+		return err
+	}
+	t.head.offset = in.record.Offset
+	o.key = appendThread(o.key[:0], in.tenant, subHead, in.thread)
+	o.value = t.head.append(o.value[:0])
+	tx.Set(o.key, o.value)
+	if d.changed {
+		o.key = appendChange(o.key[:0], in.record.Partition, in.record.Offset)
+		o.value = appendChangeValue(o.value[:0], in.tenant, in.thread)
+		tx.SetUnread(o.key, o.value)
+	}
+	return nil
+}
+
+// thread remembers the thread of a record, or reads it.
+func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*thread, error) {
+	name := in.name()
+	if t := o.memory.thread(name); t != nil {
+		return t, nil
+	}
+	o.key = appendThread(o.key[:0], in.tenant, subHead, in.thread)
+	value, found, err := tx.Get(ctx, o.key)
+	if err != nil {
+		return nil, err
+	}
+	t := &thread{whole: !found, tail: tail{known: !found}}
+	if found {
+		if t.head, err = decodeHead(value); err != nil {
+			return nil, err
+		}
+		if t.head.begun > 0 {
+			o.key = appendMoment(o.key[:0], in.tenant, subRow, in.thread, t.head.start)
+			value, found, err := tx.Get(ctx, o.key)
+			if err != nil {
+				return nil, err
+			}
+			if !found {
+				return nil, errDamaged
+			}
+			if t.last, err = readFiled(value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	o.memory.keep(name, t)
+	return t, nil
+}
+
+// filed is an interaction and what is written of it.
+type filed struct {
+	*story.Interaction
+	row    []byte // as it is stored; nil where it is not
+	places places
+}
+
+// places are the rows by which an interaction is found.
+type places struct {
+	id           event.ID
+	settled      int64
+	queue, agent string
+	timers       []story.Timer
+}
+
+func readFiled(row []byte) (*filed, error) {
+	i, err := story.DecodeInteraction(row)
+	if err != nil {
+		return nil, err
+	}
+	return &filed{Interaction: i, row: bytes.Clone(row), places: placesOf(i)}, nil
+}
+
+func placesOf(i *story.Interaction) places {
+	return places{id: i.ID(), settled: i.SettledAt(), queue: i.Queue, agent: i.Agent(), timers: i.Timers()}
+}
+
+// derivation tells a thread one fact more, or some again.
+type derivation struct {
+	*owned
+	ctx     context.Context
+	tx      *projection.Tx
+	in      *incoming
+	thread  *thread
+	state   story.Thread
+	begun   uint64   // interactions so far
+	last    *filed   // of the state
+	left    []*filed // interactions that were the last one, in order, from the one at which it begins
+	formers []*filed // interactions from before that, as far as facts name them
+	changed bool
+}
+
+// next tells the fact that comes in order.
+func (d *derivation) next() error {
+	t := d.thread
+	d.state, d.begun, d.last = story.Thread{Waiting: t.head.waiting}, t.head.begun, t.last
+	if t.last != nil {
+		d.state.Last = t.last.Interaction
+	}
+	d.memory.insert(t, d.in.fact.Moment, d.value)
+	if err := d.tell(&d.in.fact); err != nil {
+		return err
+	}
+	return d.file(nil)
+}
+
+// late tells the facts from the last checkpoint before a fact that comes late.
+func (d *derivation) late() error {
+	t := d.thread
+	d.memory.insert(t, d.in.fact.Moment, d.value)
+	base, facts := t.tail.base, t.tail.facts
+	if !t.tail.known || !base.at.Before(d.in.fact.Moment) || d.memory.limit == 0 {
+		var err error
+		if base, err = d.checkpointBefore(d.in.fact.Moment); err != nil {
+			return err
+		}
+		if facts, err = d.factsFrom(base.at); err != nil {
+			return err
+		}
+		if err := d.dropCheckpoints(base.at); err != nil {
+			return err
+		}
+	}
+	if err := d.restore(base); err != nil {
+		return err
+	}
+	old, err := d.stored()
+	if err != nil {
+		return err
+	}
+	t.tail = tail{known: true, base: base}
+	for _, f := range facts {
+		var fact story.Fact
+		if err := fact.Decode(f.value, f.at); err != nil {
+			return err
+		}
+		if t.tail.known {
+			t.tail.facts = append(t.tail.facts, f)
+		}
+		if err := d.tell(&fact); err != nil {
+			return err
+		}
+	}
+	return d.file(old)
+}
+
+// restore takes the state of a checkpoint up.
+func (d *derivation) restore(base checkpoint) error {
+	d.state, d.begun, d.last = story.Thread{}, 0, nil
+	if base.value == nil {
+		return nil
+	}
+	begun, state, err := decodeCheckpointValue(base.value)
+	if err != nil {
+		return err
+	}
+	d.state, d.begun = *state, begun
+	if state.Last != nil {
+		d.last = &filed{Interaction: state.Last}
+	}
+	return nil
+}
+
+// stored gives the interactions that are written, from the last one of the state on.
+func (d *derivation) stored() (old []*filed, err error) {
+	t := d.thread
+	if t.last == nil {
+		return nil, nil
+	}
+	if d.last != nil && d.begun == t.head.begun {
+		return []*filed{t.last}, nil
+	}
+	r := kv.Prefix(appendThread(nil, d.in.tenant, subRow, d.in.thread))
+	if d.last != nil {
+		r.Start = appendMoment(nil, d.in.tenant, subRow, d.in.thread, d.last.Start)
+	}
+	scanErr := d.tx.Scan(d.ctx, r, func(_, row []byte) bool {
+		var f *filed
+		if f, err = readFiled(row); err == nil {
+			old = append(old, f)
+		}
+		return err == nil
+	})
+	if scanErr != nil {
+		return nil, scanErr
+	}
+	return old, err
+}
+
+// checkpointBefore finds the state behind the last facts that come before a moment; the zero one is that before all facts.
+func (d *derivation) checkpointBefore(m story.Moment) (c checkpoint, err error) {
+	r := kv.Prefix(appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread))
+	r.Start = append(appendCheckpoint(nil, d.in.tenant, d.in.thread, m), 0)
+	scanErr := d.tx.Scan(d.ctx, r, func(key, value []byte) bool {
+		c.value = bytes.Clone(value)
+		c.at, err = decodeCheckpoint(key)
+		return false
+	})
+	if scanErr != nil {
+		return checkpoint{}, scanErr
+	}
+	return c, err
+}
+
+// factsFrom reads the facts behind a moment.
+func (d *derivation) factsFrom(m story.Moment) (facts []encodedFact, err error) {
+	prefix := appendThread(nil, d.in.tenant, subFact, d.in.thread)
+	r := kv.Prefix(prefix)
+	if !m.IsZero() {
+		r.Start = append(m.Append(bytes.Clone(prefix)), 0)
+	}
+	scanErr := d.tx.Scan(d.ctx, r, func(key, value []byte) bool {
+		f := encodedFact{value: bytes.Clone(value)}
+		f.at, err = story.DecodeMoment(key[len(prefix):])
+		facts = append(facts, f)
+		return err == nil
+	})
+	if scanErr != nil {
+		return nil, scanErr
+	}
+	return facts, err
+}
+
+// dropCheckpoints removes those behind a moment: what they hold is not so any more.
+func (d *derivation) dropCheckpoints(m story.Moment) error {
+	prefix := appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread)
+	r := kv.Prefix(prefix)
+	if !m.IsZero() {
+		r.End = appendCheckpoint(nil, d.in.tenant, d.in.thread, m)
+	}
+	var keys [][]byte
+	err := d.tx.Scan(d.ctx, r, func(key, _ []byte) bool {
+		keys = append(keys, bytes.Clone(key))
+		return true
+	})
+	for _, key := range keys {
+		d.tx.Delete(key)
+	}
+	return err
+}
+
+// tell tells the next fact.
+func (d *derivation) tell(f *story.Fact) error {
+	i, err := d.state.Apply(f, d)
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.state.Last != nil && (d.last == nil || d.state.Last != d.last.Interaction):
+		if d.last != nil {
+			d.left = append(d.left, d.last)
+			if err := d.note(d.last); err != nil {
+				return err
+			}
+		}
+		d.last = &filed{Interaction: d.state.Last}
+		d.begun++
+	case i != nil && i != d.state.Last:
+		if err := d.strayed(i); err != nil {
+			return err
+		}
+	}
+	d.thread.head.at = f.Moment
+	if isCheckpoint(f.ID) {
+		d.check(f.Moment)
+	}
+	return nil
+}
+
+// checkEvery is behind how many facts there is a checkpoint, on average.
+const checkEvery = 64
+
+// isCheckpoint tells whether there is one behind a fact. Ids are hashes, so it is one of so many, and the same ones at every replay.
+func isCheckpoint(id event.ID) bool { return id[len(id)-1]%checkEvery == 0 }
+
+// check keeps the state as it is behind a moment.
+func (d *derivation) check(m story.Moment) {
+	c := checkpoint{at: m, value: encodeCheckpoint(d.begun, &d.state)}
+	d.tx.Set(appendCheckpoint(nil, d.in.tenant, d.in.thread, m), c.value)
+	d.thread.tail = tail{known: true, base: c}
+}
+
+// strayed notes that a former interaction was told something: checkpoints that know it as a former one do not hold what it was then.
+func (d *derivation) strayed(i *story.Interaction) error {
+	for _, f := range slices.Concat(d.left, d.formers) {
+		if f.Interaction == i {
+			if err := d.note(f); err != nil {
+				return err
+			}
+		}
+	}
+	if d.thread.tail.base.at.Compare(i.Start) > 0 {
+		d.thread.tail = tail{}
+	}
+	return d.dropCheckpoints(i.Start)
+}
+
+// Named finds a former interaction by one of its names: among those that this derivation has left, else in the store, as far as that is
+// about what is before the derivation.
+func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
+	if d.begun <= 1 {
+		return nil, nil
+	}
+	value, found, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subName, d.in.thread, name))
+	if err != nil || !found {
+		return nil, err
+	}
+	start, err := story.DecodeMoment(value)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range slices.Concat(d.left, d.formers) {
+		if f.Start == start {
+			return f.bearing(name), nil
+		}
+	}
+	first := d.last
+	if len(d.left) > 0 {
+		first = d.left[0]
+	}
+	if !start.Before(first.Start) {
+		return nil, nil // of an interaction that is not, or not yet
+	}
+	row, found, err := d.tx.Get(d.ctx, appendMoment(nil, d.in.tenant, subRow, d.in.thread, start))
+	if err != nil || !found {
+		return nil, err
+	}
+	f, err := readFiled(row)
+	if err != nil {
+		return nil, err
+	}
+	d.formers = append(d.formers, f)
+	return f.bearing(name), nil
+}
+
+// bearing gives the interaction if it has the name.
+func (f *filed) bearing(name event.ID) *story.Interaction {
+	if slices.Contains(f.Names(), name) {
+		return f.Interaction
+	}
+	return nil
+}
+
+// note writes the names of a former interaction, as far as no other has them.
+func (d *derivation) note(f *filed) error {
+	for _, name := range f.Names() {
+		i, err := d.Named(name)
+		if err != nil {
+			return err
+		}
+		if i == nil {
+			d.tx.Set(appendPair(nil, d.in.tenant, subName, d.in.thread, name), f.Start.Append(nil))
+		}
+	}
+	return nil
+}
+
+// file writes what has come of it, in place of the old.
+func (d *derivation) file(old []*filed) error {
+	if d.last != nil {
+		d.left = append(d.left, d.last)
+	}
+	for _, f := range append(d.left, d.formers...) {
+		if n := slices.IndexFunc(old, func(o *filed) bool { return o.Start == f.Start }); n >= 0 {
+			f.row, f.places = old[n].row, old[n].places
+			old = slices.Delete(old, n, n+1)
+		}
+		d.refile(f)
+	}
+	for _, f := range old {
+		d.remove(f)
+	}
+	t := d.thread
+	t.last, t.head.begun, t.head.waiting = d.last, d.begun, d.state.Waiting
+	if d.last != nil {
+		t.head.start = d.last.Start
+	}
+	return nil
+}
+
+// refile writes an interaction, if it is another than what is written, and the rows by which it is found.
+func (d *derivation) refile(f *filed) {
+	d.value = f.Encode(d.value[:0])
+	if bytes.Equal(d.value, f.row) {
+		return
+	}
+	d.changed = true
+	d.key = appendMoment(d.key[:0], d.in.tenant, subRow, d.in.thread, f.Start)
+	d.tx.Set(d.key, d.value)
+	isNew := f.row == nil
+	f.row = append(f.row[:0], d.value...)
+	now := placesOf(f.Interaction)
+	was := f.places
+	f.places = now
+	if isNew || was.id != now.id {
+		d.name(f)
+	}
+	d.move(f, was, now, isNew)
+	for _, t := range was.timers {
+		if was.id != now.id || !slices.Contains(now.timers, t) {
+			d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+		}
+	}
+	for _, t := range now.timers {
+		if was.id != now.id || !slices.Contains(was.timers, t) {
+			d.tx.SetUnread(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t), now.id[:])
+		}
+	}
+}
+
+// name makes an interaction known by its id, and by that of the event that opened it.
+func (d *derivation) name(f *filed) {
+	d.value = f.Start.Append(d.value[:0])
+	for _, id := range []event.ID{f.Opener, f.Name} {
+		if !id.IsZero() {
+			d.tx.SetUnread(appendPair(nil, d.in.tenant, subID, id, d.in.thread), d.value)
+		}
+	}
+}
+
+// move writes under which work it is found.
+func (d *derivation) move(f *filed, was, now places, isNew bool) {
+	if !isNew && was.settled == now.settled && was.queue == now.queue && was.agent == now.agent {
+		return
+	}
+	if !isNew {
+		d.eachPlace(f, was, d.tx.Delete)
+	}
+	d.eachPlace(f, now, func(key []byte) { d.tx.SetUnread(key, nil) })
+}
+
+// eachPlace yields the keys by which an interaction is found.
+func (d *derivation) eachPlace(f *filed, p places, yield func(key []byte)) {
+	tenant := d.in.tenant
+	if p.settled != 0 {
+		yield(appendPlace(appendSettled(nil, tenant, p.settled), d.in.thread, f.Start))
+		return
+	}
+	yield(appendPlace(appendTenant(nil, tenant, subWork), d.in.thread, f.Start))
+	if p.queue != "" {
+		yield(appendPlace(appendNamed(nil, tenant, subQueue, p.queue), d.in.thread, f.Start))
+	}
+	if p.agent != "" {
+		yield(appendPlace(appendNamed(nil, tenant, subAgent, p.agent), d.in.thread, f.Start))
+	}
+}
+
+// remove takes away an interaction that is none any more: an event that came late has made it a part of another.
+func (d *derivation) remove(f *filed) {
+	d.changed = true
+	d.tx.Delete(appendMoment(nil, d.in.tenant, subRow, d.in.thread, f.Start))
+	d.eachPlace(f, f.places, d.tx.Delete)
+	for _, t := range f.places.timers {
+		d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+	}
+}
