@@ -39,7 +39,7 @@ func TestAVisitorWhoHasSignedInIsLinkedToTheLoginsCustomer(t *testing.T) {
 	w := newWorld(t)
 	w.submit(signedIn("1", "v1", "anna"), signedIn("2", "v2", "anna"))
 	w.run()
-	w.expect(linker.RuleIdentifier, "v1 → anna, 5 at most", "v2 → anna, 5 at most")
+	w.expect(linker.RuleIdentifier, "v1 → anna, 100 at most", "v2 → anna, 100 at most")
 	links, _ := w.asked()
 	anna, err := event.Normalise(&eventv1.Address{Kind: identifier, Namespace: "login", Value: "anna"})
 	must(t, err)
@@ -171,7 +171,7 @@ func TestABlockedValueLinksNothingAndIsCounted(t *testing.T) {
 		said("two", customer(visitor, "", "v2", sender), customer(identifier, "login", "null", sender), customer(identifier, "crm", "4711", sender)),
 	)
 	w.run()
-	w.expect(linker.RuleIdentifier, "+4930111111 → anna, 5 at most", "v2 → 4711, 5 at most")
+	w.expect(linker.RuleIdentifier, "+4930111111 → anna, 5 at most", "v2 → 4711, 100 at most")
 	must(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP skein_linker_blocked_total Addresses and identifiers that a person was not linked by, because their value is blocked.
 # TYPE skein_linker_blocked_total counter

@@ -28,7 +28,7 @@ type Type struct {
 	// addresses, 50 for numbers, 40 for users of social networks, 30 for SIP addresses, 10 for visitors.
 	Priority int `koanf:"priority" help:"the others are linked to the customer of the one with the highest"`
 	// Limit is how many of this kind and name space a customer may have by rules: 1 identifier unless set, 5 of those that a provider
-	// gives and of anything else; -1 for any number.
+	// gives and of anything else, 100 visitors; -1 for any number.
 	Limit int `koanf:"limit" help:"how many a customer may have by rules; -1 for any number"`
 	// Blocked are patterns (RE2) of values by which nobody is linked, such as numbers of tests. What stands for no value is blocked
 	// always.
@@ -52,7 +52,7 @@ var usual = []Type{
 	{Kind: "phone", Priority: 50, Limit: 5},
 	{Kind: "social", Priority: 40, Limit: 5},
 	{Kind: "sip", Priority: 30, Limit: 5},
-	{Kind: "visitor", Priority: 10, Limit: 5},
+	{Kind: "visitor", Priority: 10, Limit: 100},
 }
 
 // noValues are texts that stand for no value, as programs write them into a field for an id.
