@@ -35,7 +35,7 @@ func (s *Server) Link(ctx context.Context, req *customerv1.LinkRequest) (*custom
 	if err != nil {
 		return nil, err
 	}
-	to, err := id("customer_id", req.GetCustomerId())
+	to, err := parseID("customer_id", req.GetCustomerId())
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +61,11 @@ func (s *Server) Merge(ctx context.Context, req *customerv1.MergeRequest) (*cust
 	if err != nil {
 		return nil, err
 	}
-	into, err := id("into", req.GetInto())
+	into, err := parseID("into", req.GetInto())
 	if err != nil {
 		return nil, err
 	}
-	merged, err := id("merged", req.GetMerged())
+	merged, err := parseID("merged", req.GetMerged())
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (s *Server) Split(ctx context.Context, req *customerv1.SplitRequest) (*cust
 	if err != nil {
 		return nil, err
 	}
-	from, err := id("customer_id", req.GetCustomerId())
+	from, err := parseID("customer_id", req.GetCustomerId())
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Server) Split(ctx context.Context, req *customerv1.SplitRequest) (*cust
 		}
 	}
 	if req.GetTo() != "" {
-		to, err := id("to", req.GetTo())
+		to, err := parseID("to", req.GetTo())
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func (s *Server) Undo(ctx context.Context, req *customerv1.UndoRequest) (*custom
 	if err != nil {
 		return nil, err
 	}
-	undone, err := id("event_id", req.GetEventId())
+	undone, err := parseID("event_id", req.GetEventId())
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +125,11 @@ func (s *Server) Attribute(ctx context.Context, req *customerv1.AttributeRequest
 	if err != nil {
 		return nil, err
 	}
-	interaction, err := id("interaction_id", req.GetInteractionId())
+	interaction, err := parseID("interaction_id", req.GetInteractionId())
 	if err != nil {
 		return nil, err
 	}
-	to, err := id("customer_id", req.GetCustomerId())
+	to, err := parseID("customer_id", req.GetCustomerId())
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *Server) Unlink(ctx context.Context, req *customerv1.UnlinkRequest) (*cu
 	if err != nil {
 		return nil, err
 	}
-	of, err := id("customer_id", req.GetCustomerId())
+	of, err := parseID("customer_id", req.GetCustomerId())
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func (s *Server) begin(ctx context.Context, change *customerv1.Change) (*call, e
 	return c, nil
 }
 
-func id(field, text string) (event.ID, error) {
+func parseID(field, text string) (event.ID, error) {
 	id, err := event.ParseID(text)
 	if err == nil && id.IsZero() {
 		err = errors.New("must not be zero")
@@ -217,7 +217,7 @@ func id(field, text string) (event.ID, error) {
 // target reads which endpoint is meant, and its normalised address where one is stated.
 func (c *call) target(ctx context.Context, field string, t *customerv1.Target) (event.ID, *eventv1.Address, error) {
 	if t.GetAddress() == nil {
-		endpoint, err := id(field+".endpoint_id", t.GetEndpointId())
+		endpoint, err := parseID(field+".endpoint_id", t.GetEndpointId())
 		if err == nil && endpoint.IsCustomer() {
 			err = rpc.InvalidField(field+".endpoint_id", errors.New("is the id of a customer, not of an endpoint"))
 		}

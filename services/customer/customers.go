@@ -18,6 +18,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/scope"
+	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
 )
 
 // Customers reads who is behind endpoints. It is safe for concurrent use.
@@ -75,6 +76,21 @@ func (x *Customers) Owner(ctx context.Context, tenant string, endpoint event.ID,
 		return event.ID{}, fmt.Errorf("customer: owner of endpoint %s: %w", endpoint, err)
 	}
 	return id, nil
+}
+
+// Decided tells what was decided about an event of the links topic; false where it was not seen yet, or changes nothing about customers.
+func (x *Customers) Decided(ctx context.Context, tenant string, id event.ID) (*customerv1.HistoryEntry, bool, error) {
+	v, err := x.view(ctx, tenant, scope.At{})
+	if err != nil {
+		return nil, false, err
+	}
+	defer v.close()
+	o, err := v.walk.decidedOn(ctx, id)
+	if err != nil || o == nil || o.entry.GetKind() == customerv1.ChangeKind_CHANGE_KIND_UNSPECIFIED {
+		return nil, false, err
+	}
+	o.entry.Position = v.position(o)
+	return o.entry, true, nil
 }
 
 // rewait is after how long a waiting call looks whether another generation serves by now.
