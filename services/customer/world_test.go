@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
@@ -21,6 +26,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/pkg/scope"
 	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -213,25 +219,60 @@ func (w *world) run(t *testing.T, work func(context.Context) error) {
 	})
 }
 
-// serve folds in the background and gives a server.
-func (w *world) serve(t *testing.T) *customer.Server {
+// serve folds in the background and serves over gRPC.
+func (w *world) serve(t *testing.T) customerv1.CustomerServiceClient {
 	t.Helper()
+	w.run(t, w.runner(w.store, namespace, 0).Run)
 	blobs, err := blob.Open(t.Context(), "mem://")
 	must(t, err)
 	t.Cleanup(func() { _ = blobs.Close() })
-	w.run(t, w.runner(w.store, namespace, 0).Run)
-	host := intake.New(intake.Config{Compiler: w.compiler, Keyring: w.keyring, Log: w.log, Blobs: blobs})
-	return customer.NewServer(customer.Config{
-		Customers: w.customers, Keyring: w.keyring, Compiler: w.compiler, Host: host, Endpoints: w, Interactions: w, Parties: w,
+	authenticator, err := auth.New(nil, auth.Identity{Tenant: tenant, Name: "agent desktop"})
+	must(t, err)
+	server, err := rpc.NewServer(rpc.Config{Authenticator: authenticator, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	customer.NewServer(customer.Config{
+		Customers: w.customers, Keyring: w.keyring, Compiler: w.compiler, Endpoints: w, Interactions: w, Parties: w,
+		Host: intake.New(intake.Config{Compiler: w.compiler, Keyring: w.keyring, Log: w.log, Blobs: blobs}),
+	}).Register(server)
+	port, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(port) }()
+	conn, err := rpc.Dial(port.Addr().String(), "", nil)
+	must(t, err)
+	t.Cleanup(func() {
+		_ = conn.Close()
+		server.Stop(context.Background())
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
 	})
+	return customerv1.NewCustomerServiceClient(conn)
 }
 
-// caller is one of the tenant's, who has some time.
-func caller(t *testing.T) context.Context {
+// patient is the context of a call that has some time.
+func patient(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	return auth.With(ctx, auth.Identity{Tenant: tenant, Name: "agent desktop"})
+	return ctx
+}
+
+// refusal is the word that a call was refused with, or the field that is wrong; empty where it succeeded.
+func refusal(t *testing.T, err error) string {
+	t.Helper()
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	for field := range rpc.Violations(err) {
+		return field
+	}
+	if err != nil {
+		return status.Code(err).String()
+	}
+	return ""
 }
 
 func sorted(s scope.Scope) scope.Scope {
