@@ -143,7 +143,9 @@ func (w *world) endpoint(a *eventv1.Address) event.ID {
 }
 
 // named is the customer that a mail address names.
-func (w *world) named(address string) string { return event.CustomerOf(w.endpoint(mail(address))).String() }
+func (w *world) named(address string) string {
+	return event.CustomerOf(w.endpoint(mail(address))).String()
+}
 
 // submission is an event of the links topic about customers.
 func submission(typ, id string, content *eventv1.Content, customers ...*eventv1.Address) *eventv1.Submission {
