@@ -263,7 +263,7 @@ func (c *call) submission(typ string, content *eventv1.Content, addresses ...*ev
 	for _, a := range addresses {
 		s.Parties = append(s.Parties, &eventv1.SubmittedParty{Address: a, Side: eventv1.Side_SIDE_CUSTOMER})
 	}
-	if s.Actor == nil {
+	if s.GetActor() == nil {
 		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: actorID(c.caller.Name)}
 	}
 	return s

@@ -349,3 +349,44 @@ func idFrom(t rapid.TB, text string) event.ID {
 	must(t, err)
 	return id
 }
+
+// Whatever is asked for: whose scope is another one afterwards was told.
+func TestNobodyMissesAChangeOfTheirScope(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p := newPlay(rt)
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		begun, done := p.customers.Changed(scope.Scope{}, tenant)
+		go func() { ended <- p.customers.Run(ctx) }()
+		defer func() {
+			stop()
+			must(rt, <-ended)
+		}()
+		<-begun
+		done()
+		for range rapid.IntRange(1, 20).Draw(rt, "steps") {
+			before, told := map[event.ID]scope.Scope{}, map[event.ID]<-chan struct{}{}
+			for _, e := range p.model.endpoints {
+				s, err := p.customers.Scope(ctx, tenant, e, scope.At{})
+				must(rt, err)
+				changed, done := p.customers.Changed(s, tenant)
+				rt.Cleanup(done)
+				before[e], told[e] = sorted(s), changed
+			}
+			p.step(rt)
+			p.fold(p.store, 0)
+			for _, e := range p.model.endpoints {
+				after, err := p.customers.Scope(ctx, tenant, e, scope.At{})
+				must(rt, err)
+				if reflect.DeepEqual(before[e], sorted(after)) {
+					continue
+				}
+				select {
+				case <-told[e]:
+				case <-time.After(patience):
+					rt.Fatalf("%s has another scope, and was not told:\nbefore %v\nafter  %v", e, before[e], sorted(after))
+				}
+			}
+		}
+	})
+}

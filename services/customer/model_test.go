@@ -116,8 +116,8 @@ func (m *model) resolve(version int, id event.ID) event.ID {
 	return m.root(version, m.node(version, id))
 }
 
-func (m *model) erased(version int, customer event.ID) bool {
-	return slices.ContainsFunc(m.at(version, customerv1.ChangeKind_CHANGE_KIND_ERASURE), func(o *op) bool { return slices.Contains(o.nodes, customer) })
+func (m *model) erased(customer event.ID) bool {
+	return slices.ContainsFunc(m.at(math.MaxInt, customerv1.ChangeKind_CHANGE_KIND_ERASURE), func(o *op) bool { return slices.Contains(o.nodes, customer) })
 }
 
 func (m *model) scope(version int, id event.ID) scope.Scope {
@@ -168,13 +168,13 @@ func (m *model) decision(o *op) customerv1.Refusal {
 		switch {
 		case o.nodes[0] == o.nodes[1]:
 			return customerv1.Refusal_REFUSAL_SAME_CUSTOMER
-		case m.erased(now, o.nodes[0]) || m.erased(now, o.nodes[1]):
+		case m.erased(o.nodes[0]) || m.erased(o.nodes[1]):
 			return customerv1.Refusal_REFUSAL_ERASED
 		}
 	case customerv1.ChangeKind_CHANGE_KIND_SPLIT:
 		from := m.resolve(now, o.named[0])
 		o.nodes = []event.ID{m.goal(o.named[1], o.endpoints)}
-		if m.erased(now, from) {
+		if m.erased(from) {
 			return customerv1.Refusal_REFUSAL_ERASED
 		}
 		for _, e := range o.endpoints {
@@ -185,12 +185,12 @@ func (m *model) decision(o *op) customerv1.Refusal {
 		switch to := m.root(now, o.nodes[0]); {
 		case to == from:
 			return customerv1.Refusal_REFUSAL_SAME_CUSTOMER
-		case m.erased(now, to):
+		case m.erased(to):
 			return customerv1.Refusal_REFUSAL_ERASED
 		}
 	case customerv1.ChangeKind_CHANGE_KIND_ATTRIBUTION:
 		o.nodes = []event.ID{m.node(now, o.named[0])}
-		if m.erased(now, m.root(now, o.nodes[0])) {
+		if m.erased(m.root(now, o.nodes[0])) {
 			return customerv1.Refusal_REFUSAL_ERASED
 		}
 	case customerv1.ChangeKind_CHANGE_KIND_ERASURE:
@@ -208,6 +208,7 @@ func (m *model) decision(o *op) customerv1.Refusal {
 			return customerv1.Refusal_REFUSAL_ALREADY_UNDONE
 		}
 		m.done[i].undoneAt = o.offset
+	default: // nothing else is asked for
 	}
 	return 0
 }
@@ -222,7 +223,7 @@ func (m *model) goal(id event.ID, endpoints []event.ID) event.ID {
 
 func (m *model) link(o *op, e, to event.ID) customerv1.Refusal {
 	const now = math.MaxInt
-	if m.erased(now, to) {
+	if m.erased(to) {
 		return customerv1.Refusal_REFUSAL_ERASED
 	}
 	same, linked, taken := true, false, false

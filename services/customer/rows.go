@@ -265,7 +265,7 @@ func (d *decoder) int() int64 {
 	return 0
 }
 
-func (d *decoder) bool() bool { b := d.take(1); return b != nil && b[0] == 1 }
+func (d *decoder) bool() bool { b := d.take(1); return len(b) == 1 && b[0] == 1 }
 
 func (d *decoder) id() (id event.ID) { copy(id[:], d.take(uint64(len(id)))); return id }
 

@@ -80,18 +80,18 @@ func (s *Server) Resolve(ctx context.Context, req *customerv1.ResolveRequest) (*
 		return nil, err
 	}
 	defer v.close()
-	ids, clear := make([]event.ID, len(addresses)), map[event.ID]event.Endpoint{}
+	ids, stated := make([]event.ID, len(addresses)), map[event.ID]event.Endpoint{}
 	for i, a := range addresses {
 		if ids[i], err = s.find(ctx, v, a); err != nil {
 			return nil, err
 		}
 		for _, made := range s.cfg.Keyring.TenantAll(caller.Tenant) {
-			clear[made.Endpoint(a)] = a
+			stated[made.Endpoint(a)] = a
 		}
 	}
 	resp := &customerv1.ResolveResponse{}
 	for _, id := range ids {
-		c, err := s.customer(ctx, v, id, clear)
+		c, err := s.customer(ctx, v, id, stated)
 		if err != nil {
 			return nil, err
 		}
@@ -189,8 +189,7 @@ func pastMoment(of *customerv1.AsOf) (scope.At, []event.Violation) {
 
 // addressViolation says what is wrong with an address.
 func addressViolation(field string, err error) event.Violation {
-	var wrong *event.AddressError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*event.AddressError](err); ok {
 		return event.Violation{Field: field + "." + wrong.Field, Reason: wrong.Reason}
 	}
 	return event.Violation{Field: field, Reason: "is withheld or empty"}
@@ -244,8 +243,8 @@ func (s *Server) exists(ctx context.Context, v *view, id event.ID) error {
 	return err
 }
 
-// customer shows the customer that an id means; clear are addresses that the caller has stated.
-func (s *Server) customer(ctx context.Context, v *view, id event.ID, clear map[event.ID]event.Endpoint) (*customerv1.Customer, error) {
+// customer shows the customer that an id means; stated are addresses that the caller has stated.
+func (s *Server) customer(ctx context.Context, v *view, id event.ID, stated map[event.ID]event.Endpoint) (*customerv1.Customer, error) {
 	_, c, err := v.walk.resolve(ctx, id)
 	if err != nil {
 		return nil, err
@@ -262,7 +261,7 @@ func (s *Server) customer(ctx context.Context, v *view, id event.ID, clear map[e
 		out.Ids = append(out.Ids, n.String())
 	}
 	for _, h := range c.holdings {
-		e, err := s.endpoint(ctx, v, h, clear)
+		e, err := s.endpoint(ctx, v, h, stated)
 		if err != nil {
 			return nil, err
 		}
@@ -279,15 +278,15 @@ func (s *Server) customer(ctx context.Context, v *view, id event.ID, clear map[e
 }
 
 // endpoint shows an endpoint of a customer.
-func (s *Server) endpoint(ctx context.Context, v *view, h holding, clear map[event.ID]event.Endpoint) (*customerv1.Endpoint, error) {
+func (s *Server) endpoint(ctx context.Context, v *view, h holding, stated map[event.ID]event.Endpoint) (*customerv1.Endpoint, error) {
 	seen, found, err := s.cfg.Endpoints.Seen(ctx, v.walk.tenant, h.endpoint)
 	if err != nil {
 		return nil, err
 	}
-	told, stated := v.walk.endpoints[h.endpoint], clear[h.endpoint]
+	told, address := v.walk.endpoints[h.endpoint], stated[h.endpoint]
 	out := &customerv1.Endpoint{
-		Id: h.endpoint.String(), Kind: cmp.Or(stated.Kind, told.kind, seen.Kind), Value: cmp.Or(stated.Value, told.address, seen.Address),
-		Namespace: cmp.Or(stated.Namespace, told.namespace, seen.Namespace), DisplayName: cmp.Or(seen.DisplayName, told.name),
+		Id: h.endpoint.String(), Kind: cmp.Or(address.Kind, told.kind, seen.Kind), Value: cmp.Or(address.Value, told.address, seen.Address),
+		Namespace: cmp.Or(address.Namespace, told.namespace, seen.Namespace), DisplayName: cmp.Or(seen.DisplayName, told.name),
 	}
 	if found {
 		out.FirstSeen, out.LastSeen = timestamppb.New(seen.First), timestamppb.New(seen.Last)

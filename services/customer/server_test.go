@@ -418,12 +418,12 @@ func TestTheHistoryOfACustomerIsThatOfAllWhoBecameIt(t *testing.T) {
 	}
 }
 
-// rule appends an automatic link.
-func (d desk) rule(a *eventv1.Address, to string, limit uint32) event.ID {
+// rule appends an automatic link of the only endpoint of its kind that the customer may have.
+func (d desk) rule(a *eventv1.Address, to string) event.ID {
 	d.t.Helper()
 	e := d.w.append(submission(event.TypeEndpointLinked, fmt.Sprint("rule ", d.w.clock), &eventv1.Content{Body: &eventv1.Content_EndpointLinked{
 		EndpointLinked: &eventv1.EndpointLinked{
-			EndpointId: d.w.endpoint(a).String(), CustomerId: to, Automatic: true, Rule: "same login", Limit: limit, Kind: a.GetKind(),
+			EndpointId: d.w.endpoint(a).String(), CustomerId: to, Automatic: true, Rule: "same login", Limit: 1, Kind: a.GetKind(),
 		},
 	}}, a))
 	return idFrom(d.t, e.GetId())
@@ -432,10 +432,10 @@ func (d desk) rule(a *eventv1.Address, to string, limit uint32) event.ID {
 func TestARuleTakesNothingFromAnybodyAndAPersonIsTold(t *testing.T) {
 	d := newDesk(t)
 	a, b := d.w.named(anna), d.w.named(bob)
-	d.rule(phone("+4930901820"), a, 1)
-	same := d.rule(phone("+4930901820"), a, 1)
-	taken := d.rule(phone("+4930901820"), b, 1)
-	limited := d.rule(phone("+4930901821"), a, 1)
+	d.rule(phone("+4930901820"), a)
+	same := d.rule(phone("+4930901820"), a)
+	taken := d.rule(phone("+4930901820"), b)
+	limited := d.rule(phone("+4930901821"), a)
 	d.link(mail(carla), a) // behind them
 	resp, err := d.Conflicts(patient(t), &customerv1.ConflictsRequest{})
 	must(t, err)

@@ -173,14 +173,14 @@ func (v *view) state(ctx context.Context, c *customer, out *customerv1.Customer)
 			return err
 		}
 	}
-	slices.SortFunc(out.Attributes, func(a, b *customerv1.Attribute) int {
+	slices.SortFunc(out.GetAttributes(), func(a, b *customerv1.Attribute) int {
 		return cmp.Or(strings.Compare(a.GetName(), b.GetName()), strings.Compare(a.GetSource(), b.GetSource()))
 	})
-	slices.SortFunc(out.Facts, func(a, b *customerv1.Fact) int {
+	slices.SortFunc(out.GetFacts(), func(a, b *customerv1.Fact) int {
 		return cmp.Or(b.GetAt().AsTime().Compare(a.GetAt().AsTime()), strings.Compare(a.GetSource(), b.GetSource()),
 			strings.Compare(a.GetKind(), b.GetKind()), strings.Compare(a.GetId(), b.GetId()))
 	})
-	slices.SortFunc(out.Consents, func(a, b *customerv1.Consent) int {
+	slices.SortFunc(out.GetConsents(), func(a, b *customerv1.Consent) int {
 		return cmp.Or(strings.Compare(a.GetPurpose(), b.GetPurpose()), strings.Compare(a.GetEndpointId(), b.GetEndpointId()))
 	})
 	return nil

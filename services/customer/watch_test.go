@@ -43,7 +43,7 @@ func TestWhoeverIsConcernedIsToldOfAChange(t *testing.T) {
 	d.w.stretches[idOf('i', 1)] = scope.Span{ID: idOf('t', 1), Range: scope.Range{From: 1, Until: 5}}
 	d.w.parties[idOf('i', 1)] = []event.ID{d.w.endpoint(mail(anna))}
 	d.link(mail("begin@example.com"), d.w.named("x@example.com"))
-	var event string
+	var last string
 	for _, x := range []struct {
 		what      string
 		concerned []string
@@ -56,7 +56,7 @@ func TestWhoeverIsConcernedIsToldOfAChange(t *testing.T) {
 			return d.Merge(patient(t), &customerv1.MergeRequest{Into: d.w.named(carla), Merged: d.w.named(bob)})
 		}},
 		{"its undo", []string{anna, bob, carla}, func() (*customerv1.ChangeResponse, error) {
-			return d.Undo(patient(t), &customerv1.UndoRequest{EventId: event})
+			return d.Undo(patient(t), &customerv1.UndoRequest{EventId: last})
 		}},
 		{"an attribution", []string{anna, carla}, func() (*customerv1.ChangeResponse, error) {
 			return d.Attribute(patient(t), &customerv1.AttributeRequest{InteractionId: idOf('i', 1).String(), CustomerId: d.w.named(carla)})
@@ -68,7 +68,7 @@ func TestWhoeverIsConcernedIsToldOfAChange(t *testing.T) {
 		var waiting []<-chan struct{}
 		for _, address := range x.concerned {
 			changed, done := d.watch(address)
-			defer done()
+			t.Cleanup(done)
 			waiting = append(waiting, changed)
 		}
 		unconcerned, done := d.watch("other@example.com")
@@ -76,7 +76,7 @@ func TestWhoeverIsConcernedIsToldOfAChange(t *testing.T) {
 		enough()
 		resp, err := x.change()
 		must(t, err)
-		event = resp.GetEventId()
+		last = resp.GetEventId()
 		for i, changed := range waiting {
 			d.fires(x.what+" of "+x.concerned[i], changed)
 		}

@@ -37,7 +37,7 @@ const (
 	partitions = 2
 	tenant     = "acme"
 	// patience ends a test that hangs; nothing waits for it otherwise.
-	patience = time.Minute
+	patience = 20 * time.Second
 )
 
 var (
