@@ -37,6 +37,8 @@ const (
 // Fold decides about changes of customers, in the order of the log.
 type Fold struct{ partitions int }
 
+var _ projection.Prefetcher = (*Fold)(nil)
+
 // NewFold makes the fold for a topic with so many partitions.
 func NewFold(partitions int) *Fold { return &Fold{partitions: partitions} }
 
@@ -46,6 +48,19 @@ func (f *Fold) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) 
 	if err != nil {
 		return err
 	}
+	return in.apply(ctx, tx)
+}
+
+// Prefetch tells which keys deciding about a record begins with: those of whatever it names.
+func (f *Fold) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.Context, *projection.Tx) error) {
+	in, err := f.read(r)
+	if err != nil {
+		return nil, func(context.Context, *projection.Tx) error { return err }
+	}
+	return in.reads(), in.apply
+}
+
+func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 	seen, found, err := tx.Get(ctx, in.key())
 	if err != nil {
 		return err
@@ -67,8 +82,33 @@ type incoming struct {
 
 func (in *incoming) key() []byte { return prefix(in.event.GetTenant(), subEvent, in.id) }
 
-// reads tells of which types the content matters. The others are another slice's, or nobody's yet.
-func reads(typ string) bool {
+// reads are the keys of what the record names.
+func (in *incoming) reads() [][]byte {
+	tenant, c := in.event.GetTenant(), in.content
+	keys := [][]byte{in.key(), prefix(tenant, subTenant)}
+	for _, text := range slices.Concat(
+		[]string{c.GetEndpointLinked().GetEndpointId(), c.GetEndpointLinked().GetCustomerId(), c.GetCustomerMerged().GetInto(), c.GetCustomerMerged().GetMerged()},
+		[]string{c.GetCustomerSplit().GetCustomerId(), c.GetCustomerSplit().GetTo()}, c.GetCustomerSplit().GetEndpointIds(),
+		[]string{c.GetInteractionAttributed().GetCustomerId(), c.GetInteractionAttributed().GetEndpointId(), c.GetSubjectErased().GetCustomerId()},
+	) {
+		if id, err := event.ParseID(text); err == nil {
+			keys = append(keys, prefix(tenant, subNode, event.CustomerOf(id)), prefix(tenant, subEndpoint, event.EndpointOf(id)))
+		}
+	}
+	for _, id := range in.parties() {
+		keys = append(keys, prefix(tenant, subEndpoint, id))
+	}
+	if id, err := event.ParseID(c.GetInteractionAttributed().GetInteractionId()); err == nil {
+		keys = append(keys, prefix(tenant, subInteraction, id))
+	}
+	if id, err := event.ParseID(c.GetLinkUndone().GetEventId()); err == nil {
+		keys = append(keys, prefix(tenant, subEvent, id))
+	}
+	return keys
+}
+
+// matters tells of which types the content matters. The others are another slice's, or nobody's yet.
+func matters(typ string) bool {
 	switch typ {
 	case event.TypeEndpointLinked, event.TypeCustomerMerged, event.TypeCustomerSplit, event.TypeInteractionAttributed, event.TypeLinkUndone,
 		event.TypeSubjectErased, event.TypeConsentChanged, event.TypeCustomerAttributesUpdated, event.TypeCustomerFactRecorded:
@@ -112,7 +152,7 @@ func (f *Fold) read(r eventlog.Record) (*incoming, error) {
 	if in.id, err = event.ParseID(e.GetId()); err != nil {
 		return invalid("id: %v", err)
 	}
-	if !reads(e.GetType()) {
+	if !matters(e.GetType()) {
 		return in, nil
 	}
 	content, err := event.DecodeContent(e)
@@ -204,7 +244,7 @@ func (d *decision) begin(ctx context.Context) error {
 }
 
 func (d *decision) apply(ctx context.Context) (*refused, error) {
-	if !reads(d.in.event.GetType()) {
+	if !matters(d.in.event.GetType()) {
 		return nil, nil
 	}
 	if err := d.tell(ctx); err != nil {

@@ -233,6 +233,18 @@ func TestCustomersAreWhatTheModelSays(t *testing.T) {
 	})
 }
 
+// far is a store that is a round trip away.
+type far struct{ kv.Store }
+
+func (s far) Snapshot(ctx context.Context, ns kv.Namespace) (kv.Snapshot, error) {
+	snap, err := s.Store.Snapshot(ctx, ns)
+	return farSnapshot{snap}, err
+}
+
+type farSnapshot struct{ kv.Snapshot }
+
+func (farSnapshot) Distant() bool { return true }
+
 // Whatever the batches and the restarts, on whatever engine: the store is the same to the byte, and so are the dead letters.
 func TestEveryWayToFoldALogGivesTheSameStore(t *testing.T) {
 	n := 0
@@ -247,7 +259,7 @@ func TestEveryWayToFoldALogGivesTheSameStore(t *testing.T) {
 		disk, err := pebblekv.Open(fmt.Sprintf("%s/%d", t.TempDir(), n), pebblekv.Options{})
 		must(rt, err)
 		defer func() { must(rt, disk.Close()) }()
-		for name, store := range map[string]kv.Store{"memory": memkv.New(), "disk": disk} {
+		for name, store := range map[string]kv.Store{"memory": memkv.New(), "disk": disk, "far away": far{memkv.New()}} {
 			p.letters = nil
 			for folded := 1; folded > 0; {
 				r := p.runner(store, namespace, rapid.IntRange(1, 9).Draw(rt, "batch"))

@@ -27,9 +27,9 @@ const (
 )
 
 // parties are the endpoints of the customers that the event names.
-func (d *decision) parties() []event.ID {
+func (in *incoming) parties() []event.ID {
 	var all []event.ID
-	for _, p := range d.in.event.GetParties() {
+	for _, p := range in.event.GetParties() {
 		if id, err := event.ParseID(p.GetEndpointId()); err == nil && p.GetSide() == eventv1.Side_SIDE_CUSTOMER && !slices.Contains(all, id) {
 			all = append(all, id)
 		}
@@ -49,7 +49,7 @@ func (d *decision) state(ctx context.Context, tag byte, name []byte, m proto.Mes
 	at := moment{
 		occurred: d.in.event.GetOccurredAt().AsTime().UnixNano(), received: d.in.event.GetReceivedAt().AsTime().UnixNano(), offset: d.in.record.Offset,
 	}.append(nil)
-	for _, id := range d.parties() {
+	for _, id := range d.in.parties() {
 		d.tx.SetUnread(append(append(prefix(d.tenant, subStated, id), name...), at...), value)
 		latest := append(prefix(d.tenant, subLatest, id), name...)
 		before, found, err := d.tx.Get(ctx, latest)
@@ -91,14 +91,14 @@ func (d *decision) fact(ctx context.Context, b *eventv1.CustomerFactRecorded) er
 }
 
 func (d *decision) consent(ctx context.Context, b *eventv1.ConsentChanged) error {
-	if b.GetPurpose() == "" || len(d.parties()) == 0 {
+	if b.GetPurpose() == "" || len(d.in.parties()) == 0 {
 		return nil
 	}
 	d.entry.Kind, d.entry.Detail = customerv1.ChangeKind_CHANGE_KIND_CONSENT, b.GetPurpose()+": withdrawn"
 	if b.GetGranted() {
 		d.entry.Detail = b.GetPurpose() + ": granted"
 	}
-	for _, id := range d.parties() {
+	for _, id := range d.in.parties() {
 		pieces, err := d.nameOwners(ctx, id)
 		if err != nil {
 			return err

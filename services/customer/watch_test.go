@@ -39,10 +39,12 @@ func (d desk) fires(what string, changed <-chan struct{}) {
 
 func TestWhoeverIsConcernedIsToldOfAChange(t *testing.T) {
 	d := newDesk(t)
+	begun, enough := d.w.customers.Changed(scope.Scope{}, tenant)
 	d.w.run(t, d.w.customers.Run)
+	d.fires("the first pass", begun)
+	enough()
 	d.w.stretches[idOf('i', 1)] = scope.Span{ID: idOf('t', 1), Range: scope.Range{From: 1, Until: 5}}
 	d.w.parties[idOf('i', 1)] = []event.ID{d.w.endpoint(mail(anna))}
-	d.link(mail("begin@example.com"), d.w.named("x@example.com"))
 	var last string
 	for _, x := range []struct {
 		what      string
