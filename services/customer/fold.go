@@ -60,6 +60,15 @@ func (f *Fold) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.C
 	return in.reads(), in.apply
 }
 
+// incoming is one record, understood.
+type incoming struct {
+	record  eventlog.Record
+	event   *eventv1.Event
+	id      event.ID
+	content *eventv1.Content // empty where nothing in it matters here
+	sealed  bool
+}
+
 func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 	seen, found, err := tx.Get(ctx, in.key())
 	if err != nil {
@@ -69,15 +78,6 @@ func (in *incoming) apply(ctx context.Context, tx *projection.Tx) error {
 		return in.compare(seen)
 	}
 	return decide(ctx, tx, in)
-}
-
-// incoming is one record, understood.
-type incoming struct {
-	record  eventlog.Record
-	event   *eventv1.Event
-	id      event.ID
-	content *eventv1.Content // empty where nothing in it matters here
-	sealed  bool
 }
 
 func (in *incoming) key() []byte { return prefix(in.event.GetTenant(), subEvent, in.id) }

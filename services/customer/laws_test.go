@@ -256,7 +256,7 @@ func TestEveryWayToFoldALogGivesTheSameStore(t *testing.T) {
 		p.fold(p.store, 1)
 		want, letters := p.hash(p.store, namespace), len(p.letters)
 		n++
-		disk, err := pebblekv.Open(fmt.Sprintf("%s/%d", t.TempDir(), n), pebblekv.Options{})
+		disk, err := pebblekv.Open(fmt.Sprintf("%s/%d", t.TempDir(), n), pebblekv.Options{NoSync: true})
 		must(rt, err)
 		defer func() { must(rt, disk.Close()) }()
 		for name, store := range map[string]kv.Store{"memory": memkv.New(), "disk": disk, "far away": far{memkv.New()}} {
