@@ -192,8 +192,16 @@ func (d *decision) link(ctx context.Context, b *eventv1.EndpointLinked) (*refuse
 	if no, err := d.contested(ctx, b, id, to, target, r, pieces); no != nil || err != nil {
 		return no, err
 	}
-	if no := d.limited(target, id, int(b.GetLimit())); no != nil {
+	along, err := d.along(ctx, b, id, r, pieces)
+	if err != nil {
+		return nil, err
+	}
+	if no := d.limited(target, id, along, int(b.GetLimit())); no != nil {
 		return no, nil
+	}
+	if along != nil {
+		d.entry.Kind, d.entry.Validity = mergeChange, nil
+		return d.join(ctx, target, along)
 	}
 	if no := crowded(target, id); no != nil {
 		return no, nil
@@ -202,6 +210,23 @@ func (d *decision) link(ctx context.Context, b *eventv1.EndpointLinked) (*refuse
 		return nil, err
 	}
 	return nil, d.give(ctx, id, to, r, false)
+}
+
+// along is the customer who goes along where a rule links the endpoint that names it: one that has more than that endpoint. Else what
+// was linked to a login would stay behind once the login is linked to a record. It is nil where the endpoint goes alone.
+func (d *decision) along(ctx context.Context, b *eventv1.EndpointLinked, id event.ID, r scope.Range, pieces []piece) (*customer, error) {
+	if !b.GetAutomatic() || r != scope.Ever || len(pieces) != 1 || pieces[0].link != nil {
+		return nil, nil
+	}
+	own := event.CustomerOf(id)
+	if root, err := d.root(ctx, own); err != nil || root != own {
+		return nil, err
+	}
+	c, err := d.customer(ctx, own)
+	if err != nil || len(c.holdings) < 2 {
+		return nil, err
+	}
+	return c, nil
 }
 
 // contested refuses a link that changes nothing, or that takes an endpoint from somebody without a person's word.
@@ -238,13 +263,16 @@ func (d *decision) contested(ctx context.Context, b *eventv1.EndpointLinked, id,
 	return nil, nil
 }
 
-// limited refuses an endpoint of whose kind and name space a customer has enough.
-func (d *decision) limited(c *customer, id event.ID, limit int) *refused {
+// limited refuses an endpoint of whose kind and name space a customer has enough, with those of who goes along.
+func (d *decision) limited(c *customer, id event.ID, along *customer, limit int) *refused {
 	if limit == 0 {
 		return nil
 	}
-	n, added := 1, d.endpoints[id]
-	for _, h := range c.holdings {
+	n, added, holdings := 1, d.endpoints[id], c.holdings
+	if along != nil {
+		holdings = append(slices.Clone(holdings), along.holdings...) // each is present with one of them at most
+	}
+	for _, h := range holdings {
 		if e := d.endpoints[h.endpoint]; h.endpoint != id && h.present() && e.kind == added.kind && e.namespace == added.namespace {
 			n++
 		}
@@ -278,6 +306,12 @@ func (d *decision) merge(ctx context.Context, b *eventv1.CustomerMerged) (*refus
 		d.entry.CustomerIds = d.entry.GetCustomerIds()[:1]
 		return refuse(sameCustomer, "both are customer %s already", above.root)
 	}
+	return d.join(ctx, above, below)
+}
+
+// join merges one customer into another.
+func (d *decision) join(ctx context.Context, above, below *customer) (*refused, error) {
+	d.entry.CustomerIds = []string{above.root.String(), below.root.String()}
 	for _, c := range []*customer{above, below} {
 		if no := d.erased(c); no != nil {
 			return no, nil

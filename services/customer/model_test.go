@@ -162,7 +162,7 @@ func (m *model) decision(o *op) customerv1.Refusal {
 	switch o.kind {
 	case customerv1.ChangeKind_CHANGE_KIND_LINK:
 		o.nodes = []event.ID{m.goal(o.named[0], o.endpoints)}
-		return m.link(o, o.endpoints[0], m.root(now, o.nodes[0]))
+		return m.link(o, o.endpoints[0], m.root(now, o.nodes[0]), m.along(o))
 	case customerv1.ChangeKind_CHANGE_KIND_MERGE:
 		o.nodes = []event.ID{m.resolve(now, o.named[0]), m.resolve(now, o.named[1])}
 		switch {
@@ -221,7 +221,22 @@ func (m *model) goal(id event.ID, endpoints []event.ID) event.ID {
 	return m.node(math.MaxInt, id)
 }
 
-func (m *model) link(o *op, e, to event.ID) customerv1.Refusal {
+// along are the endpoints of the customer who goes along with the one that names it.
+func (m *model) along(o *op) []event.ID {
+	e := o.endpoints[0]
+	own, n := event.CustomerOf(e), len(m.held(math.MaxInt, event.CustomerOf(e), false))
+	if !o.automatic || o.Range != scope.Ever || n < 2 || m.root(math.MaxInt, own) != own {
+		return nil
+	}
+	for _, t := range m.moments() {
+		if _, linked := m.holder(math.MaxInt, e, t); linked {
+			return nil
+		}
+	}
+	return m.held(math.MaxInt, own, true)
+}
+
+func (m *model) link(o *op, e, to event.ID, along []event.ID) customerv1.Refusal {
 	const now = math.MaxInt
 	if m.erased(to) {
 		return customerv1.Refusal_REFUSAL_ERASED
@@ -245,13 +260,18 @@ func (m *model) link(o *op, e, to event.ID) customerv1.Refusal {
 		return customerv1.Refusal_REFUSAL_CONFLICT
 	}
 	n := 1
-	for _, other := range m.held(now, to, true) {
+	for _, other := range append(along, m.held(now, to, true)...) {
 		if other != e && m.kinds[other] == m.kinds[e] {
 			n++
 		}
 	}
-	if o.limit > 0 && n > o.limit {
+	switch {
+	case o.limit > 0 && n > o.limit:
 		return customerv1.Refusal_REFUSAL_TOO_MANY_ENDPOINTS
+	case along != nil && m.erased(event.CustomerOf(e)):
+		return customerv1.Refusal_REFUSAL_ERASED
+	case along != nil:
+		o.kind, o.nodes = customerv1.ChangeKind_CHANGE_KIND_MERGE, []event.ID{to, event.CustomerOf(e)}
 	}
 	return 0
 }
