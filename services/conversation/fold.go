@@ -231,13 +231,10 @@ func (d *derivation) late() error {
 	base, facts := t.tail.base, t.tail.facts
 	if !t.tail.known || !base.at.Before(d.in.fact.Moment) || d.memory.limit == 0 {
 		var err error
-		if base, err = d.checkpointBefore(d.in.fact.Moment); err != nil {
+		if base, err = d.rewind(d.in.fact.Moment); err != nil {
 			return err
 		}
 		if facts, err = d.factsFrom(base.at); err != nil {
-			return err
-		}
-		if err := d.dropCheckpoints(base.at); err != nil {
 			return err
 		}
 	}
@@ -307,19 +304,29 @@ func (d *derivation) stored() (old []*filed, err error) {
 	return old, err
 }
 
-// checkpointBefore finds the state behind the last facts that come before a moment; the zero one is that before all facts.
-func (d *derivation) checkpointBefore(m story.Moment) (c checkpoint, err error) {
-	r := kv.Prefix(appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread))
-	r.Start = append(appendCheckpoint(nil, d.in.tenant, d.in.thread, m), 0)
-	scanErr := d.tx.Scan(d.ctx, r, func(key, value []byte) bool {
-		c.value = bytes.Clone(value)
-		c.at, err = decodeCheckpoint(key)
-		return false
+// rewind finds the state behind the last facts that come before a moment, the zero one where there is none, and removes those from that
+// moment on: what they hold is not so any more.
+func (d *derivation) rewind(m story.Moment) (base checkpoint, err error) {
+	var keys [][]byte
+	scanErr := d.tx.Scan(d.ctx, kv.Prefix(appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread)), func(key, value []byte) bool {
+		var at story.Moment
+		if at, err = decodeCheckpoint(key); err != nil {
+			return false
+		}
+		if at.Before(m) {
+			base = checkpoint{at, bytes.Clone(value)}
+			return false
+		}
+		keys = append(keys, bytes.Clone(key))
+		return true
 	})
+	for _, key := range keys {
+		d.tx.Delete(key)
+	}
 	if scanErr != nil {
 		return checkpoint{}, scanErr
 	}
-	return c, err
+	return base, err
 }
 
 // factsFrom reads the facts behind a moment.
@@ -339,24 +346,6 @@ func (d *derivation) factsFrom(m story.Moment) (facts []encodedFact, err error) 
 		return nil, scanErr
 	}
 	return facts, err
-}
-
-// dropCheckpoints removes those behind a moment: what they hold is not so any more.
-func (d *derivation) dropCheckpoints(m story.Moment) error {
-	prefix := appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread)
-	r := kv.Prefix(prefix)
-	if !m.IsZero() {
-		r.End = appendCheckpoint(nil, d.in.tenant, d.in.thread, m)
-	}
-	var keys [][]byte
-	err := d.tx.Scan(d.ctx, r, func(key, _ []byte) bool {
-		keys = append(keys, bytes.Clone(key))
-		return true
-	})
-	for _, key := range keys {
-		d.tx.Delete(key)
-	}
-	return err
 }
 
 // tell tells the next fact.
@@ -409,10 +398,11 @@ func (d *derivation) strayed(i *story.Interaction) error {
 			}
 		}
 	}
-	if d.thread.tail.base.at.Compare(i.Start) > 0 {
+	if !d.thread.tail.base.at.Before(i.Start) {
 		d.thread.tail = tail{}
 	}
-	return d.dropCheckpoints(i.Start)
+	_, err := d.rewind(i.Start)
+	return err
 }
 
 // Named finds a former interaction by one of its names: among those that this derivation has left, else in the store, as far as that is

@@ -192,7 +192,9 @@ func (i *Interaction) closeParts(at int64, reason eventv1.EndReason) {
 		}
 	}
 	if i.Bot.Started != 0 && i.Bot.Ended == 0 {
-		i.Bot.Ended = at
+		if i.Bot.Ended = i.Bot.HandedOff; i.Bot.Ended == 0 {
+			i.Bot.Ended = at
+		}
 	}
 }
 
