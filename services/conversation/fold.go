@@ -405,31 +405,41 @@ func (d *derivation) strayed(i *story.Interaction) error {
 	return err
 }
 
-// Named finds a former interaction by one of its names: among those that this derivation has left, else in the store, as far as that is
-// about what is before the derivation.
+// Named finds the last former interaction that bears a name: among those that this derivation has left, else in the store, where only
+// those that began before them are as they are now.
 func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 	if d.begun <= 1 {
 		return nil, nil
 	}
-	value, found, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subName, d.in.thread, name))
-	if err != nil || !found {
-		return nil, err
+	first := d.last
+	for n := len(d.left) - 1; n >= 0; n-- {
+		if first = d.left[n]; first.Bears(name) {
+			return first.Interaction, nil
+		}
 	}
-	start, err := story.DecodeMoment(value)
+	starts, err := d.starts(name)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range slices.Concat(d.left, d.formers) {
-		if f.Start == start {
-			return f.bearing(name), nil
+	for n := len(starts) - 1; n >= 0; n-- {
+		if !starts[n].Before(first.Start) {
+			continue // of an interaction that is not, or not yet
+		}
+		f, err := d.former(starts[n])
+		if err != nil {
+			return nil, err
+		}
+		if f != nil && f.Bears(name) {
+			return f.Interaction, nil
 		}
 	}
-	first := d.last
-	if len(d.left) > 0 {
-		first = d.left[0]
-	}
-	if !start.Before(first.Start) {
-		return nil, nil // of an interaction that is not, or not yet
+	return nil, nil
+}
+
+// former reads a former interaction; nil where none begins there.
+func (d *derivation) former(start story.Moment) (*filed, error) {
+	if n := slices.IndexFunc(d.formers, func(f *filed) bool { return f.Start == start }); n >= 0 {
+		return d.formers[n], nil
 	}
 	row, found, err := d.tx.Get(d.ctx, appendMoment(nil, d.in.tenant, subRow, d.in.thread, start))
 	if err != nil || !found {
@@ -440,26 +450,27 @@ func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 		return nil, err
 	}
 	d.formers = append(d.formers, f)
-	return f.bearing(name), nil
+	return f, nil
 }
 
-// bearing gives the interaction if it has the name.
-func (f *filed) bearing(name event.ID) *story.Interaction {
-	if slices.Contains(f.Names(), name) {
-		return f.Interaction
+// starts are where interactions begin that bear a name, or did when a late event was not there yet, in order.
+func (d *derivation) starts(name event.ID) ([]story.Moment, error) {
+	value, _, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subName, d.in.thread, name))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return decodeStarts(value)
 }
 
-// note writes the names of a former interaction, as far as no other has them.
+// note writes where the names of a former interaction are found.
 func (d *derivation) note(f *filed) error {
 	for _, name := range f.Names() {
-		i, err := d.Named(name)
+		starts, err := d.starts(name)
 		if err != nil {
 			return err
 		}
-		if i == nil {
-			d.tx.Set(appendPair(nil, d.in.tenant, subName, d.in.thread, name), f.Start.Append(nil))
+		if n, found := slices.BinarySearchFunc(starts, f.Start, story.Moment.Compare); !found {
+			d.tx.Set(appendPair(nil, d.in.tenant, subName, d.in.thread, name), appendStarts(nil, slices.Insert(starts, n, f.Start)))
 		}
 	}
 	return nil
