@@ -412,20 +412,20 @@ func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 		return nil, nil
 	}
 	first := d.last
-	for n := len(d.left) - 1; n >= 0; n-- {
-		if first = d.left[n]; first.Bears(name) {
-			return first.Interaction, nil
+	for _, f := range slices.Backward(d.left) {
+		if first = f; f.Bears(name) {
+			return f.Interaction, nil
 		}
 	}
 	starts, err := d.starts(name)
 	if err != nil {
 		return nil, err
 	}
-	for n := len(starts) - 1; n >= 0; n-- {
-		if !starts[n].Before(first.Start) {
+	for _, start := range slices.Backward(starts) {
+		if !start.Before(first.Start) {
 			continue // of an interaction that is not, or not yet
 		}
-		f, err := d.former(starts[n])
+		f, err := d.former(start)
 		if err != nil {
 			return nil, err
 		}
@@ -559,10 +559,10 @@ func (d *derivation) eachPlace(f *filed, p places, yield func(key []byte)) {
 	}
 	yield(appendPlace(appendTenant(nil, tenant, subWork), d.in.thread, f.Start))
 	if p.queue != "" {
-		yield(appendPlace(appendNamed(nil, tenant, subQueue, p.queue), d.in.thread, f.Start))
+		yield(appendPlace(workPrefix(tenant, subQueue, p.queue), d.in.thread, f.Start))
 	}
 	if p.agent != "" {
-		yield(appendPlace(appendNamed(nil, tenant, subAgent, p.agent), d.in.thread, f.Start))
+		yield(appendPlace(workPrefix(tenant, subAgent, p.agent), d.in.thread, f.Start))
 	}
 }
 

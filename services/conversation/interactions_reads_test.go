@@ -1,6 +1,7 @@
 package conversation_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -41,17 +42,17 @@ func said(t rapid.TB, thread, id, typ string, second int, content *eventv1.Conte
 	return e
 }
 
-func folded(t rapid.TB, events ...*eventv1.Event) (*journal, *conversation.View) {
+func folded(t rapid.TB, events ...*eventv1.Event) *conversation.View {
 	t.Helper()
 	j := newJournal(t)
 	j.append(events...)
 	store := memkv.New()
 	j.fold(store, conversation.NewFold(lawPartitions, nil), 0, allBatches)
-	return j, viewOf(t, store)
+	return viewOf(t, store)
 }
 
 func TestAnIdStaysValidWhenALateEventGivesAnother(t *testing.T) {
-	_, v := folded(t, said(t, "t", "second", event.TypeMessageReceived, 5, nil), said(t, "t", "first", event.TypeMessageReceived, 0, nil))
+	v := folded(t, said(t, "t", "second", event.TypeMessageReceived, 5, nil), said(t, "t", "first", event.TypeMessageReceived, 0, nil))
 	defer func() { _ = v.Close() }()
 	for _, id := range []string{"first", "second"} {
 		i, found, err := v.Find(t.Context(), lawTenant, hashed(id))
@@ -70,7 +71,7 @@ func TestAnIdStaysValidWhenALateEventGivesAnother(t *testing.T) {
 func TestTheProvidersNameBecomesTheIdAndTheFormerOneStaysValid(t *testing.T) {
 	named := said(t, "t", "2", event.TypeMessageReceived, 5, nil)
 	named.InteractionId = hashed("p").String()
-	_, v := folded(t, said(t, "t", "1", event.TypeMessageReceived, 0, nil), named)
+	v := folded(t, said(t, "t", "1", event.TypeMessageReceived, 0, nil), named)
 	defer func() { _ = v.Close() }()
 	for _, id := range []string{"1", "p"} {
 		i, found, err := v.Find(t.Context(), lawTenant, hashed(id))
@@ -82,7 +83,7 @@ func TestTheProvidersNameBecomesTheIdAndTheFormerOneStaysValid(t *testing.T) {
 
 func TestEveryMomentOfAThreadBelongsToOneStretch(t *testing.T) {
 	end := &eventv1.Content{Body: &eventv1.Content_InteractionEnded{InteractionEnded: &eventv1.InteractionEnded{}}}
-	_, v := folded(t, said(t, "t", "1", event.TypeMessageReceived, 10, nil), said(t, "t", "2", event.TypeInteractionEnded, 20, end),
+	v := folded(t, said(t, "t", "1", event.TypeMessageReceived, 10, nil), said(t, "t", "2", event.TypeInteractionEnded, 20, end),
 		said(t, "t", "3", event.TypeMessageReceived, 30, nil), said(t, "t", "4", event.TypeInteractionEnded, 40, end), said(t, "t", "5", event.TypeMessageReceived, 50, nil))
 	defer func() { _ = v.Close() }()
 	second := func(s int) int64 { return lawEpoch.Add(time.Duration(s) * time.Second).UnixNano() }
@@ -121,7 +122,7 @@ func TestChangesTellWhichRecordsChangedAnything(t *testing.T) {
 		said(t, "t", "1", event.TypeMessageReceived, 0, nil), said(t, "t", "2", event.TypeMessageDelivered, 1, nil),
 		said(t, "t", "1", event.TypeMessageReceived, 0, nil), said(t, "t", "3", event.TypeNoteAdded, 2, nil), said(t, "t", "4", event.TypeTimerFired, 3, nil),
 	}
-	_, v := folded(t, events...)
+	v := folded(t, events...)
 	defer func() { _ = v.Close() }()
 	partition := eventlog.Partition([]byte(events[0].GetThreadId()), lawPartitions)
 	changes := func(from, until int64) (offsets []int64) {
@@ -160,14 +161,14 @@ func TestTheClockIsToldWhatIsDueAndWhenTheNextIs(t *testing.T) {
 		thread := fmt.Sprint("t", n)
 		events = append(events, said(t, thread, thread+"1", event.TypeMessageReceived, 0, nil), said(t, thread, thread+"2", event.TypeInteractionStatusChanged, 1, snooze(due)))
 	}
-	_, v := folded(t, events...)
+	v := folded(t, events...)
 	defer func() { _ = v.Close() }()
 	due := func(by, most int) (names []string, next time.Time) {
 		next, err := v.Due(t.Context(), lawEpoch.Add(time.Duration(by)*time.Second), func(timer conversation.Timer) bool {
 			if timer.Name != "snooze" || timer.Tenant != lawTenant || timer.Interaction == (event.ID{}) || timer.Thread == (event.ID{}) {
 				t.Error(timer)
 			}
-			names = append(names, fmt.Sprint(timer.DueAt.Sub(lawEpoch)))
+			names = append(names, timer.DueAt.Sub(lawEpoch).String())
 			return len(names) < most
 		})
 		if err != nil {
@@ -180,7 +181,10 @@ func TestTheClockIsToldWhatIsDueAndWhenTheNextIs(t *testing.T) {
 		names    []string
 		next     int
 	}{
-		{50, 9, nil, 100}, {100, 9, []string{"1m40s"}, 200}, {250, 9, []string{"1m40s", "3m20s"}, 300}, {250, 1, []string{"1m40s"}, 200},
+		{50, 9, nil, 100},
+		{100, 9, []string{"1m40s"}, 200},
+		{250, 9, []string{"1m40s", "3m20s"}, 300},
+		{250, 1, []string{"1m40s"}, 200},
 		{999, 9, []string{"1m40s", "3m20s", "5m0s"}, 0},
 	} {
 		names, next := due(c.by, c.most)
@@ -200,7 +204,7 @@ func TestWhatIsSettledComesLatestFirst(t *testing.T) {
 		thread := fmt.Sprint("t", n)
 		events = append(events, said(t, thread, thread+"1", event.TypeMessageReceived, 0, nil), said(t, thread, thread+"2", event.TypeInteractionResolved, second, nil))
 	}
-	_, v := folded(t, events...)
+	v := folded(t, events...)
 	defer func() { _ = v.Close() }()
 	var got []int
 	read := func(most int) {
@@ -256,7 +260,7 @@ func TestRecordsThatAreNoEventsChangeNothing(t *testing.T) {
 	} {
 		e := proto.CloneOf(good)
 		spoil(e)
-		_, v := folded(t, e)
+		v := folded(t, e)
 		if i, found, err := v.Find(t.Context(), lawTenant, hashed("1")); found || err != nil {
 			t.Error(name, i, err)
 		}
@@ -364,7 +368,7 @@ func FuzzMessages(f *testing.F) {
 			return
 		}
 		canonical, err := proto.MarshalOptions{Deterministic: true}.Marshal(decoded)
-		if err != nil || string(canonical) != string(content) {
+		if err != nil || !bytes.Equal(canonical, content) {
 			return // a field that is there twice, which nobody writes
 		}
 		m := decoded.GetMessageReceived()

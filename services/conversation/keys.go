@@ -91,10 +91,10 @@ func invert(b []byte) {
 	}
 }
 
-// appendNamed is the prefix of the work of a queue or agent.
-func appendNamed(b []byte, tenant string, sub byte, name string) []byte {
+// workPrefix is that of the work of a queue or agent.
+func workPrefix(tenant string, sub byte, name string) []byte {
 	name = name[:min(len(name), maxName)]
-	return append(append(appendTenant(b, tenant, sub), byte(len(name))), name...)
+	return append(append(appendTenant(nil, tenant, sub), byte(len(name))), name...)
 }
 
 // appendPlace is where an interaction stands, behind what orders it.
@@ -202,7 +202,7 @@ func decodeHead(b []byte) (h head, err error) {
 		return m
 	}
 	h.at = moment()
-	h.offset = int64(number()) //nolint:gosec // as it was written
+	h.offset = int64(number())
 	if h.begun = number(); h.begun > 0 {
 		h.start = moment()
 	}

@@ -6,7 +6,7 @@ func (k Kind) Rule() (opens, acts bool) { return k.opens(), k.acts() }
 // ListedTypes is how often the table has a type.
 func ListedTypes() map[string]int {
 	listed := map[string]int{}
-	for _, r := range rules {
+	for _, r := range &rules {
 		for _, t := range r.types {
 			listed[t]++
 		}

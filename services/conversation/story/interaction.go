@@ -61,7 +61,7 @@ type Interaction struct {
 	Visits       []Visit
 	Shares       []Share
 	Bot          Bot
-	Slas         []Sla
+	SLAs         []SLA
 
 	Queue        string
 	Policy       string
@@ -127,23 +127,23 @@ type Bot struct {
 	Contained                 bool
 }
 
-// Sla is a target and what became of it.
-type Sla struct {
+// SLA is a target and what became of it.
+type SLA struct {
 	Clock
-	State   SlaState
+	State   SLAState
 	Done    int64
 	ArmedBy event.ID
 }
 
-// SlaState is what became of a target; the numbers are those of the proto.
-type SlaState int32
+// SLAState is what became of a target; the numbers are those of the proto.
+type SLAState int32
 
 // The states of a target.
 const (
-	SlaActive    SlaState = 1
-	SlaHit       SlaState = 2
-	SlaMissed    SlaState = 3
-	SlaCancelled SlaState = 4
+	SLAActive    SLAState = 1
+	SLAHit       SLAState = 2
+	SLAMissed    SLAState = 3
+	SLACancelled SLAState = 4
 )
 
 // What an interaction holds of a kind at most; behind that, the oldest that are over go, and of participants the later do not come in.
@@ -151,7 +151,7 @@ const (
 	maxParticipants = 128
 	maxVisits       = 64
 	maxShares       = 64
-	maxSlas         = 64
+	maxSLAs         = 64
 	maxAttributes   = 256
 	maxTags         = 256
 	maxReplies      = 8
@@ -319,8 +319,8 @@ func (i *Interaction) Timers() []Timer {
 	if t := i.idle(); t.Due != 0 {
 		timers = append(timers, t)
 	}
-	for _, s := range i.Slas {
-		if name := slaTimer(s.Metric); name != 0 && s.State == SlaActive && s.Due != 0 {
+	for _, s := range i.SLAs {
+		if name := slaTimer(s.Metric); name != 0 && s.State == SLAActive && s.Due != 0 {
 			timers = append(timers, Timer{name, s.Due, s.ArmedBy})
 		}
 	}
@@ -405,7 +405,7 @@ func (i *Interaction) code(c *coder) {
 	list(c, &i.Shares, codeShare)
 	c.text(&i.Bot.Name)
 	c.bool(&i.Bot.Contained)
-	list(c, &i.Slas, codeSla)
+	list(c, &i.SLAs, codeSLA)
 	c.text(&i.Queue)
 	c.text(&i.Policy)
 	c.duration(&i.IdleTimeout)
@@ -463,7 +463,7 @@ func codeShare(c *coder, s *Share) {
 	c.bool(&s.WrapupInferred)
 }
 
-func codeSla(c *coder, s *Sla) {
+func codeSLA(c *coder, s *SLA) {
 	enum(c, &s.Metric)
 	enum(c, &s.State)
 	c.duration(&s.Target)

@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"bytes"
 	"math"
 	"os"
 	"slices"
@@ -25,8 +26,8 @@ func at(second int, kind story.Kind, more ...func(*story.Fact)) story.Fact {
 	return f
 }
 
-func by(agent string) func(*story.Fact) {
-	return func(f *story.Fact) { f.Actor = story.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: agent} }
+func byAnna(f *story.Fact) {
+	f.Actor = story.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: "anna"}
 }
 
 func says(b story.Body) func(*story.Fact) { return func(f *story.Fact) { f.Body = &b } }
@@ -53,7 +54,7 @@ func TestTheTableOfTheDocumentationIsTheOneOfTheCode(t *testing.T) {
 		if len(cells) != 6 {
 			continue
 		}
-		for _, name := range strings.Fields(strings.NewReplacer("`", " ", ",", " ").Replace(cells[1])) {
+		for name := range strings.FieldsSeq(strings.NewReplacer("`", " ", ",", " ").Replace(cells[1])) {
 			rows[name] = []string{strings.TrimSpace(cells[2]), strings.TrimSpace(cells[3])}
 		}
 	}
@@ -155,39 +156,41 @@ func TestATargetIsHitInTimeAndMissedBehindIt(t *testing.T) {
 		return at(second, story.PolicySet, says(story.Body{Clocks: []story.Clock{{Metric: metric, Since: since * s, Due: due * s}}}))
 	}
 	const response, resolution = eventv1.SlaMetric_SLA_METRIC_FIRST_RESPONSE, eventv1.SlaMetric_SLA_METRIC_RESOLUTION
-	reply := func(second int) story.Fact { return at(second, story.Sent, by("anna")) }
+	reply := func(second int) story.Fact { return at(second, story.Sent, byAnna) }
 	fired := func(second int, f story.Fact, name string) story.Fact {
 		return at(second, story.TimerFired, says(story.Body{Text: name, ArmedBy: f.ID}))
 	}
 	first := policy(1, response, 0, 10)
 	for name, c := range map[string]struct {
 		facts []story.Fact
-		state story.SlaState
+		state story.SLAState
 		done  int64
 	}{
-		"in time":                     {[]story.Fact{first, reply(10)}, story.SlaHit, 10},
-		"too late":                    {[]story.Fact{first, reply(11)}, story.SlaMissed, 11},
-		"never":                       {[]story.Fact{first, fired(10, first, "sla.first_response")}, story.SlaMissed, 0},
-		"behind the clock":            {[]story.Fact{first, fired(10, first, "sla.first_response"), reply(12)}, story.SlaMissed, 12},
-		"before the policy was told":  {[]story.Fact{reply(3), policy(5, response, 0, 10)}, story.SlaHit, 3},
-		"before it counts":            {[]story.Fact{reply(3), policy(5, response, 4, 10)}, story.SlaActive, 0},
-		"by another clock":            {[]story.Fact{first, fired(10, first, "sla.resolution")}, story.SlaActive, 0},
-		"armed by another event":      {[]story.Fact{first, fired(10, reply(1), "sla.first_response")}, story.SlaActive, 0},
-		"ended first":                 {[]story.Fact{first, at(5, story.Ended)}, story.SlaCancelled, 0},
-		"resolved":                    {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Resolved)}, story.SlaHit, 5},
-		"resolved too late":           {[]story.Fact{policy(1, resolution, 0, 10), at(15, story.Resolved)}, story.SlaMissed, 15},
-		"resolved before it was told": {[]story.Fact{at(5, story.Resolved), policy(6, resolution, 0, 10)}, story.SlaHit, 5},
-		"never resolved":              {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Ended)}, story.SlaCancelled, 0},
-		"kept open": {[]story.Fact{policy(1, resolution, 0, 10), at(4, story.StatusChanged, says(story.Body{Status: 2})), at(5, story.Ended)},
-			story.SlaActive, 0},
-		"not due at any time": {[]story.Fact{policy(1, response, 0, 0), reply(99)}, story.SlaHit, 99},
+		"in time":                     {[]story.Fact{first, reply(10)}, story.SLAHit, 10},
+		"too late":                    {[]story.Fact{first, reply(11)}, story.SLAMissed, 11},
+		"never":                       {[]story.Fact{first, fired(10, first, "sla.first_response")}, story.SLAMissed, 0},
+		"behind the clock":            {[]story.Fact{first, fired(10, first, "sla.first_response"), reply(12)}, story.SLAMissed, 12},
+		"before the policy was told":  {[]story.Fact{reply(3), policy(5, response, 0, 10)}, story.SLAHit, 3},
+		"before it counts":            {[]story.Fact{reply(3), policy(5, response, 4, 10)}, story.SLAActive, 0},
+		"by another clock":            {[]story.Fact{first, fired(10, first, "sla.resolution")}, story.SLAActive, 0},
+		"armed by another event":      {[]story.Fact{first, fired(10, reply(1), "sla.first_response")}, story.SLAActive, 0},
+		"ended first":                 {[]story.Fact{first, at(5, story.Ended)}, story.SLACancelled, 0},
+		"resolved":                    {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Resolved)}, story.SLAHit, 5},
+		"resolved too late":           {[]story.Fact{policy(1, resolution, 0, 10), at(15, story.Resolved)}, story.SLAMissed, 15},
+		"resolved before it was told": {[]story.Fact{at(5, story.Resolved), policy(6, resolution, 0, 10)}, story.SLAHit, 5},
+		"never resolved":              {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Ended)}, story.SLACancelled, 0},
+		"kept open": {
+			[]story.Fact{policy(1, resolution, 0, 10), at(4, story.StatusChanged, says(story.Body{Status: 2})), at(5, story.Ended)},
+			story.SLAActive, 0,
+		},
+		"not due at any time": {[]story.Fact{policy(1, response, 0, 0), reply(99)}, story.SLAHit, 99},
 	} {
 		i := only(t, append(c.facts, at(0, story.Received))...)
-		got := i.Slas[0]
+		got := i.SLAs[0]
 		if got.State != c.state || got.Done != c.done*s {
 			t.Errorf("%s: %v, done at %d; want %v at %d", name, got.State, got.Done/s, c.state, c.done)
 		}
-		if armed := len(i.Timers()) == 1; armed != (c.state == story.SlaActive && got.Due != 0) {
+		if armed := len(i.Timers()) == 1; armed != (c.state == story.SLAActive && got.Due != 0) {
 			t.Errorf("%s: %v", name, i.Timers())
 		}
 	}
@@ -196,8 +199,8 @@ func TestATargetIsHitInTimeAndMissedBehindIt(t *testing.T) {
 func TestANewClockTakesThePlaceOfTheOneThatCounts(t *testing.T) {
 	clock := says(story.Body{Clocks: []story.Clock{{Metric: eventv1.SlaMetric_SLA_METRIC_RESOLUTION, Due: 100}}})
 	i := only(t, at(0, story.Received), at(1, story.PolicySet, clock), at(2, story.PolicySet, clock))
-	if len(i.Slas) != 2 || i.Slas[0].State != story.SlaCancelled || i.Slas[1].State != story.SlaActive {
-		t.Errorf("%+v", i.Slas)
+	if len(i.SLAs) != 2 || i.SLAs[0].State != story.SLACancelled || i.SLAs[1].State != story.SLAActive {
+		t.Errorf("%+v", i.SLAs)
 	}
 }
 
@@ -210,7 +213,7 @@ func TestHistoryArmsNoTimerUntilSomebodyActs(t *testing.T) {
 	if i := only(t, facts...); !i.Backfill || len(i.Timers()) != 0 {
 		t.Errorf("%+v", i)
 	}
-	if i := only(t, append(facts, at(3, story.NoteAdded, by("anna")))...); i.Backfill || len(i.Timers()) != 2 {
+	if i := only(t, append(facts, at(3, story.NoteAdded, byAnna))...); i.Backfill || len(i.Timers()) != 2 {
 		t.Errorf("%+v", i)
 	}
 }
@@ -221,8 +224,8 @@ func TestAnInteractionHoldsSoMuchAndNoMore(t *testing.T) {
 	for n := range 500 {
 		party := func(f *story.Fact) { f.Parties = []story.Party{{Endpoint: event.ID{2, byte(n >> 8), byte(n)}}} }
 		clock := says(story.Body{Clocks: []story.Clock{{Metric: 1, Since: int64(n), Due: math.MaxInt64}}, Added: []string{"t" + string(rune('a'+n))}})
-		facts = append(facts, at(n+1, story.QueueEntered, party), at(n+1, story.Connected, by("anna"), party), at(n+1, story.ShareEnded, by("anna")),
-			at(n+1, story.PolicySet, clock), at(n+1, story.Sent, by("anna")), at(n+1, story.AttributesUpdated, clock))
+		facts = append(facts, at(n+1, story.QueueEntered, party), at(n+1, story.Connected, byAnna, party), at(n+1, story.ShareEnded, byAnna),
+			at(n+1, story.PolicySet, clock), at(n+1, story.Sent, byAnna), at(n+1, story.AttributesUpdated, clock))
 	}
 	i := only(t, facts...)
 	if n := len(i.Encode(nil)); n > 32<<10 {
@@ -263,7 +266,7 @@ func TestTimesAtTheEndsOfTimeAreTimes(t *testing.T) {
 
 // Whatever bytes a row holds: it is read, or it is damaged; and what was read is written as it was.
 func FuzzRows(f *testing.F) {
-	i := story.Whole([]story.Fact{at(0, story.Received), at(1, story.QueueEntered, says(story.Body{Added: []string{"a"}})), at(2, story.Connected, by("anna"))})[0]
+	i := story.Whole([]story.Fact{at(0, story.Received), at(1, story.QueueEntered, says(story.Body{Added: []string{"a"}})), at(2, story.Connected, byAnna)})[0]
 	fact := at(1, story.PolicySet, says(story.Body{Clocks: []story.Clock{{Metric: 1, Due: 7}}}))
 	f.Add(i.Encode(nil))
 	f.Add(fact.Encode(nil))
@@ -271,7 +274,7 @@ func FuzzRows(f *testing.F) {
 	f.Fuzz(func(t *testing.T, row []byte) {
 		if i, err := story.DecodeInteraction(row); err == nil {
 			again, err := story.DecodeInteraction(i.Encode(nil))
-			if err != nil || string(again.Encode(nil)) != string(i.Encode(nil)) {
+			if err != nil || !bytes.Equal(again.Encode(nil), i.Encode(nil)) {
 				t.Fatal(err, again)
 			}
 			i.Proto()
@@ -279,7 +282,7 @@ func FuzzRows(f *testing.F) {
 		var fact story.Fact
 		if err := fact.Decode(row, story.Moment{Occurred: 7}); err == nil {
 			var again story.Fact
-			if err := again.Decode(fact.Encode(nil), fact.Moment); err != nil || string(again.Encode(nil)) != string(fact.Encode(nil)) {
+			if err := again.Decode(fact.Encode(nil), fact.Moment); err != nil || !bytes.Equal(again.Encode(nil), fact.Encode(nil)) {
 				t.Fatal(err, again)
 			}
 		}
