@@ -519,14 +519,20 @@ func (d *derivation) refile(f *filed) {
 	d.move(f, was, now, isNew)
 	for _, t := range was.timers {
 		if was.id != now.id || !slices.Contains(now.timers, t) {
-			d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+			d.tx.Delete(d.timer(f, t))
 		}
 	}
 	for _, t := range now.timers {
 		if was.id != now.id || !slices.Contains(was.timers, t) {
-			d.tx.SetUnread(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t), now.id[:])
+			d.tx.SetUnread(d.timer(f, t), now.id[:])
 		}
 	}
+}
+
+// timer is the key of a timer, until the next one.
+func (d *derivation) timer(f *filed, t story.Timer) []byte {
+	d.key = appendTimer(d.key[:0], d.in.tenant, d.in.thread, f.Start, t)
+	return d.key
 }
 
 // name makes an interaction known by its id, and by that of the event that opened it.
@@ -572,6 +578,6 @@ func (d *derivation) remove(f *filed) {
 	d.tx.Delete(appendMoment(nil, d.in.tenant, subRow, d.in.thread, f.Start))
 	d.eachPlace(f, f.places, d.tx.Delete)
 	for _, t := range f.places.timers {
-		d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+		d.tx.Delete(d.timer(f, t))
 	}
 }
