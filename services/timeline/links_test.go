@@ -15,6 +15,7 @@ import (
 
 // links is a scope.Source: all versions of what belonged to each id.
 type links struct {
+	tenant   string
 	mu       sync.Mutex
 	versions []version
 	built    int // versions before this one are gone
@@ -34,7 +35,7 @@ type waiter struct {
 }
 
 func newLinks() *links {
-	return &links{versions: []version{{scopes: map[event.ID]scope.Scope{}}}, waiting: map[int]waiter{}}
+	return &links{tenant: tenant, versions: []version{{scopes: map[event.ID]scope.Scope{}}}, waiting: map[int]waiter{}}
 }
 
 // set makes a new version, in which scopes go under ids.
@@ -81,7 +82,7 @@ func (l *links) Scope(_ context.Context, owner string, id event.ID, at scope.At)
 		}
 	}
 	s, found := l.versions[n].scopes[id]
-	if !found || owner != tenant {
+	if !found || owner != l.tenant {
 		return scope.Scope{}, fmt.Errorf("links: %w", scope.ErrUnknown)
 	}
 	s.Version = strconv.Itoa(n)
@@ -110,6 +111,13 @@ func (l *links) of(id event.ID, version string) scope.Scope {
 		n, _ = strconv.Atoi(version)
 	}
 	return l.versions[n].scopes[id]
+}
+
+// read is how often scopes were read.
+func (l *links) read() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads
 }
 
 func (l *links) waiters() int {

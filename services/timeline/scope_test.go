@@ -546,6 +546,25 @@ func TestAThreadThatIsAttributedToAnotherCustomerIsToldAsLostAndGained(t *testin
 	_, _ = loses.disconnect(), gains.disconnect() // they were asked to end
 }
 
+func TestWatchesReadWhatBelongsOnlyWhereItMayHaveChanged(t *testing.T) {
+	b := newBook(t)
+	own := scope.Scope{ID: anna, Endpoints: []scope.Span{{ID: b.endpoint(people[0]), Range: scope.Ever}}}
+	b.links.set(b.clock, map[event.ID]scope.Scope{anna: own, li: {ID: li}})
+	c := b.watching(watchOf(customer(anna)))
+	c.take()
+	before := b.links.read()
+	for i := range 100 {
+		b.say("t1", i%10, people[0])
+		b.links.set(b.clock, map[event.ID]scope.Scope{li: {ID: li}}) // somebody else's
+	}
+	b.foldAndFollow()
+	c.takeEntries(100)
+	if n := b.links.read() - before; n != 0 {
+		t.Errorf("it read %d times", n)
+	}
+	_ = c.disconnect() // it was asked to end
+}
+
 func TestAChangeThatChangesNothingIsNotTold(t *testing.T) {
 	b := newBook(t)
 	split := scope.Scope{ID: anna, Endpoints: []scope.Span{{ID: b.endpoint(people[0]), Range: between(0, 5)}, {ID: b.endpoint(people[0]), Range: between(5, 9)}}}

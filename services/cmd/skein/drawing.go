@@ -70,8 +70,10 @@ func (d *drawing) scopeChanged(c *timelinev1.ScopeChanged) error {
 		mark, what string
 		ids        []string
 	}{
-		{"+", "endpoint", c.GetEndpointsAdded()}, {"-", "endpoint", c.GetEndpointsRemoved()},
-		{"+", "thread", c.GetThreadsAdded()}, {"-", "thread", c.GetThreadsRemoved()},
+		{"+", "endpoint", c.GetEndpointsAdded()},
+		{"-", "endpoint", c.GetEndpointsRemoved()},
+		{"+", "thread", c.GetThreadsAdded()},
+		{"-", "thread", c.GetThreadsRemoved()},
 	} {
 		for _, id := range change.ids {
 			fmt.Fprintf(&b, "       %s %s %s\n", change.mark, change.what, id)

@@ -95,7 +95,8 @@ An address is a mail address, a telephone number, or kind:value:
 				return to.explain(err)
 			}
 			if n == 0 && !asJSON {
-				fmt.Fprintln(out, "Nothing is known of", strings.Join(slices.DeleteFunc(append(args, append(threads, customer, talk)...), func(s string) bool { return s == "" }), ", "))
+				named := slices.DeleteFunc(slices.Concat(args, threads, []string{customer, talk}), func(s string) bool { return s == "" })
+				fmt.Fprintln(out, "Nothing is known of", strings.Join(named, ", "))
 			}
 			if !follow {
 				return nil
@@ -142,7 +143,7 @@ func listRequest(addresses, threads []string, region string) (*timelinev1.ListRe
 		req.Addresses = append(req.Addresses, a)
 	}
 	if len(addresses)+len(threads) == 0 {
-		return nil, fmt.Errorf("name an address or a thread: skein timeline anna@example.com")
+		return nil, fmt.Errorf("name an address, a thread, a customer or a conversation: skein timeline anna@example.com")
 	}
 	return req, nil
 }
