@@ -1,6 +1,7 @@
 package vcon
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -440,13 +441,22 @@ func deriveUUID(at time.Time, hash []byte) string {
 	return id.String()
 }
 
-// digest names all that a vCon tells but its uuid.
+// digest names all that a vCon tells but its uuid, in whatever order the members of its objects stand.
 func (v *VCon) digest() (string, error) {
 	c := *v
 	c.UUID = ""
 	raw, err := c.Encode()
 	if err != nil {
 		return "", err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var sorted any
+	if err := d.Decode(&sorted); err != nil {
+		return "", fmt.Errorf("vcon: digest: %w", err)
+	}
+	if raw, err = encode(sorted); err != nil {
+		return "", fmt.Errorf("vcon: digest: %w", err)
 	}
 	sum := sha256.Sum256(raw)
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
