@@ -45,7 +45,7 @@ type reportBody struct {
 	Disposition   string            `json:"disposition,omitempty"`
 	Complaint     bool              `json:"complaint,omitempty"`
 	Attributes    map[string]string `json:"attributes,omitempty"`
-	// Parties took part, the first one first; those of Company are on its side.
+	// Parties took part, the first one first. Company are all whom the interaction names that are on the company's side.
 	Parties []int `json:"parties,omitempty"`
 	Company []int `json:"company,omitempty"`
 	// Messages tell what a text dialog has no member for.

@@ -3,6 +3,7 @@ package vcon
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func (x *exporter) listed(g *group, e told) []*party {
 		if i < len(e.GetParties()) {
 			in = e.GetParties()[i]
 		}
-		all = append(all, x.partyOf(g, e, i, in, detail))
+		all = append(all, x.partyOf(g, e, in, detail))
 	}
 	return all
 }
@@ -145,7 +146,7 @@ func (g *group) report() *analysis {
 			ContactReason: i.GetContactReason(), Disposition: i.GetDisposition(), Complaint: i.GetComplaint(), Attributes: i.GetAttributes(),
 			Parties: numbers(g.parties),
 		}
-		for _, p := range g.parties {
+		for _, p := range g.everybody() {
 			if p.company {
 				body.Company = append(body.Company, p.number)
 			}
@@ -160,6 +161,23 @@ func (g *group) report() *analysis {
 		return body
 	}
 	return a
+}
+
+// everybody are all whom an interaction names, who took part first.
+func (g *group) everybody() []*party {
+	all := slices.Clone(g.parties)
+	for _, d := range g.dialogs {
+		all = add(all, d.parties...)
+		all = add(all, d.transferee, d.transferor)
+		all = add(all, d.target...)
+		for _, h := range d.history {
+			all = add(all, h.party)
+		}
+	}
+	for _, a := range g.analyses {
+		all = add(all, a.parties...)
+	}
+	return all
 }
 
 // word is the name of a value in lower case; empty for the one that says nothing.

@@ -83,8 +83,8 @@ type told struct {
 // party is a party before it has its number.
 type party struct {
 	Party
-	company bool
-	number  int
+	company, customer bool // as which it was named
+	number            int
 }
 
 // dialog is a dialog before parties and dialogs have their numbers.
@@ -139,6 +139,12 @@ func (x *exporter) export(ctx context.Context, source Conversations, tenant stri
 	x.parties, x.stored = map[string]*party{}, map[string]map[int32]*eventv1.Blob{}
 	if err := x.collect(ctx, source, tenant, id); err != nil {
 		return nil, fmt.Errorf("vcon: export: %w", err)
+	}
+	for _, g := range x.groups {
+		for _, e := range g.events {
+			x.parts(g, e) // so that names and sides are known of all before anything is told
+			x.actor(e)
+		}
 	}
 	for _, g := range x.groups {
 		if err := x.tell(ctx, g); err != nil {
@@ -294,7 +300,11 @@ func (g *group) rank() string {
 
 // assemble writes everything with its numbers.
 func (x *exporter) assemble() (*VCon, error) {
-	v := &VCon{Subject: x.conversation.GetSubject()}
+	v := &VCon{}
+	for _, g := range x.groups {
+		v.Subject = cmp.Or(v.Subject, g.interaction.GetSubject())
+	}
+	v.Subject = cmp.Or(v.Subject, x.conversation.GetSubject())
 	var last time.Time
 	reach := func(t time.Time) {
 		if t.After(last) {
@@ -306,6 +316,7 @@ func (x *exporter) assemble() (*VCon, error) {
 			v.Parties = slices.Grow(v.Parties, p.number+1)[:p.number+1]
 		}
 		if p.number >= 0 {
+			p.settle()
 			v.Parties[p.number] = p.Party
 		}
 	}

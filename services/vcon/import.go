@@ -324,7 +324,7 @@ func (m *importer) identify() {
 			who.addresses = append(who.addresses, a.address)
 		}
 		bare := len(who.addresses) == 0 && p.UUID != ""
-		who.company = who.company || company[i] || p.Type == typeBot || p.Type == typeOrganization || bare && !m.reported(i)
+		who.company = who.company || company[i] || p.Type == typeBot || p.Type == typeOrganization || bare && len(m.reports) == 0
 		if bare {
 			m.bare(path, &who)
 		}
@@ -332,12 +332,7 @@ func (m *importer) identify() {
 	}
 }
 
-// reported tells whether a report has said on which side a party is.
-func (m *importer) reported(i int) bool {
-	return slices.ContainsFunc(m.groups, func(t *thread) bool { return t.report != nil && slices.Contains(t.report.Parties, i) })
-}
-
-// bare makes an address of a party's uuid; the company's own are its agents and bots.
+// bare makes an address of a party's uuid; the company's own are its agents and bots, whom a report tells by their type.
 func (m *importer) bare(path string, who *person) {
 	a := &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_IDENTIFIER, Namespace: partyNamespace, Value: who.UUID}
 	if _, err := event.Normalise(a); err != nil {
@@ -345,7 +340,7 @@ func (m *importer) bare(path string, who *person) {
 		return
 	}
 	who.addresses = []*eventv1.Address{a}
-	if !who.company || who.Type == typeOrganization {
+	if !who.company || who.Type == typeOrganization || who.Type == "" && len(m.reports) > 0 {
 		return
 	}
 	kind := eventv1.ActorKind_ACTOR_KIND_AGENT
@@ -473,7 +468,9 @@ func (m *importer) begin(t *thread) {
 		}
 	}
 	for _, d := range t.dialogs {
-		t.people = append(t.people, m.v.Dialog[d].Parties.All()...)
+		if t.report == nil {
+			t.people = append(t.people, m.v.Dialog[d].Parties.All()...)
+		}
 	}
 	if len(t.dialogs) == 0 && t.report == nil { // there is nothing but parties
 		for p := range m.people {

@@ -1,7 +1,6 @@
 package vcon
 
 import (
-	"bytes"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -66,6 +65,38 @@ type header struct {
 	UUID string   `json:"uuid,omitempty"`
 }
 
+// UnmarshalJSON takes names as they are written only.
+func (g *general) UnmarshalJSON(raw []byte) error {
+	return exactly(raw, map[string]any{"payload": &g.Payload, "signatures": &g.Signatures})
+}
+
+// UnmarshalJSON takes names as they are written only.
+func (s *signature) UnmarshalJSON(raw []byte) error {
+	return exactly(raw, map[string]any{"header": &s.Header, "protected": &s.Protected, "signature": &s.Signature})
+}
+
+// UnmarshalJSON takes names as they are written only.
+func (h *header) UnmarshalJSON(raw []byte) error {
+	return exactly(raw, map[string]any{"x5c": &h.X5C, "uuid": &h.UUID})
+}
+
+// exactly reads members of an object. encoding/json would take PAYLOAD for payload.
+func exactly(raw []byte, members map[string]any) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return err
+	}
+	for name, member := range members {
+		if len(object[name]) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(object[name], member); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // Sign signs an unsigned vCon, whose uuid is told beside it. The same vCon gives the same bytes.
 func (s *Signer) Sign(payload []byte, uuid string) ([]byte, error) {
 	signed, err := s.signer.Sign(payload)
@@ -98,8 +129,7 @@ type Verifier struct {
 // ErrNotTrusted that it may be right, but of somebody else.
 func (v *Verifier) verify(raw []byte) (payload []byte, signer, uuid string, err error) {
 	var g general
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if err := d.Decode(&g); err != nil {
+	if err := json.Unmarshal(raw, &g); err != nil {
 		return nil, "", "", wrong("$", "is no JWS in the General JSON Serialization: "+err.Error())
 	}
 	if payload, err = canonical(g.Payload); err != nil {
@@ -132,15 +162,15 @@ func (v *Verifier) one(path, payload string, s signature) (string, error) {
 	if _, err := canonical(s.Signature); err != nil {
 		return "", wrong(path+".signature", err.Error())
 	}
-	var stated struct {
-		Alg string   `json:"alg"`
-		X5C []string `json:"x5c"`
-	}
-	if err := json.Unmarshal(protected, &stated); err != nil {
+	var (
+		alg       string
+		certified []string
+	)
+	if err := exactly(protected, map[string]any{"alg": &alg, "x5c": &certified}); err != nil {
 		return "", wrong(path+".protected", "is no JSON: "+err.Error())
 	}
-	if stated.Alg != string(jose.RS256) {
-		return "", wrong(path+".protected.alg", fmt.Sprintf("is %q, not RS256: only that is accepted, and only where it is protected", stated.Alg))
+	if alg != string(jose.RS256) {
+		return "", wrong(path+".protected.alg", fmt.Sprintf("is %q, not RS256: only that is accepted, and only where it is protected", alg))
 	}
 	// What the compact form has no room for counts for nothing but finding the certificate.
 	jws, err := jose.ParseSignedCompact(s.Protected+"."+payload+"."+s.Signature, []jose.SignatureAlgorithm{jose.RS256})
@@ -149,7 +179,7 @@ func (v *Verifier) one(path, payload string, s signature) (string, error) {
 	}
 	at, listed := path+".header.x5c", s.Header.X5C
 	if len(listed) == 0 {
-		at, listed = path+".protected.x5c", stated.X5C
+		at, listed = path+".protected.x5c", certified
 	}
 	if len(listed) == 0 {
 		for _, c := range v.Pinned {

@@ -243,18 +243,20 @@ func TestWhatIsWrongWithASignatureIsToldByItsPath(t *testing.T) {
 		change func(jws, one map[string]any)
 		want   string
 	}{
-		"payload":      {func(jws, _ map[string]any) { jws["payload"] = "eyJ1dWlkIjoiIn0" }, "$.signatures[0].signature does not fit"},
-		"no base64":    {func(jws, _ map[string]any) { jws["payload"] = "{}" }, "$.payload is no base64url"},
-		"none":         {func(jws, _ map[string]any) { jws["signatures"] = []any{} }, "$.signatures holds no signature"},
-		"algorithm":    {func(_, one map[string]any) { one["protected"] = b64(`{"alg":"none"}`) }, `$.signatures[0].protected.alg is "none"`},
-		"hmac":         {func(_, one map[string]any) { one["protected"] = b64(`{"alg":"HS256"}`) }, `$.signatures[0].protected.alg is "HS256"`},
-		"unprotected":  {func(_, one map[string]any) { one["protected"] = b64(`{}`) }, `$.signatures[0].protected.alg is ""`},
-		"signature":    {func(_, one map[string]any) { one["signature"] = "AAAA" }, "$.signatures[0].signature does not fit"},
-		"certificate":  {func(_, one map[string]any) { one["header"] = map[string]any{"x5c": []string{"AAAA"}} }, "$.signatures[0].header.x5c[0] is no certificate"},
-		"without":      {func(_, one map[string]any) { one["header"] = map[string]any{} }, "header.x5c is missing"},
-		"another uuid": {func(_, one map[string]any) { one["header"].(map[string]any)["uuid"] = "0199ded0-8a0f-87c2-b9a2-279e0d16bc46" }, "$.signatures[0].header.uuid is not the uuid"},
-		"not signed":   {func(jws, _ map[string]any) { delete(jws, "payload") }, "it is not signed"},
-		"encrypted":    {func(jws, _ map[string]any) { delete(jws, "payload"); jws["ciphertext"] = "x" }, "$.ciphertext is encrypted"},
+		"payload":     {func(jws, _ map[string]any) { jws["payload"] = "eyJ1dWlkIjoiIn0" }, "$.signatures[0].signature does not fit"},
+		"no base64":   {func(jws, _ map[string]any) { jws["payload"] = "{}" }, "$.payload is no base64url"},
+		"none":        {func(jws, _ map[string]any) { jws["signatures"] = []any{} }, "$.signatures holds no signature"},
+		"algorithm":   {func(_, one map[string]any) { one["protected"] = b64(`{"alg":"none"}`) }, `$.signatures[0].protected.alg is "none"`},
+		"hmac":        {func(_, one map[string]any) { one["protected"] = b64(`{"alg":"HS256"}`) }, `$.signatures[0].protected.alg is "HS256"`},
+		"unprotected": {func(_, one map[string]any) { one["protected"] = b64(`{}`) }, `$.signatures[0].protected.alg is ""`},
+		"signature":   {func(_, one map[string]any) { one["signature"] = "AAAA" }, "$.signatures[0].signature does not fit"},
+		"certificate": {func(_, one map[string]any) { one["header"] = map[string]any{"x5c": []string{"AAAA"}} }, "$.signatures[0].header.x5c[0] is no certificate"},
+		"without":     {func(_, one map[string]any) { one["header"] = map[string]any{} }, "header.x5c is missing"},
+		"another uuid": {func(_, one map[string]any) {
+			one["header"].(map[string]any)["uuid"] = "0199ded0-8a0f-87c2-b9a2-279e0d16bc46"
+		}, "$.signatures[0].header.uuid is not the uuid"},
+		"not signed": {func(jws, _ map[string]any) { delete(jws, "payload") }, "it is not signed"},
+		"encrypted":  {func(jws, _ map[string]any) { delete(jws, "payload"); jws["ciphertext"] = "x" }, "$.ciphertext is encrypted"},
 	} {
 		must(t, json.Unmarshal(good, &jws))
 		first, _ = jws["signatures"].([]any)

@@ -39,9 +39,21 @@ func (x *exporter) party(key string, p Party, company bool) *party {
 	if known.Name == "" {
 		known.Name = p.Name
 	}
-	known.Type = cmp.Or(known.Type, p.Type)
+	known.Type = cmp.Or(known.Type, p.Type) // of agents and bots
 	known.company = known.company || company
 	return known
+}
+
+// settle finds the type of a party, once all is known of it: of the company's own, one without a name of its own is no person.
+func (p *party) settle() {
+	bare := p.Party == Party{Name: p.Name}
+	switch {
+	case p.Type != "" || bare && p.Name == anonymous:
+	case p.company && (p.Name == "" || bare):
+		p.Type = typeOrganization
+	case !p.company && p.customer:
+		p.Type = typePerson
+	}
 }
 
 // actor is the party of an agent or bot; nil for others.
@@ -80,7 +92,9 @@ func (x *exporter) parts(g *group, e told) []part {
 		if i < len(e.GetParties()) {
 			in = e.GetParties()[i]
 		}
-		all = append(all, part{x.partyOf(g, e, i, in, detail), in.GetRole(), in.GetSide()})
+		p := x.partyOf(g, e, in, detail)
+		p.customer = p.customer || in.GetSide() == eventv1.Side_SIDE_CUSTOMER
+		all = append(all, part{p, in.GetRole(), in.GetSide()})
 	}
 	slices.SortStableFunc(all, func(a, b part) int { return cmp.Compare(rank(a.role), rank(b.role)) })
 	return all
@@ -102,21 +116,15 @@ func rank(r eventv1.PartyRole) int {
 }
 
 // partyOf is the party that an event names.
-func (x *exporter) partyOf(g *group, e told, i int, in *eventv1.Party, detail *eventv1.PartyDetail) *party {
+func (x *exporter) partyOf(g *group, e told, in *eventv1.Party, detail *eventv1.PartyDetail) *party {
 	company := in.GetSide() == eventv1.Side_SIDE_COMPANY
 	p := Party{Name: detail.GetDisplayName()}
-	switch {
-	case in.GetSide() == eventv1.Side_SIDE_CUSTOMER:
-		p.Type = typePerson
-	case company && p.Name == "":
-		p.Type = typeOrganization
-	}
 	address := detail.GetAddress()
 	switch kind, namespace := kindOf(in, detail), detail.GetNamespace(); {
 	case address == "" && in.GetEndpointId() != "":
 		p.UUID = in.GetEndpointId()
 	case address == "":
-		return x.withoutAddress(g, e, i, p, in)
+		return x.withoutAddress(g, e, p, in)
 	case kind == eventv1.EndpointKind_ENDPOINT_KIND_PHONE:
 		p.Tel = address
 		if namespace != "" {
@@ -157,8 +165,9 @@ func kindOf(in *eventv1.Party, detail *eventv1.PartyDetail) eventv1.EndpointKind
 	return eventv1.EndpointKind_ENDPOINT_KIND_IDENTIFIER
 }
 
-// withoutAddress is a party that the channel names, or not even that. An agent whom a message shows by a name is that agent.
-func (x *exporter) withoutAddress(g *group, e told, i int, p Party, in *eventv1.Party) *party {
+// withoutAddress is a party that the channel names, or not even that: all of those on one side are taken for one. An agent whom a message
+// shows by a name is that agent.
+func (x *exporter) withoutAddress(g *group, e told, p Party, in *eventv1.Party) *party {
 	scope := strconv.Itoa(slices.Index(x.groups, g))
 	switch company := in.GetSide() == eventv1.Side_SIDE_COMPANY; {
 	case company && rank(in.GetRole()) == 0 && x.actor(e) != nil:
@@ -166,24 +175,12 @@ func (x *exporter) withoutAddress(g *group, e told, i int, p Party, in *eventv1.
 		who.Name = cmp.Or(p.Name, who.Name)
 		return who
 	case p.Name == "" || strings.EqualFold(p.Name, anonymous):
-		return x.party("anonymous/"+scope+"/"+strconv.Itoa(nameless(e, i)), Party{Name: anonymous}, company)
+		return x.party("anonymous/"+scope+"/"+strconv.FormatBool(company), Party{Name: anonymous}, company)
 	case company:
-		p.Type = typeOrganization
 		return x.party("company/"+p.Name, p, true)
 	default:
 		return x.party("name/"+scope+"/"+p.Name, p, false)
 	}
-}
-
-// nameless counts who has neither an address nor a name before a party of an event.
-func nameless(e told, i int) int {
-	n := 0
-	for _, detail := range e.content.GetParties()[:min(i, len(e.content.GetParties()))] {
-		if detail.GetAddress() == "" && (detail.GetDisplayName() == "" || strings.EqualFold(detail.GetDisplayName(), anonymous)) {
-			n++
-		}
-	}
-	return n
 }
 
 // add adds parties, each once.
@@ -230,7 +227,8 @@ func (x *exporter) whoTookPart(g *group) {
 	for _, e := range g.events {
 		switch e.GetType() {
 		case event.TypeAssignmentOffered, event.TypeAssignmentDeclined, event.TypeTransferStarted, event.TypeTransferCompleted, event.TypeTransferFailed,
-			event.TypeNoteAdded, event.TypeCallFailed, event.TypeCallDialed, event.TypeMessageSendRequested, event.TypeWrapupStarted, event.TypeWrapupEnded,
+			event.TypeNoteAdded, event.TypeCallFailed, event.TypeCallDialed, event.TypeMessageSendRequested, event.TypeMessageDelivered,
+			event.TypeMessageRead, event.TypeMessageFailed, event.TypeMessageEdited, event.TypeMessageDeleted, event.TypeMessageReacted, event.TypeWrapupStarted, event.TypeWrapupEnded,
 			event.TypeInteractionCategorized, event.TypeInteractionAttributesUpdated, event.TypeInteractionResolved, event.TypeInteractionEnded,
 			event.TypeInteractionStatusChanged, event.TypeInteractionReopened, event.TypeInsightInferred, event.TypeSurveySent:
 			continue // who works on it, or was called in vain, does not take part
@@ -319,19 +317,24 @@ func (x *exporter) addressed(g *group, d *dialog, e told) {
 	if sender < 0 && !sent {
 		sender = slices.IndexFunc(parts, func(p part) bool { return !p.company })
 	}
-	actor := x.actor(e)
+	var actor *party
+	if sent {
+		actor = x.actor(e)
+	}
 	switch {
 	case sender >= 0:
 		d.parties = add(d.parties, parts[sender].party)
 	case actor != nil:
 		d.parties = add(d.parties, actor)
 	case sent:
-		d.parties = add(d.parties, x.party("company/"+e.GetInbox(), Party{Name: e.GetInbox(), Type: typeOrganization}, true))
+		d.parties = add(d.parties, x.party("company/"+e.GetInbox(), Party{Name: e.GetInbox()}, true))
 	default:
-		d.parties = add(d.parties, x.withoutAddress(g, e, 0, Party{}, &eventv1.Party{}))
+		d.parties = add(d.parties, x.withoutAddress(g, e, Party{}, &eventv1.Party{}))
 	}
 	for _, p := range parts {
-		d.parties = add(d.parties, p.party)
+		if p.party != actor {
+			d.parties = add(d.parties, p.party)
+		}
 	}
 	d.parties = add(d.parties, actor)
 	if actor != nil && d.parties[0] != actor {
@@ -450,7 +453,7 @@ func (d *dialog) last(duration time.Duration) {
 // present are the parties of a call.
 func (x *exporter) present(g *group) []*party {
 	if len(g.parties) == 0 {
-		g.parties = []*party{x.withoutAddress(g, told{}, 0, Party{}, &eventv1.Party{})}
+		g.parties = []*party{x.withoutAddress(g, told{}, Party{}, &eventv1.Party{})}
 	}
 	return g.parties
 }
@@ -659,7 +662,7 @@ func (x *exporter) target(t *eventv1.TransferCompleted) *party {
 	case to == "":
 		return nil
 	case t.GetKind() == eventv1.TransferKind_TRANSFER_KIND_QUEUE:
-		return x.party("company/"+to, Party{Name: to, Type: typeOrganization}, true)
+		return x.party("company/"+to, Party{Name: to}, true)
 	case strings.HasPrefix(to, "+"):
 		if n, err := event.Normalise(&eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_PHONE, Value: to}); err == nil {
 			return x.party("tel/"+n.Value, Party{Tel: n.Value}, false)
