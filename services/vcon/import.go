@@ -2,6 +2,7 @@ package vcon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -211,7 +212,7 @@ func (m *importer) arrange() {
 			continue
 		}
 		medium := m.medium(d)
-		key := medium.String() + " " + d.Application
+		key := cmp.Or(d.Application, medium.String())
 		t := texts[key]
 		if d.Type != dialogText || t == nil {
 			t = &thread{channel: medium}
@@ -264,16 +265,16 @@ func (m *importer) medium(d Dialog) eventv1.Channel {
 	all := d.Parties.All()
 	for _, p := range all {
 		switch {
-		case m.v.Parties[p].Mailto != "":
-			mail++
 		case m.v.Parties[p].Tel != "":
 			phone++
+		case m.v.Parties[p].Mailto != "":
+			mail++
 		}
 	}
 	switch {
-	case mail > 0 && mail+phone == len(all):
+	case strings.HasPrefix(d.MessageID, "<") && strings.Contains(d.MessageID, "@"), mail > 0 && mail == len(all):
 		return eventv1.Channel_CHANNEL_EMAIL
-	case phone > 0 && phone == len(all) && (d.Application == "" || strings.Contains(strings.ToLower(d.Application), "sms")):
+	case phone > 0 && (d.Application == "" || strings.Contains(strings.ToLower(d.Application), "sms")):
 		return eventv1.Channel_CHANNEL_SMS
 	case phone > 0:
 		return eventv1.Channel_CHANNEL_SOCIAL_MESSAGE
