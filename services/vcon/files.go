@@ -78,7 +78,7 @@ func (f *files) Items(_ context.Context, cursor string, yield func(history.Item)
 func (f *files) deliver(ctx context.Context, host channel.Host, name, label string) ([]history.Fault, error) {
 	raw, err := os.ReadFile(name) //nolint:gosec // whoever imports it names it
 	if err != nil {
-		return []history.Fault{{Name: label, Err: err}}, nil
+		return nil, fmt.Errorf("vcon: files: %w", err)
 	}
 	result, err := f.reader.Import(ctx, host, raw, f.o)
 	var malformed *PathError

@@ -138,6 +138,8 @@ type thread struct {
 	dialogs []int
 	report  *reportBody
 	channel eventv1.Channel
+	started time.Time
+	said    map[int]messageBody // what the report tells of messages, by their dialogs
 	events  []*eventv1.Submission
 	people  []int // in order
 }
@@ -161,6 +163,13 @@ func (m *importer) plan(ctx context.Context) error {
 	m.arrange()
 	m.identify()
 	for _, t := range m.groups {
+		t.started = m.start(t)
+		if t.report != nil {
+			t.said = map[int]messageBody{}
+			for _, b := range t.report.Messages {
+				t.said[b.Dialog] = b
+			}
+		}
 		m.begin(t)
 	}
 	for i := range m.v.Dialog {
@@ -364,7 +373,6 @@ func (m *importer) bare(path string, who *person) {
 	who.actor = &eventv1.SubmittedActor{Kind: kind, Id: id}
 }
 
-//nolint:gochecknoglobals // read only
 var (
 	actorID      = regexp.MustCompile(`^[A-Za-z0-9._:/@+-]{1,128}$`)
 	providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
@@ -375,8 +383,8 @@ var (
 // phone reads a tel URL (RFC 3966).
 func (m *importer) phone(tel string) *eventv1.Address {
 	a := &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_PHONE, Value: tel, Region: m.o.Region}
-	if number, context, ok := strings.Cut(tel, ";phone-context="); ok && regionName.MatchString(context) {
-		a.Value, a.Region = number, context
+	if number, region, ok := strings.Cut(tel, ";phone-context="); ok && regionName.MatchString(region) {
+		a.Value, a.Region = number, region
 	}
 	return a
 }
@@ -480,7 +488,7 @@ func (m *importer) begin(t *thread) {
 	}
 	seen := map[int]bool{}
 	t.people = slices.DeleteFunc(t.people, func(p int) bool { defer func() { seen[p] = true }(); return seen[p] })
-	s := m.submission(t, event.TypeInteractionStarted, "started", m.start(t))
+	s := m.submission(t, event.TypeInteractionStarted, "started", t.started)
 	if t.report == nil && len(t.dialogs) > 0 {
 		s.Provider = providerOf(m.v.Dialog[t.dialogs[0]].Application)
 	}
@@ -506,7 +514,7 @@ func (m *importer) merge() {
 			if !slices.Contains(t.people, i) {
 				continue
 			}
-			s := m.submission(t, event.TypeIdentityAsserted, "party/"+strconv.Itoa(i), m.start(t))
+			s := m.submission(t, event.TypeIdentityAsserted, "party/"+strconv.Itoa(i), t.started)
 			for _, a := range who.addresses {
 				s.Parties = append(s.Parties, &eventv1.SubmittedParty{Address: a, Side: eventv1.Side_SIDE_CUSTOMER, DisplayName: clip(who.Name, 512)})
 			}
@@ -525,7 +533,7 @@ func (m *importer) end(t *thread) {
 	if r == nil {
 		return
 	}
-	over := m.start(t)
+	over := t.started
 	for _, s := range t.events {
 		if s.GetOccurredAt().AsTime().After(over) {
 			over = s.GetOccurredAt().AsTime()
@@ -564,7 +572,7 @@ func (m *importer) origin(i imported, original *eventv1.Blob) error {
 		return fmt.Errorf("vcon: import: %w", err)
 	}
 	t := m.groups[0]
-	s := m.submission(t, importedType, m.v.UUID, m.start(t))
+	s := m.submission(t, importedType, m.v.UUID, t.started)
 	s.Content.Body = &eventv1.Content_Extension{Extension: &eventv1.Extension{MediaType: "application/json", Data: data}}
 	s.Content.Original = original
 	t.events = append(t.events, s)
@@ -594,7 +602,7 @@ func (m *importer) second(ids map[*eventv1.Submission]string, threads []string) 
 		all = append(all, a.Submission)
 	}
 	if len(threads) > 1 {
-		s := m.submission(m.groups[0], event.TypeConversationLinked, "link", m.start(m.groups[0]))
+		s := m.submission(m.groups[0], event.TypeConversationLinked, "link", m.groups[0].started)
 		s.Content.Body = &eventv1.Content_ConversationLinked{ConversationLinked: &eventv1.ConversationLinked{
 			Members: threads, Reason: "vCon " + m.v.UUID, Automatic: true, Rule: "vcon",
 		}}

@@ -39,9 +39,9 @@ func wrong(path, reason string) error { return &PathError{path, reason} }
 // Note tells of a part that was left out.
 type Note struct {
 	// Path is the JSON path of the part, or the id of an event.
-	Path string
+	Path string `json:"path"`
 	// Text says why it was left out.
-	Text string
+	Text string `json:"text"`
 }
 
 // The schema is a code component of the draft; schema/LICENSE has its terms.
@@ -402,8 +402,7 @@ func one(i *int) []int {
 
 // first is the first of joined errors.
 func first(err error) error {
-	var e *PathError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*PathError](err); ok {
 		return e
 	}
 	return err

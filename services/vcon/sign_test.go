@@ -235,10 +235,6 @@ func around(raw []byte, i int) []byte { return raw[max(0, i-40):min(len(raw), i+
 func TestWhatIsWrongWithASignatureIsToldByItsPath(t *testing.T) {
 	a := authorityOf(t, lumen)
 	good := signed(t, short(t), a)
-	var jws map[string]any
-	must(t, json.Unmarshal(good, &jws))
-	first, _ := jws["signatures"].([]any)
-	one, _ := first[0].(map[string]any)
 	for name, c := range map[string]struct {
 		change func(jws, one map[string]any)
 		want   string
@@ -253,14 +249,16 @@ func TestWhatIsWrongWithASignatureIsToldByItsPath(t *testing.T) {
 		"certificate": {func(_, one map[string]any) { one["header"] = map[string]any{"x5c": []string{"AAAA"}} }, "$.signatures[0].header.x5c[0] is no certificate"},
 		"without":     {func(_, one map[string]any) { one["header"] = map[string]any{} }, "header.x5c is missing"},
 		"another uuid": {func(_, one map[string]any) {
-			one["header"].(map[string]any)["uuid"] = "0199ded0-8a0f-87c2-b9a2-279e0d16bc46"
+			header, _ := one["header"].(map[string]any)
+			header["uuid"] = "0199ded0-8a0f-87c2-b9a2-279e0d16bc46"
 		}, "$.signatures[0].header.uuid is not the uuid"},
 		"not signed": {func(jws, _ map[string]any) { delete(jws, "payload") }, "it is not signed"},
 		"encrypted":  {func(jws, _ map[string]any) { delete(jws, "payload"); jws["ciphertext"] = "x" }, "$.ciphertext is encrypted"},
 	} {
+		var jws map[string]any
 		must(t, json.Unmarshal(good, &jws))
-		first, _ = jws["signatures"].([]any)
-		one, _ = first[0].(map[string]any)
+		all, _ := jws["signatures"].([]any)
+		one, _ := all[0].(map[string]any)
 		c.change(jws, one)
 		raw, err := json.Marshal(jws)
 		must(t, err)

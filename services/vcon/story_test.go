@@ -18,14 +18,14 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// records are conversations, made of all that a host has taken in: each thread one interaction, and all of them one conversation.
+// records are conversations, made of all that a host has taken in of a tenant: each thread one interaction, and all of them one conversation.
 type records struct{ *channeltest.Host }
 
 // all are the events of interactions, in their order.
-func (r records) all() []channeltest.Event {
+func (r records) all(of string) []channeltest.Event {
 	events := slices.DeleteFunc(r.Host.Events(), func(e channeltest.Event) bool {
 		topic, _ := event.TopicOf(e.Event.GetType())
-		return topic != event.TopicInteractions
+		return topic != event.TopicInteractions || e.Tenant != of
 	})
 	slices.SortStableFunc(events, func(a, b channeltest.Event) int {
 		return a.Event.GetOccurredAt().AsTime().Compare(b.Event.GetOccurredAt().AsTime())
@@ -34,10 +34,10 @@ func (r records) all() []channeltest.Event {
 }
 
 // Get implements vcon.Conversations. What it makes of the events is what services/conversation does, as far as a vCon tells it.
-func (r records) Get(_ context.Context, _, id string) (*conversationv1.Conversation, error) {
+func (r records) Get(_ context.Context, of, id string) (*conversationv1.Conversation, error) {
 	byThread := map[string]*conversationv1.Interaction{}
 	c := &conversationv1.Conversation{}
-	for _, e := range r.all() {
+	for _, e := range r.all(of) {
 		i := byThread[e.Event.GetThreadId()]
 		if i == nil {
 			i = &conversationv1.Interaction{
@@ -79,8 +79,8 @@ func (r records) Get(_ context.Context, _, id string) (*conversationv1.Conversat
 }
 
 // Events implements vcon.Conversations.
-func (r records) Events(_ context.Context, _ string, _ event.ID, yield func(channel.Filed) error) error {
-	for _, e := range r.all() {
+func (r records) Events(_ context.Context, of string, _ event.ID, yield func(channel.Filed) error) error {
+	for _, e := range r.all(of) {
 		if err := yield(channel.Filed{Event: e.Event, Content: e.Content}); err != nil {
 			return err
 		}
@@ -101,9 +101,9 @@ func (b blobs) Get(_ context.Context, ref *eventv1.Blob) ([]byte, error) {
 
 // teller makes the submissions of a story.
 type teller struct {
-	t    testing.TB
-	host *channeltest.Host
-	n    int
+	t      testing.TB
+	host   *channeltest.Host
+	tenant string // acme unless set
 }
 
 const tenant = "acme"
@@ -140,7 +140,6 @@ type told struct {
 
 func (x *teller) tell(w told, body *eventv1.Content) string {
 	x.t.Helper()
-	x.n++
 	typ := typeOf(body)
 	s := &eventv1.Submission{
 		Type: typ, Channel: w.channel, Provider: w.from, Inbox: w.from, Thread: w.thread, NativeId: cmp.Or(w.id, typ+"/"+w.at.String()),
@@ -148,7 +147,7 @@ func (x *teller) tell(w told, body *eventv1.Content) string {
 		Origin: eventv1.Origin_ORIGIN_INBOUND, CausationId: w.about,
 	}
 	body.Attachments = w.files
-	acks, err := x.host.Submit(x.t.Context(), tenant, s)
+	acks, err := x.host.Submit(x.t.Context(), cmp.Or(x.tenant, tenant), s)
 	if err != nil {
 		x.t.Fatalf("%s: %v", typ, err)
 	}
@@ -169,7 +168,7 @@ func typeOf(c *eventv1.Content) string {
 
 func (x *teller) file(w told, name, mediaType, data string) *eventv1.Attachment {
 	x.t.Helper()
-	ref, err := x.host.PutBlob(x.t.Context(), channel.BlobInfo{Tenant: tenant, Inbox: w.from, Thread: w.thread, MediaType: mediaType}, bytesOf(data))
+	ref, err := x.host.PutBlob(x.t.Context(), channel.BlobInfo{Tenant: cmp.Or(x.tenant, tenant), Inbox: w.from, Thread: w.thread, MediaType: mediaType}, bytesOf(data))
 	if err != nil {
 		x.t.Fatal(err)
 	}

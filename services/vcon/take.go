@@ -53,8 +53,8 @@ func (m *importer) dialog(ctx context.Context, i int) error {
 	native := dialogPrefix + strconv.Itoa(i)
 	tell := func(typ string, roles ...int) *eventv1.Submission {
 		at := start
-		if began := m.start(t); at.Before(began) {
-			at = began // its recording may begin before it
+		if at.Before(t.started) {
+			at = t.started // its recording may begin before it
 		}
 		s := m.submission(t, typ, native, at)
 		s.Ordinal = uint32(i)
@@ -186,11 +186,8 @@ func (m *importer) about(i int, said *eventv1.Message) {
 		}
 		return
 	}
-	for _, b := range t.report.Messages {
-		if b.Dialog == i {
-			said.Subject, said.InReplyTo, said.AutoReply, said.Bulk = b.Subject, b.InReplyTo, b.AutoReply, b.Bulk
-		}
-	}
+	b := t.said[i]
+	said.Subject, said.InReplyTo, said.AutoReply, said.Bulk = b.Subject, b.InReplyTo, b.AutoReply, b.Bulk
 }
 
 // said reads what a text dialog says.
@@ -546,7 +543,7 @@ func (m *importer) transcript(s *eventv1.Submission, a Analysis, b transcriptBod
 // foreign takes an analysis of another product as what somebody concluded.
 func (m *importer) foreign(ctx context.Context, i int, a Analysis) (*eventv1.Submission, error) {
 	path := fmt.Sprintf("$.analysis[%d]", i)
-	t, at := m.groups[0], m.start(m.groups[0])
+	t, at := m.groups[0], m.groups[0].started
 	if len(a.Dialog) > 0 {
 		t = m.of[a.Dialog[0]]
 		at, _ = moment("", m.v.Dialog[a.Dialog[0]].Start) // Read has looked

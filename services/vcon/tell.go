@@ -59,14 +59,16 @@ func (p *party) settle() {
 // actor is the party of an agent or bot; nil for others.
 func (x *exporter) actor(e told) *party {
 	a := e.GetActor()
-	typ := ""
+	var typ string
 	switch a.GetKind() {
 	case eventv1.ActorKind_ACTOR_KIND_AGENT:
 		typ = typePerson
 	case eventv1.ActorKind_ACTOR_KIND_BOT:
 		typ = typeBot
+	default:
+		return nil
 	}
-	if typ == "" || a.GetId() == "" {
+	if a.GetId() == "" {
 		return nil
 	}
 	uuid := agentUUID(x.ids, a.GetId())
@@ -111,8 +113,9 @@ func rank(r eventv1.PartyRole) int {
 		return 2
 	case eventv1.PartyRole_PARTY_ROLE_BCC:
 		return 3
+	default:
+		return 4
 	}
-	return 4
 }
 
 // partyOf is the party that an event names.
@@ -224,6 +227,10 @@ func (g *group) application() string {
 
 // whoTookPart finds the parties of an interaction, in the order in which they show.
 func (x *exporter) whoTookPart(g *group) {
+	said := map[string]*dialog{}
+	for _, d := range g.dialogs {
+		said[d.event] = d
+	}
 	for _, e := range g.events {
 		switch e.GetType() {
 		case event.TypeAssignmentOffered, event.TypeAssignmentDeclined, event.TypeTransferStarted, event.TypeTransferCompleted, event.TypeTransferFailed,
@@ -233,10 +240,8 @@ func (x *exporter) whoTookPart(g *group) {
 			event.TypeInteractionStatusChanged, event.TypeInteractionReopened, event.TypeInsightInferred, event.TypeSurveySent:
 			continue // who works on it, or was called in vain, does not take part
 		case event.TypeMessageReceived, event.TypeMessageSent:
-			for _, d := range g.dialogs {
-				if d.event == e.GetId() {
-					g.parties = add(g.parties, d.parties...)
-				}
+			if d := said[e.GetId()]; d != nil {
+				g.parties = add(g.parties, d.parties...)
 			}
 			continue
 		}
@@ -498,8 +503,9 @@ func dispositionOf(f eventv1.CallFailure) string {
 		return dispositionHungUp
 	case eventv1.CallFailure_CALL_FAILURE_CONGESTION:
 		return dispositionCongestion
+	default:
+		return dispositionFailed
 	}
-	return dispositionFailed
 }
 
 // unrecorded is the dialog of a call without recordings: one without content where people talked; nil where it came to nothing and its
