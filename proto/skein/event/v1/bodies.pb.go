@@ -4842,7 +4842,10 @@ type ConversationLinked struct {
 	// A rule asks for it, not a person.
 	Automatic bool `protobuf:"varint,3,opt,name=automatic,proto3" json:"automatic,omitempty"`
 	// Name of the rule.
-	Rule          string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
+	Rule string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Threads of the members that are interactions, where they are known: so the link is found from an interaction whose id has changed
+	// since.
+	ThreadIds     []string `protobuf:"bytes,5,rep,name=thread_ids,json=threadIds,proto3" json:"thread_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4903,6 +4906,13 @@ func (x *ConversationLinked) GetRule() string {
 		return x.Rule
 	}
 	return ""
+}
+
+func (x *ConversationLinked) GetThreadIds() []string {
+	if x != nil {
+		return x.ThreadIds
+	}
+	return nil
 }
 
 // LinkUndone asks that an earlier link, merge or split no longer holds.
@@ -6044,12 +6054,14 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1b\n" +
 	"\tthread_id\x18\x04 \x01(\tR\bthreadId\x12\x1f\n" +
 	"\vendpoint_id\x18\x05 \x01(\tR\n" +
-	"endpointId\"\x82\x01\n" +
+	"endpointId\"\xa1\x01\n" +
 	"\x12ConversationLinked\x12\x18\n" +
 	"\amembers\x18\x01 \x03(\tR\amembers\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1c\n" +
 	"\tautomatic\x18\x03 \x01(\bR\tautomatic\x12\x1c\n" +
-	"\x04rule\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\"?\n" +
+	"\x04rule\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12\x1d\n" +
+	"\n" +
+	"thread_ids\x18\x05 \x03(\tR\tthreadIds\"?\n" +
 	"\n" +
 	"LinkUndone\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x16\n" +
