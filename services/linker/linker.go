@@ -88,6 +88,17 @@ type Settings struct {
 	Identity Policy `koanf:"identity"`
 }
 
+// Verify tells what is wrong with settings.
+func (s Settings) Verify() error {
+	if _, err := compileTopics(s.Topics); err != nil {
+		return err
+	}
+	if _, err := compilePolicy(s.Identity); err != nil {
+		return fmt.Errorf("identity: %w", err)
+	}
+	return nil
+}
+
 // Service asks for links. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
@@ -139,18 +150,21 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, memory: &memory{cfg.Store}, follows: map[string]kv.Namespace{event.TopicInteractions: Namespace, event.TopicLinks: LinksNamespace}}
 	topics, policies := &topics{contacts: cfg.Contacts, customers: cfg.Customers, interactions: cfg.Interactions, of: map[string][]topic{}}, &policies{of: map[string]*policy{}, metrics: cfg.Metrics}
 	for tenant, settings := range cfg.Tenants {
-		if topics.of[tenant], err = compileTopics(settings.Topics, cfg); err != nil {
+		if topics.of[tenant], err = compileTopics(settings.Topics); err != nil {
 			return nil, fmt.Errorf("linker: tenant %q: %w", tenant, err)
 		}
 		if policies.of[tenant], err = compilePolicy(settings.Identity); err != nil {
 			return nil, fmt.Errorf("linker: tenant %q: identity: %w", tenant, err)
 		}
 	}
-	if topics.others, err = compileTopics(cfg.Default.Topics, cfg); err != nil {
+	if topics.others, err = compileTopics(cfg.Default.Topics); err != nil {
 		return nil, fmt.Errorf("linker: %w", err)
 	}
 	if policies.others, err = compilePolicy(cfg.Default.Identity); err != nil {
 		return nil, fmt.Errorf("linker: identity: %w", err)
+	}
+	if topics.any() && (cfg.Contacts == nil || cfg.Customers == nil) {
+		return nil, errors.New("linker: topics need Contacts and Customers")
 	}
 	s.rules = []rule{
 		&references{memory: s.memory, blobs: cfg.Blobs},

@@ -2,7 +2,6 @@ package linker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ type topic struct {
 	types    []string // of the events that give an interaction its topic
 }
 
-func compileTopics(all []Topic, cfg Config) ([]topic, error) {
+func compileTopics(all []Topic) ([]topic, error) {
 	taken := []string{RuleReferences, RuleContinuation, RuleContinues, RuleIdentifier, RuleAsserted}
 	var out []topic
 	for i, t := range all {
@@ -48,8 +47,6 @@ func compileTopics(all []Topic, cfg Config) ([]topic, error) {
 			return nil, wrong("rule: %q is the name of another rule", t.Rule)
 		case t.Window <= 0:
 			return nil, wrong("window: it must be above 0")
-		case cfg.Contacts == nil || cfg.Customers == nil:
-			return nil, errors.New("topics need Contacts and Customers")
 		}
 		taken = append(taken, t.Rule)
 		switch t.By {
@@ -79,6 +76,16 @@ type topics struct {
 	customers    scope.Customers
 	of           map[string][]topic
 	others       []topic
+}
+
+// any tells whether anybody has a rule.
+func (x *topics) any() bool {
+	for _, rules := range x.of {
+		if len(rules) > 0 {
+			return true
+		}
+	}
+	return len(x.others) > 0
 }
 
 func (x *topics) rules(tenant string) []topic {

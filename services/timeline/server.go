@@ -35,6 +35,8 @@ type Links struct {
 	Customers, Conversations scope.Source
 	// Joins may be nil: then no thread was ever joined to another.
 	Joins Joins
+	// Await returns once links are known that stand at some positions; nil where there are none to wait for.
+	Await func(ctx context.Context, positions ...eventlog.Position) error
 }
 
 // Joins knows which threads were joined. It is safe for concurrent use.
@@ -170,7 +172,10 @@ func (s *Server) wait(ctx context.Context, positions []*eventv1.Position) error 
 	for _, p := range positions {
 		want = append(want, eventlog.Position{Topic: p.GetTopic(), Partition: p.GetPartition(), Offset: p.GetOffset()})
 	}
-	return projection.Wait(ctx, s.store, ns, event.TopicInteractions, want, s.progress)
+	if err := projection.Wait(ctx, s.store, ns, event.TopicInteractions, want, s.progress); err != nil || s.links.Await == nil {
+		return err
+	}
+	return s.links.Await(ctx, want...)
 }
 
 // checker collects everything that is wrong with a request.
