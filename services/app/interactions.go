@@ -78,7 +78,9 @@ func viewed[T any](ctx context.Context, x *conversation.Interactions, read func(
 type timed struct{ interactions }
 
 // Await implements timers.Interactions.
-func (m timed) Await(ctx context.Context, at eventlog.Position) error { return m.interactions.Await(ctx, at) }
+func (m timed) Await(ctx context.Context, at eventlog.Position) error {
+	return m.interactions.Await(ctx, at)
+}
 
 // At implements timers.Interactions.
 func (m timed) At(ctx context.Context, tenant string, thread event.ID, at time.Time) (*conversationv1.Interaction, error) {

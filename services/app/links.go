@@ -12,6 +12,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/scope"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/conversation"
 	"github.com/skein-cx/skein/services/customer"
 	"github.com/skein-cx/skein/services/linker"
@@ -163,7 +164,9 @@ func (c contacts) Began(ctx context.Context, tenant string, id event.ID, within 
 		if err != nil {
 			return nil, err
 		}
-		all, err := viewed(ctx, c.interactions.read, func(v *conversation.View) ([]*conversationv1.Interaction, error) { return v.Thread(ctx, tenant, thread) })
+		all, err := viewed(ctx, c.interactions.read, func(v *conversation.View) ([]*conversationv1.Interaction, error) {
+			return v.Thread(ctx, tenant, thread)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("interactions of thread %s: %w", thread, err)
 		}
@@ -193,4 +196,3 @@ func (m interactions) Parties(ctx context.Context, tenant string, id event.ID) (
 	}
 	return parties, nil
 }
-

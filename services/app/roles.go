@@ -18,6 +18,11 @@ const (
 	roleSender    = "sender"
 	roleFiles     = "files"
 	roleMedia     = "media"
+	roleCustomers = "customers"
+	roleWork      = "conversations"
+	roleSearch    = "search"
+	roleTimers    = "timers"
+	roleLinker    = "linker"
 	roleAdmin     = "admin"
 )
 
@@ -33,11 +38,13 @@ const (
 	partGRPC    = "grpc"
 	partHTTP    = "http"
 	partLive    = "live"
+	partLinks   = "links"
 )
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleMedia, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
+		roleCustomers, roleWork, roleSearch, roleTimers, roleLinker, roleMedia, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -66,7 +73,8 @@ func (a *App) graph() []lifecycle.Part {
 		// Behind the servers, so that it lets its followers go before the servers wait for them.
 		lifecycle.Part{Name: partLive, Needs: []string{partKeyring, partLog, partGRPC}, Start: a.openLive, Run: a.runLive},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
-		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
+		lifecycle.Part{Name: partLinks, Needs: []string{partKeyring, partLog, partStore}, Start: a.openLinks, Run: a.followLinks},
+		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partLinks, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
 		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
 		lifecycle.Part{
@@ -74,6 +82,22 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.openSender, Run: a.runSender,
 		},
 		lifecycle.Part{Name: roleFiles, Needs: []string{partHTTP, partLog, partStore, partBlobs, partIntake}, Start: a.openFiles, Run: a.runFiles},
+		lifecycle.Part{
+			Name: roleCustomers, Needs: []string{partHTTP, partKeyring, partLog, partStore, partIntake, partLinks, partGRPC},
+			Start: a.registerCustomers,
+		},
+		lifecycle.Part{
+			Name: roleWork, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partGRPC},
+			Start: a.registerConversations,
+		},
+		lifecycle.Part{
+			Name: roleSearch, Needs: []string{partHTTP, partKeyring, partLog, partBlobs, partLinks, partGRPC}, Start: a.openSearch, Run: a.runSearch,
+		},
+		lifecycle.Part{Name: roleTimers, Needs: []string{partHTTP, partLog, partStore, partIntake, partLinks}, Start: a.openTimers, Run: a.runTimers},
+		lifecycle.Part{
+			Name: roleLinker, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks},
+			Start: a.openLinker, Run: a.runLinker,
+		},
 		lifecycle.Part{Name: roleMedia, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openMedia},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},

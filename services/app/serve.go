@@ -103,7 +103,7 @@ func (a *App) registerTimeline(ctx context.Context) error {
 		return err
 	}
 	a.hub = timeline.NewHub(a.store, event.TopicInteractions, partitions, a.slices.progress(timeline.Slice), a.logger)
-	timeline.NewServer(a.store, a.keyring, a.slices.progress(timeline.Slice), a.hub, timeline.Links{}).Register(a.grpc)
+	timeline.NewServer(a.store, a.keyring, a.slices.progress(timeline.Slice), a.hub, a.links.ofTimeline()).Register(a.grpc)
 	return nil
 }
 
