@@ -9,6 +9,8 @@ VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 TOOLS := \
 	google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 \
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2 \
+	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway@v2.33.0 \
+	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2@v2.33.0 \
 	github.com/bufbuild/buf/cmd/buf@v1.75.0 \
 	github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 \
 	github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4

@@ -77,11 +77,8 @@ func (s *Store) Put(ctx context.Context, tenant, thread, mediaType string, r io.
 // Get reads a whole blob and checks its hash.
 func (s *Store) Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error) {
 	data, err := s.bucket.ReadAll(ctx, ref.GetKey())
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil, fmt.Errorf("%w: %s", ErrNotFound, ref.GetKey())
-	}
 	if err != nil {
-		return nil, fmt.Errorf("blob: read %s: %w", ref.GetKey(), err)
+		return nil, notFound("read", ref.GetKey(), err)
 	}
 	if hash := sha256.Sum256(data); !bytes.Equal(hash[:], ref.GetSha256()) {
 		return nil, fmt.Errorf("blob: %s is damaged: its bytes have another hash", ref.GetKey())
@@ -91,3 +88,30 @@ func (s *Store) Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error) {
 
 // Close lets go of the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
+
+// Size is how many bytes the blob under a key has.
+func (s *Store) Size(ctx context.Context, key string) (int64, error) {
+	attributes, err := s.bucket.Attributes(ctx, key)
+	if err != nil {
+		return 0, notFound("look at", key, err)
+	}
+	return attributes.Size, nil
+}
+
+// Open reads the blob under a key from an offset, so many bytes or, where length is negative, all that follow. What it reads is not held
+// against its hash. Close the reader.
+func (s *Store) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	r, err := s.bucket.NewRangeReader(ctx, key, offset, length, nil)
+	if err != nil {
+		return nil, notFound("read", key, err)
+	}
+	return r, nil
+}
+
+// notFound says what could not be done with a key, and whether there is no such blob.
+func notFound(what, key string, err error) error {
+	if code := gcerrors.Code(err); code == gcerrors.NotFound || code == gcerrors.InvalidArgument { // a key that no blob can have
+		return fmt.Errorf("%w: %s", ErrNotFound, key)
+	}
+	return fmt.Errorf("blob: %s %s: %w", what, key, err)
+}

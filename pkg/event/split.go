@@ -12,6 +12,7 @@ import (
 // The fields of Event that Split looks at; a test holds them to the proto.
 const (
 	fieldType    = 3
+	fieldThread  = 6
 	fieldChannel = 8
 	fieldContent = 13
 	fieldSeal    = 25
@@ -22,6 +23,7 @@ const (
 type Parts struct {
 	Envelope []byte // the encoded event without its content
 	Content  []byte // the encoded content; nil where there is none, ciphertext where it is sealed
+	Thread   []byte // the id of its thread, as it is written
 	Type     string
 	Channel  eventv1.Channel
 	Sealed   bool
@@ -52,6 +54,8 @@ func Split(value []byte) (Parts, error) {
 		case num == fieldType && typ == protowire.BytesType:
 			name, _ := protowire.ConsumeBytes(field)
 			p.Type = string(name)
+		case num == fieldThread && typ == protowire.BytesType:
+			p.Thread, _ = protowire.ConsumeBytes(field)
 		case num == fieldChannel && typ == protowire.VarintType:
 			channel, _ := protowire.ConsumeVarint(field)
 			p.Channel = eventv1.Channel(int32(channel)) // what Protobuf does with an enum

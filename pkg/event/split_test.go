@@ -52,7 +52,7 @@ func FuzzSplit(f *testing.F) {
 		if err != nil || !bytes.Equal(encoded, expected) {
 			t.Errorf("encoded %x, %v; Protobuf gives %x", encoded, err, expected)
 		}
-		if parts.Type != want.GetType() || parts.Channel != want.GetChannel() || parts.Sealed != (want.GetSeal() != "") || !bytes.Equal(parts.Content, want.GetContent()) {
+		if parts.Type != want.GetType() || string(parts.Thread) != want.GetThreadId() || parts.Channel != want.GetChannel() || parts.Sealed != (want.GetSeal() != "") || !bytes.Equal(parts.Content, want.GetContent()) {
 			t.Errorf("got %+v of %v", parts, want)
 		}
 		got := &eventv1.Event{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -52,6 +53,7 @@ type Server struct {
 	*grpc.Server
 	Health *health.Server
 	edge   *edge
+	local  []net.Listener // by which this process calls itself
 }
 
 // NewServer makes a server. Register services on it, then call Ready.
@@ -130,8 +132,8 @@ func (e *edge) identify(ctx context.Context, method string) (context.Context, er
 	}
 	var token string
 	for _, v := range metadata.ValueFromIncomingContext(ctx, "authorization") {
-		if scheme, rest, ok := strings.Cut(v, " "); ok && strings.EqualFold(scheme, "bearer") {
-			token = strings.TrimSpace(rest)
+		if t := bearerToken(v); t != "" {
+			token = t
 		}
 	}
 	id, err := e.auth.Authenticate(token)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/webhook"
@@ -30,8 +31,11 @@ import (
 	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/files"
+	"github.com/skein-cx/skein/services/linker"
 	"github.com/skein-cx/skein/services/outbound"
+	"github.com/skein-cx/skein/services/search"
 	"github.com/skein-cx/skein/services/timeline"
+	"github.com/skein-cx/skein/services/timers"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
@@ -53,6 +57,7 @@ type App struct {
 	slices     readModels
 	hub        *timeline.Hub
 	live       *live.Hub
+	auth       *auth.Authenticator
 	grpc       *rpc.Server
 	grpcPort   net.Listener
 	http       *http.Server
@@ -67,6 +72,11 @@ type App struct {
 	webhooks   *webhooks.Service
 	outbound   *outbound.Service
 	files      *files.Service
+	links      *links
+	search     *search.Service
+	timers     *timers.Service
+	policies   *timers.Worker
+	linker     *linker.Service
 	socials    map[string]*social // by the name of their inboxes' channel
 }
 

@@ -13,29 +13,36 @@ import (
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
 	"github.com/skein-cx/skein/services/channels/custom/mapped"
+	"github.com/skein-cx/skein/services/linker"
+	"github.com/skein-cx/skein/services/timers"
 	"github.com/skein-cx/skein/services/webhooks"
 )
 
 // Config is everything that can be set. Sources, each over the one before: Default, a YAML file, the environment
 // (SKEIN_GRPC_ADDR for grpc.addr), flags. In the place of a secret may stand where it is: env:NAME or file:PATH.
 type Config struct {
-	Data     string         `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
-	Tenant   string         `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
-	Log      LogConfig      `koanf:"log"`
-	Store    StoreConfig    `koanf:"store"`
-	Blobs    BlobConfig     `koanf:"blobs"`
-	GRPC     ListenConfig   `koanf:"grpc"`
-	HTTP     ListenConfig   `koanf:"http"`
-	Auth     AuthConfig     `koanf:"auth"`
-	Limits   LimitConfig    `koanf:"limits"`
-	Disk     DiskConfig     `koanf:"disk"`
-	Email    EmailConfig    `koanf:"email"`
-	Inboxes  []InboxConfig  `koanf:"inboxes" help:"the company's accounts"`
-	Webhooks WebhooksConfig `koanf:"webhooks"`
-	Outbound OutboundConfig `koanf:"outbound"`
-	Logging  LoggingConfig  `koanf:"logging"`
-	Debug    DebugConfig    `koanf:"debug"`
-	Stop     time.Duration  `koanf:"stop_timeout" help:"how long a shutdown may take"`
+	Data     string          `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
+	Tenant   string          `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
+	Log      LogConfig       `koanf:"log"`
+	Store    StoreConfig     `koanf:"store"`
+	Blobs    BlobConfig      `koanf:"blobs"`
+	GRPC     ListenConfig    `koanf:"grpc"`
+	HTTP     ListenConfig    `koanf:"http"`
+	Auth     AuthConfig      `koanf:"auth"`
+	Limits   LimitConfig     `koanf:"limits"`
+	Disk     DiskConfig      `koanf:"disk"`
+	Email    EmailConfig     `koanf:"email"`
+	Inboxes  []InboxConfig   `koanf:"inboxes" help:"the company's accounts"`
+	Webhooks WebhooksConfig  `koanf:"webhooks"`
+	Outbound OutboundConfig  `koanf:"outbound"`
+	Hours    []timers.Hours  `koanf:"hours" help:"business hours, by name"`
+	Policies []timers.Policy `koanf:"policies" help:"targets and windows of interactions: the first that fits holds"`
+	Linking  []LinkingConfig `koanf:"linking" help:"rules by which links are asked for, where they are not the usual ones"`
+	Search   SearchConfig    `koanf:"search"`
+	VCon     VConConfig      `koanf:"vcon"`
+	Logging  LoggingConfig   `koanf:"logging"`
+	Debug    DebugConfig     `koanf:"debug"`
+	Stop     time.Duration   `koanf:"stop_timeout" help:"how long a shutdown may take"`
 }
 
 // LogConfig says where the log is.
@@ -83,6 +90,18 @@ type TokenConfig struct {
 type LimitConfig struct {
 	EventsPerSecond float64 `koanf:"events_per_second" help:"events per second of each tenant; 0 means no limit"`
 	Burst           int     `koanf:"burst" help:"events of a tenant that may come at once; at least 5000"`
+}
+
+// LinkingConfig are the rules by which links of a tenant are asked for.
+type LinkingConfig struct {
+	Tenant   string         `koanf:"tenant" help:"tenant whose rules they are"`
+	Topics   []linker.Topic `koanf:"topics" help:"link interactions of one customer about one topic"`
+	Identity linker.Policy  `koanf:"identity"`
+}
+
+// SearchConfig says where the index is.
+type SearchConfig struct {
+	Dir string `koanf:"dir" help:"directory of this process's index; DATA/search unless set"`
 }
 
 // DiskConfig says when the disk counts as full.
@@ -219,6 +238,17 @@ func (c *Config) storeDir() string {
 	return filepath.Join(c.Data, "store")
 }
 
+func (c *Config) searchDir() string {
+	if c.Search.Dir != "" {
+		return c.Search.Dir
+	}
+	return filepath.Join(c.Data, "search")
+}
+
+func (c *Config) timers() timers.Settings {
+	return timers.Settings{Hours: c.Hours, Policies: c.Policies}
+}
+
 func (c *Config) embeddedLog() bool { return len(c.Log.Kafka) == 0 }
 
 func (c *Config) tokens() []auth.Token {
@@ -286,6 +316,7 @@ func (c *Config) Verify(roles []string) []Problem {
 	v.inboxes(c)
 	v.social(c)
 	v.webhooks(c.Webhooks)
+	v.work(c)
 	v.check(c.Outbound.MaxAge >= time.Minute && c.Outbound.MaxAge <= maxOutboundAge, "outbound.max_age", "must be 1m to 72h: nobody expects an answer later")
 	v.check(c.Outbound.Timeout >= time.Second && c.Outbound.Timeout <= 5*time.Minute, "outbound.timeout", "must be 1s to 5m")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
@@ -404,6 +435,29 @@ func (v *verifier) webhooks(c WebhooksConfig) {
 	}
 }
 
+// work verifies what is said about interactions, customers and conversations.
+func (v *verifier) work(c *Config) {
+	if _, err := timers.NewPolicies(c.timers()); err != nil {
+		field, reason, found := strings.Cut(err.Error(), ": ")
+		if !found {
+			field, reason = "policies", err.Error()
+		}
+		v.add(field, reason)
+	}
+	tenants := map[string]bool{}
+	for i, l := range c.Linking {
+		field := fmt.Sprintf("linking[%d]", i)
+		v.tenant(field+".tenant", l.Tenant)
+		v.check(!tenants[l.Tenant], field+".tenant", fmt.Sprintf("%q has rules already", l.Tenant))
+		tenants[l.Tenant] = true
+		if err := (linker.Settings{Topics: l.Topics, Identity: l.Identity}).Verify(); err != nil {
+			v.add(field, err.Error())
+		}
+	}
+	v.check((c.VCon.Certificate == "") == (c.VCon.Key == ""), "vcon.certificate", "certificate and key go together")
+	v.check(c.VCon.BaseURL == "" || strings.HasPrefix(c.VCon.BaseURL, "https://"), "vcon.base_url", "must begin with https://, as vCons demand")
+}
+
 // roles refuses to spread over processes what shares an embedded engine.
 func (v *verifier) roles(roles []string, c *Config) {
 	for _, r := range roles {
@@ -415,7 +469,7 @@ func (v *verifier) roles(roles []string, c *Config) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender}
+	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender, roleCustomers, roleWork, roleSearch, roleTimers, roleLinker}
 	if c.fetchesMail() {
 		sharing = append(sharing, roleEmail)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/services/conversation"
+	"github.com/skein-cx/skein/services/customer"
 	"github.com/skein-cx/skein/services/timeline"
 )
 
@@ -27,6 +29,13 @@ type readModels []*readModel
 func newReadModels() readModels {
 	models := readModels{
 		{name: timeline.Slice, topic: event.TopicInteractions, fold: func(_ *App, partitions int) projection.Fold { return timeline.NewFold(partitions) }},
+		{name: conversation.Slice, topic: event.TopicInteractions, fold: func(a *App, partitions int) projection.Fold {
+			return conversation.NewFold(partitions, a.keyring)
+		}},
+		{name: customer.Slice, topic: event.TopicLinks, fold: func(_ *App, partitions int) projection.Fold { return customer.NewFold(partitions) }},
+		{name: conversation.LinksSlice, topic: event.TopicLinks, fold: func(a *App, partitions int) projection.Fold {
+			return conversation.NewLinksFold(partitions, a.keyring)
+		}},
 	}
 	for _, m := range models {
 		m.progress = &projection.Progress{}

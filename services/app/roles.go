@@ -17,6 +17,12 @@ const (
 	roleWebhooks  = "webhooks"
 	roleSender    = "sender"
 	roleFiles     = "files"
+	roleMedia     = "media"
+	roleCustomers = "customers"
+	roleWork      = "conversations"
+	roleSearch    = "search"
+	roleTimers    = "timers"
+	roleLinker    = "linker"
 	roleAdmin     = "admin"
 )
 
@@ -32,11 +38,13 @@ const (
 	partGRPC    = "grpc"
 	partHTTP    = "http"
 	partLive    = "live"
+	partLinks   = "links"
 )
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles, roleAdmin}
+	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
+		roleCustomers, roleWork, roleSearch, roleTimers, roleLinker, roleMedia, roleAdmin}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this
@@ -61,11 +69,12 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partBlobs, Start: a.openBlobs, Stop: a.closeBlobs},
 		lifecycle.Part{Name: partIntake, Needs: []string{partKeyring, partRoom, partLog, partBlobs}, Start: a.openIntake},
 		lifecycle.Part{Name: partHTTP, Start: a.listenHTTP, Run: a.serveHTTP, Stop: a.stopHTTP},
-		lifecycle.Part{Name: partGRPC, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
+		lifecycle.Part{Name: partGRPC, Needs: []string{partHTTP}, Start: a.listenGRPC, Run: a.serveGRPC, Stop: a.stopGRPC},
 		// Behind the servers, so that it lets its followers go before the servers wait for them.
 		lifecycle.Part{Name: partLive, Needs: []string{partKeyring, partLog, partGRPC}, Start: a.openLive, Run: a.runLive},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
-		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
+		lifecycle.Part{Name: partLinks, Needs: []string{partKeyring, partLog, partStore}, Start: a.openLinks, Run: a.followLinks},
+		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partLinks, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
 		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
 		lifecycle.Part{
@@ -73,6 +82,23 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.openSender, Run: a.runSender,
 		},
 		lifecycle.Part{Name: roleFiles, Needs: []string{partHTTP, partLog, partStore, partBlobs, partIntake}, Start: a.openFiles, Run: a.runFiles},
+		lifecycle.Part{
+			Name: roleCustomers, Needs: []string{partHTTP, partKeyring, partLog, partStore, partIntake, partLinks, partGRPC},
+			Start: a.registerCustomers,
+		},
+		lifecycle.Part{
+			Name: roleWork, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partGRPC},
+			Start: a.registerConversations,
+		},
+		lifecycle.Part{
+			Name: roleSearch, Needs: []string{partHTTP, partKeyring, partLog, partBlobs, partLinks, partGRPC}, Start: a.openSearch, Run: a.runSearch,
+		},
+		lifecycle.Part{Name: roleTimers, Needs: []string{partHTTP, partLog, partStore, partIntake, partLinks}, Start: a.openTimers, Run: a.runTimers},
+		lifecycle.Part{
+			Name: roleLinker, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks},
+			Start: a.openLinker, Run: a.runLinker,
+		},
+		lifecycle.Part{Name: roleMedia, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openMedia},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},

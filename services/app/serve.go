@@ -18,7 +18,14 @@ import (
 	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/rpc"
+	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
+	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
+	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
+	searchv1 "github.com/skein-cx/skein/proto/skein/search/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/admin"
+	"github.com/skein-cx/skein/services/blobs"
 	"github.com/skein-cx/skein/services/deadletters"
 	"github.com/skein-cx/skein/services/ingest"
 	"github.com/skein-cx/skein/services/timeline"
@@ -37,17 +44,24 @@ func listen(ctx context.Context, setting, addr string) (net.Listener, error) {
 }
 
 func (a *App) listenGRPC(ctx context.Context) error {
-	authenticator, err := auth.New(a.cfg.tokens(), auth.Identity{Tenant: a.cfg.Tenant, Name: "local", Admin: true})
-	if err != nil {
+	var err error
+	if a.auth, err = auth.New(a.cfg.tokens(), auth.Identity{Tenant: a.cfg.Tenant, Name: "local", Admin: true}); err != nil {
 		return err
 	}
 	if a.grpcPort, err = listen(ctx, "grpc.addr", a.cfg.GRPC.Addr); err != nil {
 		return err
 	}
-	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: authenticator, Registerer: a.registry, Logger: a.logger, Decoder: ingest.Decode})
+	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: a.auth, Registerer: a.registry, Logger: a.logger, Decoder: ingest.Decode})
 	if err != nil {
 		return errors.Join(err, a.grpcPort.Close())
 	}
+	rest, err := a.grpc.REST(ctx, ingestv1.RegisterIngestServiceHandler, timelinev1.RegisterTimelineServiceHandler,
+		customerv1.RegisterCustomerServiceHandler, conversationv1.RegisterConversationServiceHandler,
+		searchv1.RegisterSearchServiceHandler, channelv1.RegisterChannelServiceHandler)
+	if err != nil {
+		return errors.Join(err, a.grpcPort.Close())
+	}
+	a.mux.Handle("/v1/", rest)
 	return nil
 }
 
@@ -75,13 +89,21 @@ func (a *App) registerIngest(context.Context) error {
 	return nil
 }
 
+// openMedia serves files to those who may see them.
+func (a *App) openMedia(context.Context) error {
+	service := blobs.New(blobs.Config{Store: a.blobs, Host: a.intake})
+	blobs.NewServer(service).Register(a.grpc)
+	service.Mount(a.mux, func(h http.Handler) http.Handler { return rpc.Authenticated(a.auth, h) })
+	return nil
+}
+
 func (a *App) registerTimeline(ctx context.Context) error {
 	partitions, err := a.log.Partitions(ctx, event.TopicInteractions)
 	if err != nil {
 		return err
 	}
 	a.hub = timeline.NewHub(a.store, event.TopicInteractions, partitions, a.slices.progress(timeline.Slice), a.logger)
-	timeline.NewServer(a.store, a.keyring, a.slices.progress(timeline.Slice), a.hub).Register(a.grpc)
+	timeline.NewServer(a.store, a.keyring, a.slices.progress(timeline.Slice), a.hub, a.links.ofTimeline()).Register(a.grpc)
 	return nil
 }
 

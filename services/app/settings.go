@@ -38,6 +38,8 @@ func (c *Config) Settings() []Setting {
 					names = append(names, e.Tenant+"/"+e.ID)
 				}
 				settings = append(settings, Setting{key, strings.Join(names, ", "), field.Tag.Get("help")})
+			case field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct:
+				settings = append(settings, Setting{key, fmt.Sprintf("%d configured", v.Field(i).Len()), field.Tag.Get("help")})
 			case key == "store.dsn" && c.sharedStore():
 				settings = append(settings, Setting{key, pgkv.Describe(c.Store.DSN), field.Tag.Get("help")})
 			case field.Tag.Get("secret") != "":

@@ -145,7 +145,7 @@ func (s *Server) do(ctx context.Context, c command) (*conversationv1.CommandResp
 			Topic: ack.Position.Topic, Partition: ack.Position.Partition, Offset: ack.Position.Offset,
 		})
 	}
-	resp.Conversation, err = s.get(ctx, caller.Tenant, id)
+	resp.Conversation, err = s.Read(ctx, caller.Tenant, id)
 	return resp, err
 }
 
@@ -159,7 +159,7 @@ func (s *Server) submit(ctx context.Context, tenant string, submissions []*event
 	for n, ack := range acks {
 		positions[n] = ack.Position
 	}
-	return acks, s.await(ctx, positions)
+	return acks, s.Await(ctx, positions...)
 }
 
 // ofSubmit names the fields of a command in place of those of its events.

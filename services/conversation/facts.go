@@ -40,12 +40,12 @@ type incoming struct {
 // read understands a record. It is false for one that is of no interest here: a broken one, of which the timeline tells, or an event that
 // changes no interaction.
 func (f *Fold) read(r eventlog.Record, in *incoming) bool {
-	e, err := event.Decode(r.Value)
-	if err != nil {
+	kind := kindOf(r.Value)
+	if kind == story.Silent {
 		return false
 	}
-	kind := story.KindOf(e.GetType())
-	if kind == story.Silent {
+	e, err := event.Decode(r.Value)
+	if err != nil || story.KindOf(e.GetType()) != kind {
 		return false
 	}
 	occurred, received := e.GetOccurredAt().AsTime(), e.GetReceivedAt().AsTime()
@@ -80,6 +80,18 @@ func (f *Fold) read(r eventlog.Record, in *incoming) bool {
 		f.readContent(in)
 	}
 	return true
+}
+
+// kindOf looks what an event is, without decoding it: many change nothing.
+func kindOf(record []byte) (kind story.Kind) {
+	fields(record, func(num protowire.Number, typ protowire.Type, value []byte) bool {
+		if num != fieldType || typ != protowire.BytesType {
+			return true
+		}
+		kind = story.KindOf(string(value))
+		return false
+	})
+	return kind
 }
 
 // id is one that event.Decode has checked, or none.
@@ -199,49 +211,54 @@ func span(d *durationpb.Duration) time.Duration {
 	return max(d.AsDuration(), 0)
 }
 
-// The fields of Content and Message that are read without decoding all of a message; a test holds them to the proto.
+// The fields of Event, Content and Message that are read without decoding all of it; a test holds them to the proto.
 const (
+	fieldType         = 3
 	fieldNativeThread = 2
 	fieldReceived     = 210
 	fieldSent         = 212
 	fieldSubject      = 1
 	fieldAutoReply    = 7
+	fieldBulk         = 8
 	fieldBounce       = 9
 )
 
 // readMessage takes from the content of a message its subject, and whether a machine wrote it.
 func readMessage(content []byte, f *story.Fact) {
-	fields(content, func(num protowire.Number, typ protowire.Type, value []byte) {
+	fields(content, func(num protowire.Number, typ protowire.Type, body []byte) bool {
 		if num < fieldReceived || num > fieldSent || typ != protowire.BytesType {
-			return
+			return true
 		}
-		fields(value, func(num protowire.Number, typ protowire.Type, value []byte) {
+		fields(body, func(num protowire.Number, typ protowire.Type, value []byte) bool {
 			switch {
 			case num == fieldSubject && typ == protowire.BytesType:
 				f.Subject = event.Clip(string(value), keptText)
 			case num == fieldBounce && typ == protowire.BytesType:
 				f.Machine = true
-			case num >= fieldAutoReply && num < fieldBounce && typ == protowire.VarintType: // auto_reply, bulk
-				if n, _ := protowire.ConsumeVarint(value); n != 0 {
-					f.Machine = true
-				}
+			case (num == fieldAutoReply || num == fieldBulk) && typ == protowire.VarintType:
+				n, _ := protowire.ConsumeVarint(value)
+				f.Machine = f.Machine || n != 0
 			}
+			return true
 		})
+		return false
 	})
 }
 
 // nativeThread is the provider's id of the thread that a content names.
 func nativeThread(content []byte) (native string) {
-	fields(content, func(num protowire.Number, typ protowire.Type, value []byte) {
-		if num == fieldNativeThread && typ == protowire.BytesType {
-			native = event.Clip(string(value), keptText)
+	fields(content, func(num protowire.Number, typ protowire.Type, value []byte) bool {
+		if num != fieldNativeThread || typ != protowire.BytesType {
+			return true
 		}
+		native = string(value)
+		return false
 	})
 	return native
 }
 
-// fields yields the fields of a message, of bytes without their length, up to what cannot be read.
-func fields(b []byte, yield func(protowire.Number, protowire.Type, []byte)) {
+// fields yields the fields of a message, of bytes without their length, until it returns false or what comes cannot be read.
+func fields(b []byte, yield func(protowire.Number, protowire.Type, []byte) bool) {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -255,7 +272,9 @@ func fields(b []byte, yield func(protowire.Number, protowire.Type, []byte)) {
 		if typ == protowire.BytesType {
 			value, _ = protowire.ConsumeBytes(value)
 		}
-		yield(num, typ, value)
+		if !yield(num, typ, value) {
+			return
+		}
 		b = b[n:]
 	}
 }

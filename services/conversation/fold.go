@@ -231,13 +231,10 @@ func (d *derivation) late() error {
 	base, facts := t.tail.base, t.tail.facts
 	if !t.tail.known || !base.at.Before(d.in.fact.Moment) || d.memory.limit == 0 {
 		var err error
-		if base, err = d.checkpointBefore(d.in.fact.Moment); err != nil {
+		if base, err = d.rewind(d.in.fact.Moment); err != nil {
 			return err
 		}
 		if facts, err = d.factsFrom(base.at); err != nil {
-			return err
-		}
-		if err := d.dropCheckpoints(base.at); err != nil {
 			return err
 		}
 	}
@@ -307,19 +304,29 @@ func (d *derivation) stored() (old []*filed, err error) {
 	return old, err
 }
 
-// checkpointBefore finds the state behind the last facts that come before a moment; the zero one is that before all facts.
-func (d *derivation) checkpointBefore(m story.Moment) (c checkpoint, err error) {
-	r := kv.Prefix(appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread))
-	r.Start = append(appendCheckpoint(nil, d.in.tenant, d.in.thread, m), 0)
-	scanErr := d.tx.Scan(d.ctx, r, func(key, value []byte) bool {
-		c.value = bytes.Clone(value)
-		c.at, err = decodeCheckpoint(key)
-		return false
+// rewind finds the state behind the last facts that come before a moment, the zero one where there is none, and removes those from that
+// moment on: what they hold is not so any more.
+func (d *derivation) rewind(m story.Moment) (base checkpoint, err error) {
+	var keys [][]byte
+	scanErr := d.tx.Scan(d.ctx, kv.Prefix(appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread)), func(key, value []byte) bool {
+		var at story.Moment
+		if at, err = decodeCheckpoint(key); err != nil {
+			return false
+		}
+		if at.Before(m) {
+			base = checkpoint{at, bytes.Clone(value)}
+			return false
+		}
+		keys = append(keys, bytes.Clone(key))
+		return true
 	})
+	for _, key := range keys {
+		d.tx.Delete(key)
+	}
 	if scanErr != nil {
 		return checkpoint{}, scanErr
 	}
-	return c, err
+	return base, err
 }
 
 // factsFrom reads the facts behind a moment.
@@ -339,24 +346,6 @@ func (d *derivation) factsFrom(m story.Moment) (facts []encodedFact, err error) 
 		return nil, scanErr
 	}
 	return facts, err
-}
-
-// dropCheckpoints removes those behind a moment: what they hold is not so any more.
-func (d *derivation) dropCheckpoints(m story.Moment) error {
-	prefix := appendThread(nil, d.in.tenant, subCheckpoint, d.in.thread)
-	r := kv.Prefix(prefix)
-	if !m.IsZero() {
-		r.End = appendCheckpoint(nil, d.in.tenant, d.in.thread, m)
-	}
-	var keys [][]byte
-	err := d.tx.Scan(d.ctx, r, func(key, _ []byte) bool {
-		keys = append(keys, bytes.Clone(key))
-		return true
-	})
-	for _, key := range keys {
-		d.tx.Delete(key)
-	}
-	return err
 }
 
 // tell tells the next fact.
@@ -409,37 +398,48 @@ func (d *derivation) strayed(i *story.Interaction) error {
 			}
 		}
 	}
-	if d.thread.tail.base.at.Compare(i.Start) > 0 {
+	if !d.thread.tail.base.at.Before(i.Start) {
 		d.thread.tail = tail{}
 	}
-	return d.dropCheckpoints(i.Start)
+	_, err := d.rewind(i.Start)
+	return err
 }
 
-// Named finds a former interaction by one of its names: among those that this derivation has left, else in the store, as far as that is
-// about what is before the derivation.
+// Named finds the last former interaction that bears a name: among those that this derivation has left, else in the store, where only
+// those that began before them are as they are now.
 func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 	if d.begun <= 1 {
 		return nil, nil
 	}
-	value, found, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subName, d.in.thread, name))
-	if err != nil || !found {
-		return nil, err
+	first := d.last
+	for _, f := range slices.Backward(d.left) {
+		if first = f; f.Bears(name) {
+			return f.Interaction, nil
+		}
 	}
-	start, err := story.DecodeMoment(value)
+	starts, err := d.starts(name)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range slices.Concat(d.left, d.formers) {
-		if f.Start == start {
-			return f.bearing(name), nil
+	for _, start := range slices.Backward(starts) {
+		if !start.Before(first.Start) {
+			continue // of an interaction that is not, or not yet
+		}
+		f, err := d.former(start)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil && f.Bears(name) {
+			return f.Interaction, nil
 		}
 	}
-	first := d.last
-	if len(d.left) > 0 {
-		first = d.left[0]
-	}
-	if !start.Before(first.Start) {
-		return nil, nil // of an interaction that is not, or not yet
+	return nil, nil
+}
+
+// former reads a former interaction; nil where none begins there.
+func (d *derivation) former(start story.Moment) (*filed, error) {
+	if n := slices.IndexFunc(d.formers, func(f *filed) bool { return f.Start == start }); n >= 0 {
+		return d.formers[n], nil
 	}
 	row, found, err := d.tx.Get(d.ctx, appendMoment(nil, d.in.tenant, subRow, d.in.thread, start))
 	if err != nil || !found {
@@ -450,26 +450,27 @@ func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 		return nil, err
 	}
 	d.formers = append(d.formers, f)
-	return f.bearing(name), nil
+	return f, nil
 }
 
-// bearing gives the interaction if it has the name.
-func (f *filed) bearing(name event.ID) *story.Interaction {
-	if slices.Contains(f.Names(), name) {
-		return f.Interaction
+// starts are where interactions begin that bear a name, or did when a late event was not there yet, in order.
+func (d *derivation) starts(name event.ID) ([]story.Moment, error) {
+	value, _, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subName, d.in.thread, name))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return decodeStarts(value)
 }
 
-// note writes the names of a former interaction, as far as no other has them.
+// note writes where the names of a former interaction are found.
 func (d *derivation) note(f *filed) error {
 	for _, name := range f.Names() {
-		i, err := d.Named(name)
+		starts, err := d.starts(name)
 		if err != nil {
 			return err
 		}
-		if i == nil {
-			d.tx.Set(appendPair(nil, d.in.tenant, subName, d.in.thread, name), f.Start.Append(nil))
+		if n, found := slices.BinarySearchFunc(starts, f.Start, story.Moment.Compare); !found {
+			d.tx.Set(appendPair(nil, d.in.tenant, subName, d.in.thread, name), appendStarts(nil, slices.Insert(starts, n, f.Start)))
 		}
 	}
 	return nil
@@ -518,14 +519,20 @@ func (d *derivation) refile(f *filed) {
 	d.move(f, was, now, isNew)
 	for _, t := range was.timers {
 		if was.id != now.id || !slices.Contains(now.timers, t) {
-			d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+			d.tx.Delete(d.timer(f, t))
 		}
 	}
 	for _, t := range now.timers {
 		if was.id != now.id || !slices.Contains(was.timers, t) {
-			d.tx.SetUnread(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t), now.id[:])
+			d.tx.SetUnread(d.timer(f, t), now.id[:])
 		}
 	}
+}
+
+// timer is the key of a timer, until the next one.
+func (d *derivation) timer(f *filed, t story.Timer) []byte {
+	d.key = appendTimer(d.key[:0], d.in.tenant, d.in.thread, f.Start, t)
+	return d.key
 }
 
 // name makes an interaction known by its id, and by that of the event that opened it.
@@ -558,10 +565,10 @@ func (d *derivation) eachPlace(f *filed, p places, yield func(key []byte)) {
 	}
 	yield(appendPlace(appendTenant(nil, tenant, subWork), d.in.thread, f.Start))
 	if p.queue != "" {
-		yield(appendPlace(appendNamed(nil, tenant, subQueue, p.queue), d.in.thread, f.Start))
+		yield(appendPlace(workPrefix(tenant, subQueue, p.queue), d.in.thread, f.Start))
 	}
 	if p.agent != "" {
-		yield(appendPlace(appendNamed(nil, tenant, subAgent, p.agent), d.in.thread, f.Start))
+		yield(appendPlace(workPrefix(tenant, subAgent, p.agent), d.in.thread, f.Start))
 	}
 }
 
@@ -571,6 +578,6 @@ func (d *derivation) remove(f *filed) {
 	d.tx.Delete(appendMoment(nil, d.in.tenant, subRow, d.in.thread, f.Start))
 	d.eachPlace(f, f.places, d.tx.Delete)
 	for _, t := range f.places.timers {
-		d.tx.Delete(appendTimer(nil, d.in.tenant, d.in.thread, f.Start, t))
+		d.tx.Delete(d.timer(f, t))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
@@ -229,7 +230,7 @@ func (v *View) Stretch(ctx context.Context, tenant string, id event.ID) (scope.S
 		span.From = math.MinInt64
 	}
 	r := kv.Prefix(prefix)
-	r.Start = append(start, 0)
+	r.Start = append(slices.Clone(start), 0)
 	err = v.scan(ctx, r, func(key, _ []byte) (bool, error) {
 		next, err := story.DecodeMoment(key[len(prefix):])
 		span.Until = next.Occurred
@@ -243,9 +244,9 @@ func (v *View) Work(ctx context.Context, tenant, queue, agent string, yield func
 	prefix := appendTenant(nil, tenant, subWork)
 	switch {
 	case agent != "":
-		prefix = appendNamed(nil, tenant, subAgent, agent)
+		prefix = workPrefix(tenant, subAgent, agent)
 	case queue != "":
-		prefix = appendNamed(nil, tenant, subQueue, queue)
+		prefix = workPrefix(tenant, subQueue, queue)
 	}
 	err := v.each(ctx, tenant, kv.Prefix(prefix), len(prefix), func(i *conversationv1.Interaction) bool {
 		if queue != "" && i.GetQueue() != queue || agent != "" && i.GetAgent() != agent {

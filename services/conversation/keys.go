@@ -16,7 +16,7 @@ import (
 //	tenant, 'f', thread, moment                → fact: what matters of an event
 //	tenant, 'c', thread, moment from the last  → checkpoint: the state behind the fact of that moment
 //	tenant, 'r', thread, start                 → interaction
-//	tenant, 'n', thread, name                  → start of the former interaction that has the name
+//	tenant, 'n', thread, name                  → starts of the former interactions that bear the name
 //	tenant, 'i', id, thread                    → moment of the event that opened the interaction which has or had the id
 //	tenant, 'w', thread, start                 → nothing: it is not settled
 //	tenant, 'q', queue, thread, start          → nothing: the same, by its queue
@@ -91,10 +91,10 @@ func invert(b []byte) {
 	}
 }
 
-// appendNamed is the prefix of the work of a queue or agent.
-func appendNamed(b []byte, tenant string, sub byte, name string) []byte {
+// workPrefix is that of the work of a queue or agent.
+func workPrefix(tenant string, sub byte, name string) []byte {
 	name = name[:min(len(name), maxName)]
-	return append(append(appendTenant(b, tenant, sub), byte(len(name))), name...)
+	return append(append(appendTenant(nil, tenant, sub), byte(len(name))), name...)
 }
 
 // appendPlace is where an interaction stands, behind what orders it.
@@ -202,7 +202,7 @@ func decodeHead(b []byte) (h head, err error) {
 		return m
 	}
 	h.at = moment()
-	h.offset = int64(number()) //nolint:gosec // as it was written
+	h.offset = int64(number())
 	if h.begun = number(); h.begun > 0 {
 		h.start = moment()
 	}
@@ -215,6 +215,27 @@ func decodeHead(b []byte) (h head, err error) {
 		h.waiting, err = story.DecodeWaiting(b)
 	}
 	return h, err
+}
+
+func appendStarts(b []byte, starts []story.Moment) []byte {
+	for _, s := range starts {
+		b = s.Append(b)
+	}
+	return b
+}
+
+func decodeStarts(b []byte) (starts []story.Moment, err error) {
+	for ; len(b) >= story.MomentSize; b = b[story.MomentSize:] {
+		s, err := story.DecodeMoment(b[:story.MomentSize])
+		if err != nil {
+			return nil, err
+		}
+		starts = append(starts, s)
+	}
+	if len(b) > 0 {
+		return nil, errDamaged
+	}
+	return starts, nil
 }
 
 // A checkpoint is how many interactions there are, then the state.

@@ -90,7 +90,7 @@ func (s *Server) Get(ctx context.Context, req *conversationv1.GetRequest) (*conv
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.get(ctx, caller.Tenant, id)
+	c, err := s.Read(ctx, caller.Tenant, id)
 	if err != nil {
 		return nil, err
 	}
@@ -200,14 +200,15 @@ func (s *Server) wait(ctx context.Context, positions []*eventv1.Position) error 
 	for _, p := range positions {
 		want = append(want, eventlog.Position{Topic: p.GetTopic(), Partition: p.GetPartition(), Offset: p.GetOffset()})
 	}
-	return s.await(ctx, want)
+	return s.Await(ctx, want...)
 }
 
-func (s *Server) await(ctx context.Context, positions []eventlog.Position) error {
+// Await returns once the read models hold what stands at some positions, or when ctx ends.
+func (c *Conversations) Await(ctx context.Context, positions ...eventlog.Position) error {
 	has := func(topic string) bool {
 		return slices.ContainsFunc(positions, func(p eventlog.Position) bool { return p.Topic == topic })
 	}
-	if x := s.Conversations.cfg.Interactions; has(event.TopicInteractions) {
+	if x := c.cfg.Interactions; has(event.TopicInteractions) {
 		ns, err := projection.Serving(ctx, x.store, Slice)
 		if err != nil {
 			return err
@@ -216,7 +217,7 @@ func (s *Server) await(ctx context.Context, positions []eventlog.Position) error
 			return err
 		}
 	}
-	if c := s.Conversations.cfg; has(event.TopicLinks) {
+	if c := c.cfg; has(event.TopicLinks) {
 		ns, err := projection.Serving(ctx, c.Store, LinksSlice)
 		if err != nil {
 			return err
@@ -226,8 +227,9 @@ func (s *Server) await(ctx context.Context, positions []eventlog.Position) error
 	return nil
 }
 
-func (s *Server) get(ctx context.Context, tenant string, id event.ID) (*conversationv1.Conversation, error) {
-	r, err := s.read(ctx)
+// Read gives a conversation by the id of any of its interactions.
+func (c *Conversations) Read(ctx context.Context, tenant string, id event.ID) (*conversationv1.Conversation, error) {
+	r, err := c.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -383,7 +385,7 @@ func (s *Server) decide(ctx context.Context, tenant string, id event.ID, submiss
 	if err != nil {
 		return nil, ofSubmit(err)
 	}
-	if err := s.await(ctx, []eventlog.Position{acks[0].Position}); err != nil {
+	if err := s.Await(ctx, acks[0].Position); err != nil {
 		return nil, err
 	}
 	d, err = s.decided(ctx, tenant, id)
@@ -598,7 +600,7 @@ func (s *Server) Token(ctx context.Context, req *conversationv1.TokenRequest) (*
 			return nil, rpc.InvalidField("valid_until", errors.New("must be 90 days from now at most"))
 		}
 	}
-	c, err := s.get(ctx, caller.Tenant, id)
+	c, err := s.Read(ctx, caller.Tenant, id)
 	if err != nil {
 		return nil, err
 	}

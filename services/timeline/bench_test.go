@@ -17,6 +17,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/scope"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/timeline"
@@ -69,7 +70,8 @@ func filledLog(b *testing.B, n int) (*event.Keyring, eventlog.Log) {
 	return keyring, log
 }
 
-// BenchmarkList is all that the server does of a call but the network: the newest 50 events of a customer with five endpoints.
+// BenchmarkList is all that the server does of a call but the network: the newest 50 events of addresses, and of a customer with so
+// many endpoints.
 func BenchmarkList(b *testing.B) {
 	keyring, log := filledLog(b, 60_000)
 	store, err := pebblekv.Open(b.TempDir(), pebblekv.Options{NoSync: true})
@@ -87,21 +89,52 @@ func BenchmarkList(b *testing.B) {
 		b.Fatal(err)
 	}
 	runner.Close()
-	server := timeline.NewServer(store, keyring, nil, timeline.NewHub(store, benchTopic, 1, nil, slog.New(slog.DiscardHandler)))
-	ctx := auth.With(b.Context(), auth.Identity{Tenant: "default"})
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
+	hub := timeline.NewHub(store, benchTopic, 1, nil, slog.New(slog.DiscardHandler))
+	visitor := func(i int) *eventv1.Address {
+		return &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: fmt.Sprint("v", i%1000)}
+	}
+	run := func(name string, links timeline.Links, req func(i int) *timelinev1.ListRequest) {
+		server := timeline.NewServer(store, keyring, nil, hub, links)
+		ctx := auth.With(b.Context(), auth.Identity{Tenant: "default"})
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				resp, err := server.List(ctx, req(i))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := proto.Marshal(resp); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("5 addresses", timeline.Links{}, func(i int) *timelinev1.ListRequest {
 		req := &timelinev1.ListRequest{}
 		for e := range 5 {
-			req.Addresses = append(req.Addresses, &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: fmt.Sprint("v", (i+e)%1000)})
+			req.Addresses = append(req.Addresses, visitor(i+e))
 		}
-		resp, err := server.List(ctx, req)
-		if err != nil {
-			b.Fatal(err)
+		return req
+	})
+	for _, endpoints := range []int{5, 1000} {
+		owned := newLinks()
+		scopes := map[event.ID]scope.Scope{}
+		for first := range 1000 / endpoints {
+			s := scope.Scope{ID: event.ID{0x80, byte(first)}}
+			for e := range endpoints {
+				endpoint, err := event.Normalise(visitor(first*endpoints + e))
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Endpoints = append(s.Endpoints, scope.Span{ID: keyring.Tenant("default").Endpoint(endpoint), Range: scope.Ever})
+			}
+			scopes[s.ID] = s
 		}
-		if _, err := proto.Marshal(resp); err != nil {
-			b.Fatal(err)
-		}
+		owned.tenant = "default"
+		owned.set(time.Time{}, scopes)
+		run(fmt.Sprint("a customer of ", endpoints), timeline.Links{Customers: owned}, func(i int) *timelinev1.ListRequest {
+			return &timelinev1.ListRequest{CustomerId: event.ID{0x80, byte(i % (1000 / endpoints))}.String()}
+		})
 	}
 }
 

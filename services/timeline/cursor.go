@@ -48,14 +48,12 @@ func placesOf(v projection.Vector) places {
 type cursor struct {
 	generation uint32
 	query      [8]byte
+	scope      string // version of the links by which it read; empty where none matter
 	next       places
 }
 
-const cursorVersion = 1
-
 func (c cursor) encode() string {
-	b := binary.BigEndian.AppendUint32([]byte{cursorVersion}, c.generation)
-	b = append(b, c.query[:]...)
+	b := appendHead(nil, c.generation, c.query, c.scope)
 	for _, p := range slices.Sorted(maps.Keys(c.next)) {
 		b = binary.AppendUvarint(b, uint64(p))
 		b = binary.AppendUvarint(b, uint64(c.next[p].offset))
@@ -65,13 +63,15 @@ func (c cursor) encode() string {
 }
 
 func decodeCursor(s string) (cursor, error) {
+	c := cursor{next: places{}}
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) < 1+4+8 || b[0] != cursorVersion {
+	if err != nil {
 		return cursor{}, errBadCursor
 	}
-	c := cursor{generation: binary.BigEndian.Uint32(b[1:]), next: places{}}
-	b = b[5:]
-	b = b[copy(c.query[:], b):]
+	var ok bool
+	if c.generation, c.query, c.scope, b, ok = cutHead(b); !ok {
+		return cursor{}, errBadCursor
+	}
 	for len(b) > 0 {
 		var fields [3]uint64
 		for i, limit := range [3]uint64{1<<31 - 1, 1<<63 - 1, 1<<32 - 1} {
@@ -90,7 +90,8 @@ func decodeCursor(s string) (cursor, error) {
 func watchDigest(tenant string, req *timelinev1.WatchRequest) ([8]byte, error) {
 	return digest(tenant, &timelinev1.WatchRequest{
 		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
-		Channels: req.GetChannels(), Types: req.GetTypes(),
+		Channels: req.GetChannels(), Types: req.GetTypes(), CustomerId: req.GetCustomerId(), ConversationId: req.GetConversationId(),
+		CustomerAddress: req.GetCustomerAddress(),
 	})
 }
 

@@ -26,7 +26,7 @@ func NewFollower(hub *Hub, keyring *event.Keyring) *Follower {
 // Follow implements channel.Follower.
 func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from string, yield func(channel.Filed) error) error {
 	id := f.keyring.Tenant(thread.Tenant).Thread(thread.Inbox, thread.Thread)
-	sel := Selection{Tenant: thread.Tenant, Threads: []event.ID{id}}
+	sel := Selection{Tenant: thread.Tenant, Threads: always(id)}
 	query, err := watchDigest(thread.Tenant, &timelinev1.WatchRequest{ThreadIds: []string{id.String()}})
 	if err != nil {
 		return fmt.Errorf("timeline: follow: %w", err)

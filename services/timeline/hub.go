@@ -218,11 +218,11 @@ func (h *Hub) handOut(f filing, c change) {
 
 // waitsAlsoFor reports whether the watcher got the filing for its thread, or for an endpoint before the i-th.
 func (w *watcher) waitsAlsoFor(c change, i int) bool {
-	return slices.Contains(w.Threads, c.thread) || w.hasAny(c.endpoints[:i])
+	return w.Threads[c.thread] != nil || slices.ContainsFunc(c.endpoints[:i], func(e event.ID) bool { return w.Endpoints[e] != nil })
 }
 
 func (h *Hub) push(w *watcher, f filing, c change) {
-	if !w.selects(f.row, f.at, c) {
+	if !w.selects(f.at, c) || !w.matches(f.row) {
 		return
 	}
 	select {
@@ -232,20 +232,18 @@ func (h *Hub) push(w *watcher, f filing, c change) {
 	}
 }
 
-// selects reports whether a filing is news to the selection: it is its tenant's, the filters leave it in, and it did
-// not stand in one of its threads before it was filed under an endpoint.
-func (s *Selection) selects(r *row, at place, c change) bool {
-	if s.Tenant != c.tenant || !s.matches(r) {
+// selects reports whether a filing is news to the selection: it is its tenant's, at a time when it takes that, and it did not stand
+// in one of its threads before it was filed under an endpoint.
+func (s *Selection) selects(at place, c change) bool {
+	if s.Tenant != c.tenant {
 		return false
 	}
-	if slices.Contains(s.Threads, c.thread) {
+	if s.Threads.hold(c.thread, c.moment.occurred) {
 		return c.own(at)
 	}
-	return s.hasAny(c.endpoints)
-}
-
-func (s *Selection) hasAny(endpoints []event.ID) bool {
-	return slices.ContainsFunc(endpoints, func(id event.ID) bool { return slices.Contains(s.Endpoints, id) })
+	return slices.ContainsFunc(c.endpoints, func(e event.ID) bool {
+		return s.Endpoints.hold(e, c.moment.occurred) && !s.leavesOut(c.thread, e, c.moment.occurred)
+	})
 }
 
 // join makes a watcher wait for everything that is applied from now on.
@@ -265,10 +263,10 @@ func (h *Hub) join(ctx context.Context, s Selection) (*watcher, error) {
 	}
 	w := &watcher{Selection: s, queue: make(chan filing, queueLength), from: maps.Clone(h.followed), ns: h.serving}
 	h.watchers[w] = struct{}{}
-	for _, id := range s.Endpoints {
+	for id := range s.Endpoints {
 		add(h.endpoints, id, w)
 	}
-	for _, id := range s.Threads {
+	for id := range s.Threads {
 		add(h.threads, id, w)
 	}
 	return w, nil
@@ -310,10 +308,10 @@ func (h *Hub) remove(w *watcher) {
 		return
 	}
 	delete(h.watchers, w)
-	for _, id := range w.Endpoints {
+	for id := range w.Endpoints {
 		drop(h.endpoints, id, w)
 	}
-	for _, id := range w.Threads {
+	for id := range w.Threads {
 		drop(h.threads, id, w)
 	}
 	close(w.queue)

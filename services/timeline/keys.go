@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
 )
@@ -38,8 +37,8 @@ type moment struct {
 }
 
 func (m moment) append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(m.occurred)^1<<63) // so that times before 1970 sort before those after
-	b = binary.BigEndian.AppendUint64(b, uint64(m.received)^1<<63)
+	b = appendTime(b, m.occurred)
+	b = appendTime(b, m.received)
 	b = binary.BigEndian.AppendUint32(b, uint32(m.partition))
 	return binary.BigEndian.AppendUint64(b, uint64(m.offset))
 }
@@ -56,9 +55,9 @@ func decodeMoment(b []byte) (moment, error) {
 	}, nil
 }
 
-// momentAt is the lowest moment of a time.
-func momentAt(t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())^1<<63)
+// appendTime appends nanoseconds since 1970: what begins a moment, so that it sorts before all moments of that time.
+func appendTime(b []byte, nanos int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(nanos)^1<<63) // so that times before 1970 sort before those after
 }
 
 // Keys and values are appended to what they are given, so that the fold writes all of them in one place.
@@ -69,9 +68,9 @@ func appendPrefix(b []byte, tenant string, sub byte, id event.ID) []byte {
 	return append(b, id[:]...)
 }
 
-// prefix is that of the keys that have an id; there is room for a moment behind it.
+// prefix is that of the keys that have an id; there is room for a moment behind it, and one byte.
 func prefix(tenant string, sub byte, id event.ID) []byte {
-	return appendPrefix(make([]byte, 0, 3+len(tenant)+len(id)+momentSize), tenant, sub, id)
+	return appendPrefix(make([]byte, 0, 3+len(tenant)+len(id)+momentSize+1), tenant, sub, id)
 }
 
 func timelinePrefix(tenant string, endpoint event.ID) []byte {

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"bytes"
+	"container/heap"
 	"context"
 	"errors"
 
@@ -9,43 +10,18 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 )
 
-// A source is what a list is merged from: the rows of one endpoint or one thread.
+// A source is what a list is merged from: rows of one endpoint or one thread, from one moment to another.
 type source struct {
-	prefix []byte
+	of     event.ID
 	thread bool
+	rows   kv.Range // none where it ends before it starts
 }
 
-func endpointSource(tenant string, id event.ID) source {
-	return source{prefix: timelinePrefix(tenant, id)}
-}
-
-func threadSource(tenant string, id event.ID) source {
-	return source{prefix: threadPrefix(tenant, id), thread: true}
-}
-
-// window is the part of each source that is read: moments from low (included) to high (excluded), nil where open.
-type window struct {
-	low, high []byte
-	reverse   bool
-}
-
-func (w window) of(s source) kv.Range {
-	r := kv.Prefix(s.prefix)
-	if w.low != nil {
-		r.Start = append(bytes.Clone(s.prefix), w.low...)
-	}
-	if w.high != nil {
-		r.End = append(bytes.Clone(s.prefix), w.high...)
-	}
-	r.Reverse = w.reverse
-	return r
-}
-
-// merger walks over several sources in order of moment. A moment that several sources hold comes once. Close it.
+// merger walks over several sources in order of moment. A moment that several sources hold comes from each of them. Close it.
 type merger struct {
-	reverse bool
-	heads   []*head
-	at      []*head // those that hold the moment that came last
+	heads []head // never moved: others point into it
+	ahead ahead
+	given bool // the first of those ahead came last
 }
 
 // head is where the merger stands in one source.
@@ -55,70 +31,91 @@ type head struct {
 	moment []byte
 }
 
-func merge(ctx context.Context, r kv.Reader, sources []source, w window) (*merger, error) {
-	m := &merger{reverse: w.reverse}
+// ahead is a heap of those heads that have a moment to give.
+type ahead struct {
+	heads   []*head
+	reverse bool
+}
+
+func (a *ahead) Len() int { return len(a.heads) }
+
+func (a *ahead) Less(i, j int) bool {
+	order := bytes.Compare(a.heads[i].moment, a.heads[j].moment)
+	return order < 0 && !a.reverse || order > 0 && a.reverse
+}
+
+func (a *ahead) Swap(i, j int) { a.heads[i], a.heads[j] = a.heads[j], a.heads[i] }
+
+// Push is never called: sources only leave.
+func (a *ahead) Push(any) {}
+
+func (a *ahead) Pop() any {
+	last := len(a.heads) - 1
+	h := a.heads[last]
+	a.heads = a.heads[:last]
+	return h
+}
+
+func merge(ctx context.Context, r kv.Reader, sources []source, reverse bool) (*merger, error) {
+	m := &merger{heads: make([]head, 0, len(sources)), ahead: ahead{heads: make([]*head, 0, len(sources)), reverse: reverse}}
 	for _, s := range sources {
-		it, err := r.Scan(ctx, w.of(s))
+		if bytes.Compare(s.rows.Start, s.rows.End) >= 0 {
+			continue
+		}
+		it, err := r.Scan(ctx, s.rows)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
-		h := &head{source: s, it: it}
-		m.heads = append(m.heads, h)
-		if err := h.next(); err != nil {
+		m.heads = append(m.heads, head{source: s, it: it})
+		h := &m.heads[len(m.heads)-1]
+		found, err := h.next()
+		if err != nil {
 			return nil, errors.Join(err, m.close())
 		}
+		if found {
+			m.ahead.heads = append(m.ahead.heads, h)
+		}
 	}
+	heap.Init(&m.ahead)
 	return m, nil
 }
 
-// next moves on in the source; moment is nil at its end.
-func (h *head) next() error {
+// next moves on in the source, and reports whether there is a row.
+func (h *head) next() (bool, error) {
 	if !h.it.Next() {
-		h.moment = nil
-		return h.it.Err()
+		return false, h.it.Err()
 	}
 	key := h.it.Key()
-	if len(key) != len(h.prefix)+momentSize {
-		return errDamaged
+	if len(key) < momentSize {
+		return false, errDamaged
 	}
-	h.moment = key[len(h.prefix):]
-	return nil
+	h.moment = key[len(key)-momentSize:]
+	return true, nil
 }
 
-// next gives the sources that hold the next moment; none at the end. They stay where they are until the next call, so
-// that their rows can be read.
-func (m *merger) next() ([]*head, error) {
-	for _, h := range m.at {
-		if err := h.next(); err != nil {
-			return nil, err
-		}
-	}
-	m.at = m.at[:0]
-	for _, h := range m.heads {
-		if h.moment == nil {
-			continue
-		}
-		order := -1
-		if len(m.at) > 0 {
-			order = bytes.Compare(h.moment, m.at[0].moment)
-			if m.reverse {
-				order = -order
-			}
-		}
+// next gives the source that holds the next row; nil at the end. It stays there until the next call, so that its row can be read.
+func (m *merger) next() (*head, error) {
+	if m.given {
+		more, err := m.ahead.heads[0].next()
 		switch {
-		case order < 0:
-			m.at = append(m.at[:0], h)
-		case order == 0:
-			m.at = append(m.at, h)
+		case err != nil:
+			return nil, err
+		case more:
+			heap.Fix(&m.ahead, 0)
+		default:
+			heap.Pop(&m.ahead)
 		}
 	}
-	return m.at, nil
+	if m.given = len(m.ahead.heads) > 0; !m.given {
+		return nil, nil //nolint:nilnil // the end
+	}
+	return m.ahead.heads[0], nil
 }
 
 func (m *merger) close() error {
 	var err error
-	for _, h := range m.heads {
-		err = errors.Join(err, h.it.Close())
+	for i := range m.heads {
+		err = errors.Join(err, m.heads[i].it.Close())
 	}
 	return err
 }

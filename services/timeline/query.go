@@ -10,6 +10,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/scope"
 )
 
 var (
@@ -32,6 +33,7 @@ type Query struct {
 	Selection
 	NewestFirst bool
 	From, Until time.Time // zero where open; Until is not included
+	AsOf        time.Time // only what was received by then, and what was linked by then; zero for now
 	PageSize    int
 	Topic       string
 	Partitions  int
@@ -45,6 +47,8 @@ type page struct {
 	next       string
 	generation uint32
 	pinned     projection.Vector
+	scope      string   // version of the links that it was read by
+	about      event.ID // under which its subject goes
 }
 
 // list reads one page.
@@ -62,6 +66,12 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 			return page{}, ErrForeignToken
 		}
 		ns.Generation = token.generation // the one before a switch stays for as long as tokens live
+	}
+	var about event.ID
+	if !q.about.none() {
+		if about, token.scope, err = q.resolve(ctx, token.scope); err != nil {
+			return page{}, err
+		}
 	}
 	snap, err := store.Snapshot(ctx, ns)
 	if err != nil {
@@ -81,91 +91,135 @@ func list(ctx context.Context, store kv.Store, q Query) (page, error) {
 		}
 	}
 	p, err := q.read(ctx, snap, token)
-	p.generation, p.pinned = token.generation, token.pinned
+	p.generation, p.pinned, p.scope, p.about = token.generation, token.pinned, token.scope, about
 	return p, err
 }
 
+// resolve makes the query take what belongs to its subject, by the version of the links that the first page read, which it returns
+// behind the id under which the subject goes.
+func (q *Query) resolve(ctx context.Context, version string) (event.ID, string, error) {
+	at := scope.At{Version: version}
+	if version == "" {
+		at.Time = q.AsOf
+	}
+	s, err := q.scope(ctx, at)
+	if err != nil {
+		return event.ID{}, "", err
+	}
+	q.take(s)
+	return s.ID, s.Version, nil
+}
+
 func (q *Query) read(ctx context.Context, snap kv.Reader, token pageToken) (out page, err error) {
-	var sources []source
-	for _, id := range q.Endpoints {
-		sources = append(sources, endpointSource(q.Tenant, id))
-	}
-	for _, id := range q.Threads {
-		sources = append(sources, threadSource(q.Tenant, id))
-	}
-	m, err := merge(ctx, snap, sources, q.window(token))
+	m, err := merge(ctx, snap, q.sources(token), q.NewestFirst)
 	if err != nil {
 		return page{}, fmt.Errorf("timeline: list: %w", err)
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	var looked, size int
+	decided := false // whether the event of the moment belongs to the answer
 	for {
-		heads, err := m.next()
+		h, err := m.next()
 		if err != nil {
 			return page{}, fmt.Errorf("timeline: list: %w", err)
 		}
-		if len(heads) == 0 {
+		if h == nil {
 			return out, nil
 		}
-		if len(out.rows) == q.PageSize || looked == maxPageRows || size >= maxPageBytes {
-			out.next = token.encode()
-			return out, nil
+		if !bytes.Equal(h.moment, token.after[:]) {
+			if len(out.rows) == q.PageSize || looked == maxPageRows || size >= maxPageBytes {
+				out.next = token.encode()
+				return out, nil
+			}
+			looked++
+			token.after, decided = [momentSize]byte(h.moment), false
 		}
-		looked++
-		token.after = [momentSize]byte(heads[0].moment)
-		r, n, err := q.pick(ctx, snap, heads, token.pinned)
-		if err != nil {
+		if decided {
+			continue
+		}
+		var r *row
+		if r, decided, err = q.pick(ctx, snap, h, token.pinned); err != nil {
 			return page{}, err
 		}
 		if r != nil {
 			out.rows = append(out.rows, r)
-			size += n
+			size += len(r.Envelope) + len(r.Content)
 		}
 	}
 }
 
-// pick reads the event of a moment from the first source in which it was filed before the pin; nil where none or where
-// the filters leave it out.
-func (q *Query) pick(ctx context.Context, snap kv.Reader, heads []*head, pinned projection.Vector) (*row, int, error) {
-	at, err := decodeMoment(heads[0].moment)
+// pick reads the event at which a source stands; nil where it is left out. It is not decided where another source may hold it: it was
+// filed in this one after the pin, or does not count under its endpoint.
+func (q *Query) pick(ctx context.Context, snap kv.Reader, h *head, pinned projection.Vector) (r *row, decided bool, err error) {
+	at, err := decodeMoment(h.moment)
 	if err != nil {
-		return nil, 0, err
+		return nil, false, err
 	}
-	for _, h := range heads {
-		record, filed, err := q.record(ctx, snap, h, at)
+	if !q.AsOf.IsZero() && at.received > q.AsOf.UnixNano() {
+		return nil, true, nil
+	}
+	record, filed, err := q.record(ctx, snap, h, at)
+	if err != nil || !pinned.Includes(at.partition, filed) {
+		return nil, false, err
+	}
+	if r, err = newRow(record, at); err != nil {
+		return nil, false, err
+	}
+	if !h.thread && len(q.Without) > 0 {
+		thread, err := event.ParseID(string(r.Thread))
 		if err != nil {
-			return nil, 0, err
+			return nil, false, errDamaged
 		}
-		if !pinned.Includes(at.partition, filed) {
-			continue
+		if q.leavesOut(thread, h.of, at.occurred) {
+			return nil, false, nil
 		}
-		r, err := newRow(record, at)
-		if err != nil || !q.matches(r) {
-			return nil, 0, err
-		}
-		return r, len(record), nil
 	}
-	return nil, 0, nil
+	if !q.matches(r) {
+		return nil, true, nil
+	}
+	return r, true, nil
 }
 
-// window is the time range, cut at where the last page ended.
-func (q *Query) window(token pageToken) window {
-	w := window{reverse: q.NewestFirst}
+// sources are the stretches of the selection, as far as they lie in the time that is asked for and behind where the last page ended.
+func (q *Query) sources(token pageToken) []source {
+	asked := scope.Ever
 	if !q.From.IsZero() {
-		w.low = momentAt(q.From)
+		asked.From = q.From.UnixNano()
 	}
 	if !q.Until.IsZero() {
-		w.high = momentAt(q.Until)
+		asked.Until = q.Until.UnixNano()
 	}
-	if q.Token == "" {
-		return w
+	var after []byte
+	if q.Token != "" {
+		after = token.after[:]
 	}
-	if q.NewestFirst {
-		w.high = token.after[:]
-	} else {
-		w.low = append(bytes.Clone(token.after[:]), 0) // just behind it
+	sources := make([]source, 0, len(q.Endpoints)+len(q.Threads))
+	for id, ranges := range q.Endpoints {
+		for _, r := range ranges {
+			sources = append(sources, source{of: id, rows: q.rows(subTimeline, id, asked.Intersect(r), after)})
+		}
 	}
-	return w
+	for id, ranges := range q.Threads {
+		for _, r := range ranges {
+			sources = append(sources, source{of: id, thread: true, rows: q.rows(subThread, id, asked.Intersect(r), after)})
+		}
+	}
+	return sources
+}
+
+// rows are the keys under an id of what happened in a stretch, behind a moment where one is given.
+func (q *Query) rows(sub byte, id event.ID, r scope.Range, after []byte) kv.Range {
+	start, end := prefix(q.Tenant, sub, id), prefix(q.Tenant, sub, id)
+	n := len(start)
+	start, end = appendTime(start, r.From), appendTime(end, r.Until)
+	switch {
+	case after == nil:
+	case q.NewestFirst && bytes.Compare(after, end[n:]) < 0:
+		end = append(end[:n], after...)
+	case !q.NewestFirst && bytes.Compare(after, start[n:]) >= 0:
+		start = append(append(start[:n], after...), 0) // just behind it
+	}
+	return kv.Range{Start: start, End: end, Reverse: q.NewestFirst}
 }
 
 // record gives the bytes of the row at which a source stands, and the offset at which it was filed there.

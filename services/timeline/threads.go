@@ -2,12 +2,14 @@ package timeline
 
 import (
 	"context"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/pkg/scope"
 )
 
 // Threads reads what is filed of threads, for who answers in them. It is safe for concurrent use.
@@ -29,7 +31,7 @@ const threadPage = 20
 // Newest calls yield for the events of a thread, newest first, until it returns false.
 func (t *Threads) Newest(ctx context.Context, tenant string, thread event.ID, yield func(channel.Filed) bool) error {
 	q := Query{
-		Selection: Selection{Tenant: tenant, Threads: []event.ID{thread}}, NewestFirst: true, PageSize: threadPage,
+		Selection: Selection{Tenant: tenant, Threads: always(thread)}, NewestFirst: true, PageSize: threadPage,
 		Topic: event.TopicInteractions, Partitions: t.partitions,
 	}
 	for {
@@ -50,6 +52,39 @@ func (t *Threads) Newest(ctx context.Context, tenant string, thread event.ID, yi
 			return nil
 		}
 		q.PageSize = MaxPageSize
+	}
+}
+
+// Scope calls yield for the events of what belongs to a customer or a conversation, oldest first, as far as they happened within a
+// stretch of time, until it fails.
+func (t *Threads) Scope(ctx context.Context, tenant string, source scope.Source, id event.ID, within scope.Range, yield func(channel.Filed) error) error {
+	q := Query{
+		Selection: Selection{Tenant: tenant, about: subject{source: source, id: id}}, PageSize: MaxPageSize,
+		Topic: event.TopicInteractions, Partitions: t.partitions,
+	}
+	if within.From != scope.Ever.From {
+		q.From = time.Unix(0, within.From)
+	}
+	if within.Until != scope.Ever.Until {
+		q.Until = time.Unix(0, within.Until)
+	}
+	for {
+		p, err := list(ctx, t.store, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range p.rows {
+			e, err := r.entry()
+			if err != nil {
+				return err
+			}
+			if err := yield(channel.Filed{Event: e.GetEvent(), Content: e.GetContent()}); err != nil {
+				return err
+			}
+		}
+		if q.Token = p.next; q.Token == "" {
+			return nil
+		}
 	}
 }
 

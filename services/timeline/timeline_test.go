@@ -73,7 +73,7 @@ func newWorld(t rapid.TB) *world {
 // serve puts a new server and hub over the store.
 func (w *world) serve() {
 	w.hub = timeline.NewHub(w.store, event.TopicInteractions, partitions, nil, slog.New(slog.DiscardHandler))
-	w.server = timeline.NewServer(w.store, w.keyring, nil, w.hub)
+	w.server = timeline.NewServer(w.store, w.keyring, nil, w.hub, timeline.Links{})
 }
 
 func (w *world) Publish(_ context.Context, letters ...*eventv1.DeadLetter) error {

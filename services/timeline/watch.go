@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/skein-cx/skein/pkg/scope"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // checkpointEvery is how often a watch that has nothing to tell moves the cursor on, so that it does not grow too old.
@@ -20,14 +22,27 @@ type watch struct {
 	fresh bool
 	// send tells what was filed, or nothing, and where to go on behind it.
 	send func(r *row, cursor string) error
+	// tell tells that something else belongs to the customer or conversation; nil where the watch is of neither.
+	tell func(c *timelinev1.ScopeChanged, cursor string) error
+
+	followed scope.Scope     // what belongs to the customer or conversation, as the selection takes it
+	changed  <-chan struct{} // closed when something else may
+	unwatch  func()          // ends the waiting for that
 }
 
 // errReset ends a watch whose read model was built anew.
 var errReset = errors.New("timeline: the read model was built anew: list again")
 
 // run sends what is filed until ctx ends. Each turn joins the hub, reads for itself what was followed before it joined,
-// and then takes what the hub hands out, until the hub sends it away because it is too slow or everything has changed.
+// and then takes what the hub hands out, until the hub sends it away because it is too slow or everything has changed, or until
+// something else belongs to whom it is about.
 func (w *watch) run(ctx context.Context) error {
+	if !w.about.none() {
+		if err := w.begin(ctx); err != nil {
+			return err
+		}
+		defer func() { w.unwatch() }()
+	}
 	for {
 		joined, err := w.hub.join(ctx, w.Selection)
 		if err != nil {
@@ -39,6 +54,58 @@ func (w *watch) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// begin takes what belonged to the subject where the cursor stands, and then what belongs to it now.
+func (w *watch) begin(ctx context.Context) error {
+	s, err := w.scope(ctx, scope.At{Version: w.cursor.scope})
+	if err != nil {
+		return err
+	}
+	w.follow(s)
+	w.unwatch = func() {}
+	if _, err := w.settle(ctx); err != nil {
+		w.unwatch()
+		return err
+	}
+	return nil
+}
+
+// settle takes what belongs to the subject now, and reports whether that is something else than before, which it tells the caller.
+func (w *watch) settle(ctx context.Context) (other bool, err error) {
+	for {
+		w.unwatch()
+		w.changed, w.unwatch = w.about.source.Changed(w.followed, w.Tenant)
+		now, err := w.scope(ctx, scope.At{})
+		if err != nil {
+			return other, err
+		}
+		news := w.follow(now)
+		if news == nil {
+			return other, nil // and this is what is waited for
+		}
+		other = true
+		if w.fresh {
+			continue // the caller has not been told of anything yet
+		}
+		if err := w.tell(news, w.cursor.encode()); err != nil {
+			return other, err
+		}
+	}
+}
+
+// follow makes a scope the one that is followed. It returns how that differs from the one before, nil where it does not.
+func (w *watch) follow(s scope.Scope) *timelinev1.ScopeChanged {
+	before, id := w.Selection, w.followed.ID
+	w.followed, w.cursor.scope = s, s.Version
+	w.take(s)
+	news := &timelinev1.ScopeChanged{Id: s.ID.String()}
+	news.EndpointsAdded, news.ThreadsAdded = w.gainedOver(&before)
+	news.EndpointsRemoved, news.ThreadsRemoved = before.gainedOver(&w.Selection)
+	if s.ID == id && len(news.GetEndpointsAdded())+len(news.GetThreadsAdded())+len(news.GetEndpointsRemoved())+len(news.GetThreadsRemoved()) == 0 {
+		return nil
+	}
+	return news
 }
 
 func (w *watch) turn(ctx context.Context, joined *watcher) (ended bool, err error) {
@@ -74,14 +141,11 @@ func (w *watch) backfill(ctx context.Context, joined *watcher) error {
 			return ErrExpiredCursor
 		}
 		err := eachChange(ctx, snap, p, w.cursor.next[p], until, func(at place, c change) error {
-			if c.tenant != w.Tenant {
-				return nil
-			}
-			if !w.hasAny(c.endpoints) && !slices.Contains(w.Threads, c.thread) {
+			if !w.selects(at, c) {
 				return nil
 			}
 			r, err := load(ctx, snap, c)
-			if err != nil || !w.selects(r, at, c) {
+			if err != nil || !w.matches(r) {
 				return err
 			}
 			return w.entry(filing{partition: p, at: at, row: r})
@@ -109,15 +173,28 @@ func (w *watch) live(ctx context.Context, joined *watcher) (ended bool, err erro
 			if err := w.entry(f); err != nil {
 				return true, err
 			}
+		case <-w.changed:
+			w.advance(joined)
+			if other, err := w.settle(ctx); err != nil || other {
+				return false, err
+			}
 		case <-tick.C:
-			if followed, ok := w.hub.position(joined); ok {
-				w.cursor.next = placesOf(followed)
+			if w.advance(joined) {
 				if err := w.checkpoint(); err != nil {
 					return true, err
 				}
 			}
 		}
 	}
+}
+
+// advance moves the cursor on to what was followed, if the caller was told of everything that was.
+func (w *watch) advance(joined *watcher) bool {
+	followed, ok := w.hub.position(joined)
+	if ok {
+		w.cursor.next = placesOf(followed)
+	}
+	return ok
 }
 
 func (w *watch) entry(f filing) error {

@@ -105,7 +105,7 @@ func (c *client) takeEntries(n int) {
 func watchOf(req *timelinev1.ListRequest) *timelinev1.WatchRequest {
 	return &timelinev1.WatchRequest{
 		Addresses: req.GetAddresses(), EndpointIds: req.GetEndpointIds(), ThreadIds: req.GetThreadIds(),
-		Channels: req.GetChannels(), Types: req.GetTypes(),
+		Channels: req.GetChannels(), Types: req.GetTypes(), CustomerId: req.GetCustomerId(), ConversationId: req.GetConversationId(),
 	}
 }
 

@@ -134,7 +134,7 @@ func (b *bench) newReader(ctx context.Context, store kv.Store) (*reader, error) 
 		return nil, err
 	}
 	hub := timeline.NewHub(store, foldTopic, partitions, nil, slog.New(slog.DiscardHandler)) // nobody watches
-	timeline.NewServer(store, b.events.keyring, nil, hub).Register(server)
+	timeline.NewServer(store, b.events.keyring, nil, hub, timeline.Links{}).Register(server)
 	port, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err

@@ -62,6 +62,28 @@ func (d *drawing) entry(e *timelinev1.Entry) error {
 	return err
 }
 
+// scopeChanged draws that something else belongs to the customer or conversation from here on.
+func (d *drawing) scopeChanged(c *timelinev1.ScopeChanged) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", d.style(bold, "What belongs to "+c.GetId()+" has changed. What comes now is of that; what came before is not shown again."))
+	for _, change := range []struct {
+		mark, what string
+		ids        []string
+	}{
+		{"+", "endpoint", c.GetEndpointsAdded()},
+		{"-", "endpoint", c.GetEndpointsRemoved()},
+		{"+", "thread", c.GetThreadsAdded()},
+		{"-", "thread", c.GetThreadsRemoved()},
+	} {
+		for _, id := range change.ids {
+			fmt.Fprintf(&b, "       %s %s %s\n", change.mark, change.what, id)
+		}
+	}
+	d.day = "" // the next entry begins anew
+	_, err := io.WriteString(d.w, b.String())
+	return err
+}
+
 func (d *drawing) arrow(e *eventv1.Event) string {
 	switch e.GetDirection() {
 	case eventv1.Direction_DIRECTION_INBOUND:

@@ -83,6 +83,36 @@ func TestATimelineIsDrawn(t *testing.T) {
 	}
 }
 
+func TestAChangeOfWhatBelongsIsDrawn(t *testing.T) {
+	var b bytes.Buffer
+	d := newDrawing(&b, 60, false)
+	if err := d.scopeChanged(&timelinev1.ScopeChanged{Id: "81aa", EndpointsAdded: []string{"01bb"}, ThreadsRemoved: []string{"01cc"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "\nWhat belongs to 81aa has changed. What comes now is of that; what came before is not shown again.\n       + endpoint 01bb\n       - thread 01cc\n"
+	if b.String() != want {
+		t.Errorf("got %q", b.String())
+	}
+}
+
+func TestACustomerAConversationAndAddressesAreAskedForOneAtATime(t *testing.T) {
+	for _, args := range [][]string{
+		{},
+		{"anna@example.com", "--customer", "81aa"},
+		{"--customer", "81aa", "--conversation", "01bb"},
+		{"--thread", "01cc", "--conversation", "01bb"},
+		{"--customer", "81aa", "--as-of", "2026-03-01", "--follow"},
+	} {
+		cmd := timelineCommand()
+		cmd.SetArgs(args)
+		cmd.SetOut(&bytes.Buffer{})
+		cmd.SetErr(&bytes.Buffer{})
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), "name a") && !strings.Contains(err.Error(), "--follow") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
 func TestNothingThatACustomerWritesSteersTheTerminal(t *testing.T) {
 	hostile := "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\u2066\r\x9b31m\x00"
 	e := &eventv1.Event{Type: "message.received", Parties: []*eventv1.Party{{}, {}}}

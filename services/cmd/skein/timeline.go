@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,20 +36,29 @@ func timelineCommand() *cobra.Command {
 		channels []string
 		threads  []string
 		region   string
+		customer string
+		talk     string
+		asOf     string
 	)
 	cmd := &cobra.Command{
 		Use:   "timeline ADDRESS...",
-		Short: "Draw what happened with one or several addresses, on every channel",
-		Long: `Draw what happened with one or several addresses, merged in order of time.
+		Short: "Draw what happened with addresses, a customer or in a conversation, on every channel",
+		Long: `Draw what happened with one or several addresses, with a customer or in a conversation, merged in order of time.
 
 An address is a mail address, a telephone number, or kind:value:
   anna@example.com   +49 30 1234   sip:anna@example.com
   visitor:7f3c       social:wechat/gh_0123:oABC   id:crm:4711`,
-		Example: "  skein timeline anna@example.com\n  skein timeline anna@example.com li.na@example.cn --since 2026-03-01 --type 'message.*'\n  skein timeline anna@example.com --json | jq .event.type",
+		Example: "  skein timeline anna@example.com\n  skein timeline anna@example.com li.na@example.cn --since 2026-03-01 --type 'message.*'\n  skein timeline anna@example.com --json | jq .event.type\n  skein timeline --customer 81b5f3a0-6c1e-8d27-9a4f-0f6f2c7e1d55 --as-of 2026-03-01",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := listRequest(args, threads, region)
+			if customer != "" || talk != "" {
+				req, err = scopeRequest(args, threads, customer, talk)
+			}
 			if err != nil {
 				return err
+			}
+			if asOf != "" && follow {
+				return errors.New("--as-of shows a past moment, which nothing follows: leave out --follow")
 			}
 			req.Types = types
 			if newest {
@@ -63,29 +73,43 @@ An address is a mail address, a telephone number, or kind:value:
 			if req.Until, err = timeOf("until", until); err != nil {
 				return err
 			}
+			if req.AsOf, err = timeOf("as-of", asOf); err != nil {
+				return err
+			}
 			conn, err := to.dial()
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
 			out := cmd.OutOrStdout()
-			var show func(*timelinev1.Entry) error
+			draw := newDrawing(out, terminalWidth(), useColor())
+			show, showChange := draw.entry, draw.scopeChanged
 			if asJSON {
 				show = func(e *timelinev1.Entry) error { return writeJSON(out, e) }
-			} else {
-				show = newDrawing(out, terminalWidth(), useColor()).entry
+				showChange = func(c *timelinev1.ScopeChanged) error {
+					return writeJSON(out, &timelinev1.WatchResponse{News: &timelinev1.WatchResponse_ScopeChanged{ScopeChanged: c}})
+				}
 			}
 			n, cursor, err := eachEntry(cmd.Context(), conn, req, limit, show)
 			if err != nil {
 				return to.explain(err)
 			}
 			if n == 0 && !asJSON {
-				fmt.Fprintln(out, "Nothing is known of", strings.Join(append(args, threads...), ", "))
+				named := slices.DeleteFunc(slices.Concat(args, threads, []string{customer, talk}), func(s string) bool { return s == "" })
+				fmt.Fprintln(out, "Nothing is known of", strings.Join(named, ", "))
 			}
 			if !follow {
 				return nil
 			}
-			return to.explain(followEntries(cmd.Context(), conn, req, cursor, show))
+			return to.explain(followNews(cmd.Context(), conn, req, cursor, func(m *timelinev1.WatchResponse) error {
+				switch {
+				case m.GetEntry() != nil:
+					return show(m.GetEntry())
+				case m.GetScopeChanged() != nil:
+					return showChange(m.GetScopeChanged())
+				}
+				return nil
+			}))
 		},
 	}
 	f := cmd.Flags()
@@ -99,6 +123,9 @@ An address is a mail address, a telephone number, or kind:value:
 	f.StringSliceVar(&types, "type", nil, "only these types, such as message.received or message.*")
 	f.StringSliceVar(&channels, "channel", nil, "only these channels, such as email or web_chat")
 	f.StringSliceVar(&threads, "thread", nil, "threads by id, beside or instead of addresses")
+	f.StringVar(&customer, "customer", "", "all of a customer, by id, instead of addresses")
+	f.StringVar(&talk, "conversation", "", "all of a conversation, by the id of any of its interactions, instead of addresses")
+	f.StringVar(&asOf, "as-of", "", "what was known at a past moment: only what had been received, as it was linked then")
 	f.StringVar(&region, "region", "", "country of telephone numbers without country code, such as DE")
 	return cmd
 }
@@ -116,9 +143,16 @@ func listRequest(addresses, threads []string, region string) (*timelinev1.ListRe
 		req.Addresses = append(req.Addresses, a)
 	}
 	if len(addresses)+len(threads) == 0 {
-		return nil, fmt.Errorf("name an address or a thread: skein timeline anna@example.com")
+		return nil, fmt.Errorf("name an address, a thread, a customer or a conversation: skein timeline anna@example.com")
 	}
 	return req, nil
+}
+
+func scopeRequest(addresses, threads []string, customer, conversation string) (*timelinev1.ListRequest, error) {
+	if len(addresses)+len(threads) > 0 || customer != "" && conversation != "" {
+		return nil, errors.New("name addresses and threads, or a customer, or a conversation: one of the three")
+	}
+	return &timelinev1.ListRequest{Order: timelinev1.Order_ORDER_OLDEST_FIRST, CustomerId: customer, ConversationId: conversation}, nil
 }
 
 // eachEntry pages through a list. It returns how many entries it showed, and the cursor from which a watch goes on.
@@ -154,9 +188,19 @@ const reconnectAfter = time.Second
 // followEntries shows what is filed behind a cursor until ctx ends. Where the server goes away, it goes on when that is
 // back.
 func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *timelinev1.ListRequest, cursor string, show func(*timelinev1.Entry) error) error {
+	return followNews(ctx, conn, list, cursor, func(m *timelinev1.WatchResponse) error {
+		if e := m.GetEntry(); e != nil {
+			return show(e)
+		}
+		return nil
+	})
+}
+
+// followNews shows whatever a watch behind a cursor tells, as followEntries does.
+func followNews(ctx context.Context, conn grpc.ClientConnInterface, list *timelinev1.ListRequest, cursor string, show func(*timelinev1.WatchResponse) error) error {
 	req := &timelinev1.WatchRequest{
 		Addresses: list.GetAddresses(), EndpointIds: list.GetEndpointIds(), ThreadIds: list.GetThreadIds(),
-		Channels: list.GetChannels(), Types: list.GetTypes(), Cursor: cursor,
+		Channels: list.GetChannels(), Types: list.GetTypes(), CustomerId: list.GetCustomerId(), ConversationId: list.GetConversationId(), Cursor: cursor,
 	}
 	for {
 		err := followOnce(ctx, conn, req, show)
@@ -175,7 +219,7 @@ func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *tim
 }
 
 // followOnce shows what one stream brings, and returns why that ended.
-func followOnce(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.WatchRequest, show func(*timelinev1.Entry) error) error {
+func followOnce(ctx context.Context, conn grpc.ClientConnInterface, req *timelinev1.WatchRequest, show func(*timelinev1.WatchResponse) error) error {
 	stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(ctx, req)
 	if err != nil {
 		return err
@@ -189,10 +233,8 @@ func followOnce(ctx context.Context, conn grpc.ClientConnInterface, req *timelin
 			return errors.New("the timelines were built anew: start again")
 		}
 		req.Cursor = m.GetCursor()
-		if e := m.GetEntry(); e != nil {
-			if err := show(e); err != nil {
-				return err
-			}
+		if err := show(m); err != nil {
+			return err
 		}
 	}
 }

@@ -192,7 +192,9 @@ func (i *Interaction) closeParts(at int64, reason eventv1.EndReason) {
 		}
 	}
 	if i.Bot.Started != 0 && i.Bot.Ended == 0 {
-		i.Bot.Ended = at
+		if i.Bot.Ended = i.Bot.HandedOff; i.Bot.Ended == 0 {
+			i.Bot.Ended = at
+		}
 	}
 }
 
@@ -228,8 +230,8 @@ func (i *Interaction) resolve(f *Fact, body *Body, at int64) {
 		i.EndedAt = at
 		i.closeParts(at, eventv1.EndReason_END_REASON_UNSPECIFIED)
 	}
-	for n := range i.Slas {
-		if s := &i.Slas[n]; s.Metric == eventv1.SlaMetric_SLA_METRIC_RESOLUTION {
+	for n := range i.SLAs {
+		if s := &i.SLAs[n]; s.Metric == eventv1.SlaMetric_SLA_METRIC_RESOLUTION {
 			s.done(at)
 		}
 	}
@@ -359,8 +361,8 @@ func (i *Interaction) reply(at int64) {
 		i.Replies = slices.Delete(i.Replies, 0, 1)
 	}
 	i.Replies = append(i.Replies, at)
-	for n := range i.Slas {
-		if s := &i.Slas[n]; s.Metric != eventv1.SlaMetric_SLA_METRIC_RESOLUTION {
+	for n := range i.SLAs {
+		if s := &i.SLAs[n]; s.Metric != eventv1.SlaMetric_SLA_METRIC_RESOLUTION {
 			s.done(at)
 		}
 	}
@@ -370,12 +372,12 @@ func (i *Interaction) reply(at int64) {
 func (i *Interaction) setPolicy(f *Fact, body *Body) {
 	i.Policy, i.IdleTimeout, i.ReopenWindow = body.Text, max(body.Time, 0), body.Window
 	for _, k := range body.Clocks {
-		for n := range i.Slas {
-			if s := &i.Slas[n]; s.Metric == k.Metric && s.State == SlaActive {
-				s.State = SlaCancelled
+		for n := range i.SLAs {
+			if s := &i.SLAs[n]; s.Metric == k.Metric && s.State == SLAActive {
+				s.State = SLACancelled
 			}
 		}
-		s := Sla{Clock: k, State: SlaActive, ArmedBy: f.ID}
+		s := SLA{Clock: k, State: SLAActive, ArmedBy: f.ID}
 		if k.Metric == eventv1.SlaMetric_SLA_METRIC_RESOLUTION {
 			if i.ResolvedAt != 0 {
 				s.done(i.ResolvedAt)
@@ -385,20 +387,20 @@ func (i *Interaction) setPolicy(f *Fact, body *Body) {
 				s.done(at)
 			}
 		}
-		i.Slas = append(roomFor(i.Slas, maxSlas, func(s Sla) bool { return s.State != SlaActive }), s)
+		i.SLAs = append(roomFor(i.SLAs, maxSLAs, func(s SLA) bool { return s.State != SLAActive }), s)
 	}
 }
 
 // done is that what the target asks for is done.
-func (s *Sla) done(at int64) {
-	if s.Done != 0 || at < s.Since || s.State == SlaCancelled {
+func (s *SLA) done(at int64) {
+	if s.Done != 0 || at < s.Since || s.State == SLACancelled {
 		return
 	}
 	s.Done = at
-	if s.State == SlaActive {
-		s.State = SlaHit
+	if s.State == SLAActive {
+		s.State = SLAHit
 		if s.Due != 0 && at > s.Due {
-			s.State = SlaMissed
+			s.State = SLAMissed
 		}
 	}
 }
@@ -424,9 +426,9 @@ func (i *Interaction) fire(body *Body, at int64) {
 			i.end(at, &Body{Reason: eventv1.EndReason_END_REASON_IDLE, Window: i.ReopenWindow})
 		}
 	default:
-		for n := range i.Slas {
-			if s := &i.Slas[n]; s.State == SlaActive && s.ArmedBy == body.ArmedBy && slaTimer(s.Metric).String() == body.Text {
-				s.State = SlaMissed
+		for n := range i.SLAs {
+			if s := &i.SLAs[n]; s.State == SLAActive && s.ArmedBy == body.ArmedBy && slaTimer(s.Metric).String() == body.Text {
+				s.State = SLAMissed
 			}
 		}
 	}
@@ -442,9 +444,9 @@ func (i *Interaction) settle() {
 	if closed {
 		i.WaitingSince = 0
 	}
-	for n := range i.Slas {
-		if s := &i.Slas[n]; s.State == SlaActive && (closed || s.Metric != eventv1.SlaMetric_SLA_METRIC_RESOLUTION) {
-			s.State = SlaCancelled
+	for n := range i.SLAs {
+		if s := &i.SLAs[n]; s.State == SLAActive && (closed || s.Metric != eventv1.SlaMetric_SLA_METRIC_RESOLUTION) {
+			s.State = SLACancelled
 		}
 	}
 }

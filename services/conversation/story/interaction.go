@@ -61,7 +61,7 @@ type Interaction struct {
 	Visits       []Visit
 	Shares       []Share
 	Bot          Bot
-	Slas         []Sla
+	SLAs         []SLA
 
 	Queue        string
 	Policy       string
@@ -80,6 +80,8 @@ type Participant struct {
 // Visit is one wait in one queue.
 type Visit struct {
 	ID            event.ID
+	Name          event.ID // the provider's id, which is the ID unless an earlier visit has it
+	Begun         bool     // its begin was told
 	Queue         string
 	Entered, Left int64
 	Outcome       eventv1.QueueOutcome
@@ -94,6 +96,7 @@ type Visit struct {
 // Share is an agent's assignment.
 type Share struct {
 	ID                  event.ID
+	Name                event.ID // the provider's id, which is the ID unless an earlier assignment has it
 	Agent               string
 	Visit               event.ID
 	Queue               string
@@ -124,23 +127,23 @@ type Bot struct {
 	Contained                 bool
 }
 
-// Sla is a target and what became of it.
-type Sla struct {
+// SLA is a target and what became of it.
+type SLA struct {
 	Clock
-	State   SlaState
+	State   SLAState
 	Done    int64
 	ArmedBy event.ID
 }
 
-// SlaState is what became of a target; the numbers are those of the proto.
-type SlaState int32
+// SLAState is what became of a target; the numbers are those of the proto.
+type SLAState int32
 
 // The states of a target.
 const (
-	SlaActive    SlaState = 1
-	SlaHit       SlaState = 2
-	SlaMissed    SlaState = 3
-	SlaCancelled SlaState = 4
+	SLAActive    SLAState = 1
+	SLAHit       SLAState = 2
+	SLAMissed    SLAState = 3
+	SLACancelled SLAState = 4
 )
 
 // What an interaction holds of a kind at most; behind that, the oldest that are over go, and of participants the later do not come in.
@@ -148,7 +151,7 @@ const (
 	maxParticipants = 128
 	maxVisits       = 64
 	maxShares       = 64
-	maxSlas         = 64
+	maxSLAs         = 64
 	maxAttributes   = 256
 	maxTags         = 256
 	maxReplies      = 8
@@ -224,25 +227,38 @@ func (i *Interaction) responseFrom() int64 { return max(i.StartedAt, i.Bot.Hande
 
 func (s *Share) open() bool { return s.Ended == 0 && s.Declined == 0 }
 
-// has tells whether it holds a visit or an assignment by its id.
-func (i *Interaction) has(visit, share event.ID) bool {
-	return !visit.IsZero() && slices.ContainsFunc(i.Visits, func(v Visit) bool { return v.ID == visit }) ||
-		!share.IsZero() && slices.ContainsFunc(i.Shares, func(s Share) bool { return s.ID == share })
+// visitNamed and shareNamed give the last one that has a name; -1 where none has it.
+func (i *Interaction) visitNamed(name event.ID) int {
+	n := len(i.Visits) - 1
+	for n >= 0 && (name.IsZero() || i.Visits[n].Name != name) {
+		n--
+	}
+	return n
 }
 
-// Names are the ids by which later facts may name it: the provider's, and those of its visits and assignments.
+func (i *Interaction) shareNamed(name event.ID) int {
+	n := len(i.Shares) - 1
+	for n >= 0 && (name.IsZero() || i.Shares[n].Name != name) {
+		n--
+	}
+	return n
+}
+
+// Bears tells whether it has a name: the provider's id of its own, of a visit or of an assignment.
+func (i *Interaction) Bears(name event.ID) bool {
+	return i.Name == name || i.visitNamed(name) >= 0 || i.shareNamed(name) >= 0
+}
+
+// Names are the ids by which later facts may name it.
 func (i *Interaction) Names() []event.ID {
-	var names []event.ID
-	if !i.Name.IsZero() {
-		names = append(names, i.Name)
+	names := []event.ID{i.Name}
+	for n := range i.Visits {
+		names = append(names, i.Visits[n].Name)
 	}
-	for _, v := range i.Visits {
-		names = append(names, v.ID)
+	for n := range i.Shares {
+		names = append(names, i.Shares[n].Name)
 	}
-	for _, s := range i.Shares {
-		names = append(names, s.ID)
-	}
-	return names
+	return slices.DeleteFunc(names, event.ID.IsZero)
 }
 
 // Timer is what the clock has to do.
@@ -303,8 +319,8 @@ func (i *Interaction) Timers() []Timer {
 	if t := i.idle(); t.Due != 0 {
 		timers = append(timers, t)
 	}
-	for _, s := range i.Slas {
-		if name := slaTimer(s.Metric); name != 0 && s.State == SlaActive && s.Due != 0 {
+	for _, s := range i.SLAs {
+		if name := slaTimer(s.Metric); name != 0 && s.State == SLAActive && s.Due != 0 {
 			timers = append(timers, Timer{name, s.Due, s.ArmedBy})
 		}
 	}
@@ -389,7 +405,7 @@ func (i *Interaction) code(c *coder) {
 	list(c, &i.Shares, codeShare)
 	c.text(&i.Bot.Name)
 	c.bool(&i.Bot.Contained)
-	list(c, &i.Slas, codeSla)
+	list(c, &i.SLAs, codeSLA)
 	c.text(&i.Queue)
 	c.text(&i.Policy)
 	c.duration(&i.IdleTimeout)
@@ -410,6 +426,8 @@ func codeParticipant(c *coder, p *Participant) {
 
 func codeVisit(c *coder, v *Visit) {
 	c.id(&v.ID)
+	c.id(&v.Name)
+	c.bool(&v.Begun)
 	c.text(&v.Queue)
 	c.time(&v.Entered)
 	c.time(&v.Left)
@@ -424,6 +442,7 @@ func codeVisit(c *coder, v *Visit) {
 
 func codeShare(c *coder, s *Share) {
 	c.id(&s.ID)
+	c.id(&s.Name)
 	c.text(&s.Agent)
 	c.id(&s.Visit)
 	c.text(&s.Queue)
@@ -444,7 +463,7 @@ func codeShare(c *coder, s *Share) {
 	c.bool(&s.WrapupInferred)
 }
 
-func codeSla(c *coder, s *Sla) {
+func codeSLA(c *coder, s *SLA) {
 	enum(c, &s.Metric)
 	enum(c, &s.State)
 	c.duration(&s.Target)

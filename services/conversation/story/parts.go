@@ -7,24 +7,17 @@ import (
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
-// enterQueue begins a wait. Of one moment, an end of it or an answer that was told before is its own.
+// enterQueue begins a wait. Of one moment, an end of it or an answer that was told before is its own; by its id, at any moment.
 func (i *Interaction) enterQueue(f *Fact, body *Body, at int64) {
-	n := -1
-	if !f.Visit.IsZero() {
-		n = slices.IndexFunc(i.Visits, func(v Visit) bool { return v.ID == f.Visit })
-	} else {
-		n = slices.IndexFunc(i.Visits, func(v Visit) bool {
-			return v.Queue == f.Queue && v.Entered == at && v.Left == at && !v.Inferred
-		})
+	n := i.visitNamed(f.Visit)
+	if f.Visit.IsZero() {
+		n = slices.IndexFunc(i.Visits, func(v Visit) bool { return v.Name.IsZero() && v.Queue == f.Queue && !v.Begun && v.Left == at })
 	}
-	if n < 0 {
-		i.Visits = append(roomFor(i.Visits, maxVisits, func(v Visit) bool { return v.Left != 0 }), Visit{
-			ID: f.Visit, Queue: f.Queue, Entered: at,
-		})
-		n = len(i.Visits) - 1
-		first(&i.Visits[n].ID, f.ID)
+	if n < 0 || i.Visits[n].Begun && i.Visits[n].Left != 0 {
+		n = i.newVisit(f, at)
 	}
 	v := &i.Visits[n]
+	v.Begun = true
 	first(&v.Queue, f.Queue)
 	v.SLATarget, v.Priority, v.Skills = body.Time, body.Priority, body.Added
 	i.Queue = v.Queue
@@ -42,16 +35,23 @@ func (i *Interaction) enterQueue(f *Fact, body *Body, at int64) {
 	}
 }
 
+// newVisit gives its index. Where the provider gives an id once more, it goes by the event that begins it.
+func (i *Interaction) newVisit(f *Fact, at int64) int {
+	v := Visit{ID: f.Visit, Name: f.Visit, Queue: f.Queue, Entered: at}
+	if f.Visit.IsZero() || i.visitNamed(f.Visit) >= 0 {
+		v.ID = f.ID
+	}
+	i.Visits = append(roomFor(i.Visits, maxVisits, func(v Visit) bool { return v.Left != 0 }), v)
+	return len(i.Visits) - 1
+}
+
 // leaveQueue ends a wait otherwise than by an answer.
 func (i *Interaction) leaveQueue(f *Fact, body *Body, at int64) {
-	v := i.waiting(f)
-	if v == nil {
-		i.Visits = append(roomFor(i.Visits, maxVisits, func(v Visit) bool { return v.Left != 0 }), Visit{
-			ID: f.Visit, Queue: f.Queue, Entered: at,
-		})
-		v = &i.Visits[len(i.Visits)-1]
-		first(&v.ID, f.ID)
+	n := i.waiting(f)
+	if n < 0 {
+		n = i.newVisit(f, at)
 	}
+	v := &i.Visits[n]
 	switch {
 	case v.Left == 0:
 		v.Left = at
@@ -62,24 +62,22 @@ func (i *Interaction) leaveQueue(f *Fact, body *Body, at int64) {
 }
 
 // waiting is the visit that a fact is about: by its id, else the last one that goes on in its queue, or in any where it names none; or one
-// that ended only because the interaction did.
-func (i *Interaction) waiting(f *Fact) *Visit {
-	for _, is := range []func(*Visit) bool{
-		func(v *Visit) bool { return v.Left == 0 },
-		func(v *Visit) bool { return v.Inferred },
-	} {
-		for n := len(i.Visits) - 1; n >= 0; n-- {
-			v := &i.Visits[n]
-			if !f.Visit.IsZero() {
-				if v.ID == f.Visit {
-					return v
-				}
-			} else if is(v) && (f.Queue == "" || v.Queue == f.Queue) {
-				return v
-			}
+// that ended only because the interaction did; -1 for none.
+func (i *Interaction) waiting(f *Fact) int {
+	if !f.Visit.IsZero() {
+		return i.visitNamed(f.Visit)
+	}
+	inferred := -1
+	for n := len(i.Visits) - 1; n >= 0; n-- {
+		switch v := &i.Visits[n]; {
+		case f.Queue != "" && v.Queue != f.Queue:
+		case v.Left == 0:
+			return n
+		case v.Inferred && inferred < 0:
+			inferred = n
 		}
 	}
-	return nil
+	return inferred
 }
 
 // answer is that an agent takes who waits.
@@ -188,11 +186,14 @@ func (i *Interaction) open(f *Fact, s *Share) *Visit {
 }
 
 // shareOf is the assignment that a fact is about: by its id; else the agent's last one that goes on, or that only the interaction's end has
-// ended; else, for who is not named, the last of anybody that goes on. What begins, or is told first, is a new one.
+// ended; else, for who is not named, the last of anybody that goes on. What begins, or is told first, is a new one; so is what begins
+// under an id that is over.
 func (i *Interaction) shareOf(f *Fact, at int64) *Share {
 	if !f.Assignment.IsZero() {
-		if n := slices.IndexFunc(i.Shares, func(s Share) bool { return s.ID == f.Assignment }); n >= 0 {
-			return &i.Shares[n]
+		if n := i.shareNamed(f.Assignment); n >= 0 {
+			if s := &i.Shares[n]; !f.Kind.opens() || s.open() || s.lacks(f.Kind, at) {
+				return s
+			}
 		}
 		return i.newShare(f)
 	}
@@ -208,9 +209,7 @@ func (i *Interaction) shareOf(f *Fact, at int64) *Share {
 		switch {
 		case s.open() && f.Kind == Offered && s.Accepted == 0 && s.Connected == 0 && s.Offered != 0: // offered anew
 			s.Declined, s.Decline = at, eventv1.DeclineReason_DECLINE_REASON_CANCELLED
-		case s.open():
-			return s
-		case s.lacks(f.Kind, at):
+		case s.open(), s.lacks(f.Kind, at):
 			return s
 		}
 	}
@@ -245,11 +244,14 @@ func (s *Share) lacks(kind Kind, at int64) bool {
 
 func (s *Share) over() int64 { return max(s.Ended, s.Declined) }
 
+// newShare adds one. Where the provider gives an id once more, it goes by the event that begins it.
 func (i *Interaction) newShare(f *Fact) *Share {
-	i.Shares = append(roomFor(i.Shares, maxShares, func(s Share) bool { return !s.open() }), Share{ID: f.Assignment})
-	s := &i.Shares[len(i.Shares)-1]
-	first(&s.ID, f.ID)
-	return s
+	s := Share{ID: f.Assignment, Name: f.Assignment}
+	if f.Assignment.IsZero() || i.shareNamed(f.Assignment) >= 0 {
+		s.ID = f.ID
+	}
+	i.Shares = append(roomFor(i.Shares, maxShares, func(s Share) bool { return !s.open() }), s)
+	return &i.Shares[len(i.Shares)-1]
 }
 
 func (s *Share) end(at int64, reason eventv1.EndReason) {
@@ -313,7 +315,7 @@ func (i *Interaction) transfer(f *Fact, body *Body, at int64) {
 		s := &i.Shares[n]
 		switch {
 		case !f.Assignment.IsZero():
-			if s.ID != f.Assignment {
+			if s.Name != f.Assignment {
 				continue
 			}
 		case f.Actor.isPerson():

@@ -58,7 +58,7 @@ func (i *Interaction) Proto() *conversationv1.Interaction {
 			Bot: b.Name, StartedAt: stamp(b.Started), HandedOffAt: stamp(b.HandedOff), EndedAt: stamp(b.Ended), Contained: b.Contained,
 		}
 	}
-	for _, s := range i.Slas {
+	for _, s := range i.SLAs {
 		out.Slas = append(out.Slas, &conversationv1.Sla{
 			Metric: s.Metric, State: conversationv1.SlaState(s.State), Target: span(s.Target), Since: stamp(s.Since), DueAt: stamp(s.Due),
 			DoneAt: stamp(s.Done), ArmedBy: text(s.ArmedBy),

@@ -21,8 +21,8 @@ type Thread struct {
 // maxWaiting is how many facts wait at most. Those that come later are of no interaction.
 const maxWaiting = 64
 
-// Formers gives the former interactions of a thread, those before the last, by the names that they had when they were left or got since;
-// nil where there is none of the name. The same one is given for the same name, and is changed by what is told of it.
+// Formers gives the former interactions of a thread, those before the last, by a name that they bear: the one that began last; nil where
+// there is none. What is given is changed by what is told of it.
 type Formers interface {
 	Named(name event.ID) (*Interaction, error)
 }
@@ -69,18 +69,28 @@ func (t *Thread) named(f *Fact, formers Formers) (*Interaction, error) {
 		}
 		return formers.Named(f.Interaction)
 	}
-	if t.Last.has(f.Visit, f.Assignment) {
-		return nil, nil // the last one, as if it were not named
-	}
 	for _, name := range []event.ID{f.Assignment, f.Visit} {
 		if name.IsZero() {
 			continue
 		}
-		if i, err := formers.Named(name); i != nil || err != nil {
-			return i, err
+		if t.Last.Bears(name) {
+			return nil, nil // the last one, as if it were not named
+		}
+		i, err := formers.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		if i != nil && (!f.Kind.opens() || i.goesOn(name)) { // else the provider gives the id once more
+			return i, nil
 		}
 	}
 	return nil, nil
+}
+
+// goesOn tells whether the visit or assignment of a name does.
+func (i *Interaction) goesOn(name event.ID) bool {
+	v, s := i.visitNamed(name), i.shareNamed(name)
+	return v >= 0 && i.Visits[v].Left == 0 || s >= 0 && i.Shares[s].open()
 }
 
 // adopts tells whether the last interaction gets the name that a fact has and no interaction yet.

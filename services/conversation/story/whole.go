@@ -9,39 +9,27 @@ import (
 // Whole derives all interactions of a thread from all its facts, which it sorts, in order of their begin.
 func Whole(facts []Fact) []*Interaction {
 	slices.SortFunc(facts, func(a, b Fact) int { return a.Compare(b.Moment) })
-	var (
-		t   Thread
-		all []*Interaction
-		m   = memory{}
-	)
+	var t Thread
+	all := &formers{}
 	for n := range facts {
-		left := t.Last
-		i, err := t.Apply(&facts[n], m)
-		switch {
-		case err != nil:
-			return nil // a memory has no errors
-		case t.Last != left:
-			all = append(all, t.Last)
-			m.note(left)
-		case i != t.Last:
-			m.note(i)
+		if _, err := t.Apply(&facts[n], all); err != nil {
+			return nil // there are none
+		}
+		if t.Last != nil && (len(*all) == 0 || (*all)[len(*all)-1] != t.Last) {
+			*all = append(*all, t.Last)
 		}
 	}
-	return all
+	return *all
 }
 
-// memory is the former interactions of a thread by their names; the first of a name has it.
-type memory map[event.ID]*Interaction
+// formers are all interactions of a thread, and the last one.
+type formers []*Interaction
 
-func (m memory) Named(name event.ID) (*Interaction, error) { return m[name], nil }
-
-func (m memory) note(i *Interaction) {
-	if i == nil {
-		return
-	}
-	for _, name := range i.Names() {
-		if m[name] == nil {
-			m[name] = i
+func (f *formers) Named(name event.ID) (*Interaction, error) {
+	for n := len(*f) - 2; n >= 0; n-- {
+		if i := (*f)[n]; i.Bears(name) {
+			return i, nil
 		}
 	}
+	return nil, nil
 }

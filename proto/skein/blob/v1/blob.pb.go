@@ -181,7 +181,7 @@ type FileInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Size of the whole file in bytes.
 	Size int64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
-	// Media type, found by its content; what the sender stated counts only where the content allows it.
+	// Media type, found by its content: what a sender stated is not believed.
 	MediaType string `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	// First byte that is sent.
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`

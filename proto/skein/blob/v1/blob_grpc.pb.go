@@ -29,8 +29,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// BlobService moves files. A file is the tenant's own: the key of another tenant's is not found. The same files go over HTTP under
-// /v1/blobs/ with ranges and conditional requests.
+// BlobService moves files. A file is the tenant's own: the key of another tenant's is not found. The same goes over HTTP, with ranges and
+// conditional requests: GET /v1/blobs/KEY, and POST /v1/blobs?inbox=INBOX&thread=THREAD with the bytes as body.
 type BlobServiceClient interface {
 	// Download sends a file, or a part of it: first a message with what it is, then its bytes.
 	//
@@ -88,8 +88,8 @@ type BlobService_UploadClient = grpc.ClientStreamingClient[UploadRequest, Upload
 // All implementations must embed UnimplementedBlobServiceServer
 // for forward compatibility.
 //
-// BlobService moves files. A file is the tenant's own: the key of another tenant's is not found. The same files go over HTTP under
-// /v1/blobs/ with ranges and conditional requests.
+// BlobService moves files. A file is the tenant's own: the key of another tenant's is not found. The same goes over HTTP, with ranges and
+// conditional requests: GET /v1/blobs/KEY, and POST /v1/blobs?inbox=INBOX&thread=THREAD with the bytes as body.
 type BlobServiceServer interface {
 	// Download sends a file, or a part of it: first a message with what it is, then its bytes.
 	//

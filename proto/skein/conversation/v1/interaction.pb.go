@@ -233,7 +233,7 @@ type Interaction struct {
 	Backfill bool `protobuf:"varint,10,opt,name=backfill,proto3" json:"backfill,omitempty"`
 	// What a chain of events has in common, where an event of it says so: the first that does.
 	CorrelationId string `protobuf:"bytes,11,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
-	// Interaction that it continues, by the provider's word, hashed.
+	// Thread of the interaction that it continues, by the provider's word: its id, hashed.
 	Continues string `protobuf:"bytes,12,opt,name=continues,proto3" json:"continues,omitempty"`
 	// Media: still going on, or over.
 	State InteractionState `protobuf:"varint,15,opt,name=state,proto3,enum=skein.conversation.v1.InteractionState" json:"state,omitempty"`
@@ -261,7 +261,7 @@ type Interaction struct {
 	ReopenUntil *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=reopen_until,json=reopenUntil,proto3" json:"reopen_until,omitempty"`
 	// When anybody did anything last.
 	LastActivityAt *timestamppb.Timestamp `protobuf:"bytes,29,opt,name=last_activity_at,json=lastActivityAt,proto3" json:"last_activity_at,omitempty"`
-	// When the customer spoke last.
+	// When the customer spoke last. An automatic reply, a bulk mail or a bounce is not the customer's.
 	CustomerSpokeAt *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=customer_spoke_at,json=customerSpokeAt,proto3" json:"customer_spoke_at,omitempty"`
 	// When a person of the company spoke last.
 	AgentSpokeAt *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=agent_spoke_at,json=agentSpokeAt,proto3" json:"agent_spoke_at,omitempty"`
@@ -311,7 +311,7 @@ type Interaction struct {
 	IdleTimeout *durationpb.Duration `protobuf:"bytes,58,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
 	// How long after an end by idleness a message belongs to it.
 	ReopenWindow *durationpb.Duration `protobuf:"bytes,59,opt,name=reopen_window,json=reopenWindow,proto3" json:"reopen_window,omitempty"`
-	// Where the event of its thread that was applied last stands.
+	// Where the event of its thread that was applied last stands, of those that mean something here: receipts and the like do not.
 	Position      *v1.Position `protobuf:"bytes,60,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -943,7 +943,7 @@ func (x *QueueVisit) GetAgent() string {
 // Assignment is one agent's share, from the offer to the wrap-up.
 type Assignment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id: the provider's, hashed, or that of the event that began it.
+	// Its id: the provider's, hashed, or that of the event that began it, where the provider gives none or one that was there before.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Agent.
 	Agent string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`

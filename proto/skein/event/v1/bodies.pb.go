@@ -4639,7 +4639,8 @@ type EndpointLinked struct {
 	Kind EndpointKind `protobuf:"varint,6,opt,name=kind,proto3,enum=skein.event.v1.EndpointKind" json:"kind,omitempty"`
 	// Name space of an identifier: limits are counted for each.
 	Namespace string `protobuf:"bytes,7,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// A rule asks for it, not a person: it does not take an endpoint from the customer that has it by a link already.
+	// A rule asks for it, not a person: it does not take an endpoint from the customer that has it by a link already. Where it is for all time
+	// and the endpoint names a customer who has others, that customer goes along: the two are merged, by this event.
 	Automatic bool `protobuf:"varint,8,opt,name=automatic,proto3" json:"automatic,omitempty"`
 	// Name of the rule.
 	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`

@@ -113,9 +113,11 @@ type ListRequest struct {
 	// All of a conversation, by the id of any of its interactions.
 	ConversationId string `protobuf:"bytes,14,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
 	// What was known at a past moment: only what had been received by then, and a customer or conversation as it was linked then.
-	AsOf          *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AsOf *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// All of the customer behind an address or identifier: who calls, and what happened, in one call.
+	CustomerAddress *v1.Address `protobuf:"bytes,16,opt,name=customer_address,json=customerAddress,proto3" json:"customer_address,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
@@ -253,6 +255,13 @@ func (x *ListRequest) GetAsOf() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ListRequest) GetCustomerAddress() *v1.Address {
+	if x != nil {
+		return x.CustomerAddress
+	}
+	return nil
+}
+
 // ListResponse is one page.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -260,8 +269,11 @@ type ListResponse struct {
 	Entries []*Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Token of the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// Cursor for a watch of the same addresses, endpoints, threads, channels and types: it completes the pages of this list.
-	WatchCursor   string `protobuf:"bytes,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
+	// Cursor for a watch of the same addresses, endpoints, threads, customer or conversation, channels and types: it
+	// completes the pages of this list. Empty where as_of was given: no watch completes a past moment.
+	WatchCursor string `protobuf:"bytes,3,opt,name=watch_cursor,json=watchCursor,proto3" json:"watch_cursor,omitempty"`
+	// Id under which the customer or conversation goes, where one was asked for.
+	Id            string `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +329,13 @@ func (x *ListResponse) GetWatchCursor() string {
 	return ""
 }
 
+func (x *ListResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // WatchRequest says whose events, and which of them. Either addresses, endpoints and threads, 64 in all, or a
 // customer, or a conversation.
 type WatchRequest struct {
@@ -341,8 +360,10 @@ type WatchRequest struct {
 	CustomerId string `protobuf:"bytes,8,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// All of a conversation, by the id of any of its interactions.
 	ConversationId string `protobuf:"bytes,9,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// All of the customer behind an address or identifier: who calls, and what happened, in one call.
+	CustomerAddress *v1.Address `protobuf:"bytes,10,opt,name=customer_address,json=customerAddress,proto3" json:"customer_address,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *WatchRequest) Reset() {
@@ -436,6 +457,13 @@ func (x *WatchRequest) GetConversationId() string {
 		return x.ConversationId
 	}
 	return ""
+}
+
+func (x *WatchRequest) GetCustomerAddress() *v1.Address {
+	if x != nil {
+		return x.CustomerAddress
+	}
+	return nil
 }
 
 // WatchResponse is one message of a watch.
@@ -739,7 +767,7 @@ var File_skein_timeline_v1_timeline_proto protoreflect.FileDescriptor
 
 const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\n" +
-	" skein/timeline/v1/timeline.proto\x12\x11skein.timeline.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\x85\t\n" +
+	" skein/timeline/v1/timeline.proto\x12\x11skein.timeline.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x1askein/event/v1/event.proto\x1a\x1fskein/event/v1/submission.proto\"\xfe\t\n" +
 	"\vListRequest\x125\n" +
 	"\taddresses\x18\x01 \x03(\v2\x17.skein.event.v1.AddressR\taddresses\x120\n" +
 	"\fendpoint_ids\x18\x02 \x03(\tB\r\xbaH\n" +
@@ -762,12 +790,14 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\vcustomer_id\x18\r \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x124\n" +
 	"\x0fconversation_id\x18\x0e \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0econversationId\x12/\n" +
-	"\x05as_of\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf:\xff\x02\xbaH\xfb\x02\x1a\xf8\x02\n" +
-	"\rlist.selector\x12pname addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id or one conversation_id\x1a\xf4\x01(this.customer_id != '' ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x8d\x01\n" +
+	"\x05as_of\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12B\n" +
+	"\x10customer_address\x18\x10 \x01(\v2\x17.skein.event.v1.AddressR\x0fcustomerAddress:\xb4\x03\xbaH\xb0\x03\x1a\xad\x03\n" +
+	"\rlist.selector\x12~name addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id, customer_address or conversation_id\x1a\x9b\x02(this.customer_id != '' ? 1 : 0) + (has(this.customer_address) ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\x9d\x01\n" +
 	"\fListResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.skein.timeline.v1.EntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
-	"\fwatch_cursor\x18\x03 \x01(\tR\vwatchCursor\"\xc1\x06\n" +
+	"\fwatch_cursor\x18\x03 \x01(\tR\vwatchCursor\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\tR\x02id\"\xba\a\n" +
 	"\fWatchRequest\x125\n" +
 	"\taddresses\x18\x01 \x03(\v2\x17.skein.event.v1.AddressR\taddresses\x120\n" +
 	"\fendpoint_ids\x18\x02 \x03(\tB\r\xbaH\n" +
@@ -781,8 +811,10 @@ const file_skein_timeline_v1_timeline_proto_rawDesc = "" +
 	"\fomit_content\x18\a \x01(\bR\vomitContent\x12,\n" +
 	"\vcustomer_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
 	"customerId\x124\n" +
-	"\x0fconversation_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0econversationId:\x80\x03\xbaH\xfc\x02\x1a\xf9\x02\n" +
-	"\x0ewatch.selector\x12pname addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id or one conversation_id\x1a\xf4\x01(this.customer_id != '' ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\xdb\x01\n" +
+	"\x0fconversation_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x0econversationId\x12B\n" +
+	"\x10customer_address\x18\n" +
+	" \x01(\v2\x17.skein.event.v1.AddressR\x0fcustomerAddress:\xb5\x03\xbaH\xb1\x03\x1a\xae\x03\n" +
+	"\x0ewatch.selector\x12~name addresses, endpoint ids or thread ids, 64 at most in all, or instead one customer_id, customer_address or conversation_id\x1a\x9b\x02(this.customer_id != '' ? 1 : 0) + (has(this.customer_address) ? 1 : 0) + (this.conversation_id != '' ? 1 : 0) + (size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) >= 1 ? 1 : 0) == 1 && size(this.addresses) + size(this.endpoint_ids) + size(this.thread_ids) <= 64\"\xdb\x01\n" +
 	"\rWatchResponse\x120\n" +
 	"\x05entry\x18\x01 \x01(\v2\x18.skein.timeline.v1.EntryH\x00R\x05entry\x120\n" +
 	"\x05reset\x18\x02 \x01(\v2\x18.skein.timeline.v1.ResetH\x00R\x05reset\x12F\n" +
@@ -846,24 +878,26 @@ var file_skein_timeline_v1_timeline_proto_depIdxs = []int32{
 	10, // 4: skein.timeline.v1.ListRequest.channels:type_name -> skein.event.v1.Channel
 	11, // 5: skein.timeline.v1.ListRequest.min_positions:type_name -> skein.event.v1.Position
 	9,  // 6: skein.timeline.v1.ListRequest.as_of:type_name -> google.protobuf.Timestamp
-	7,  // 7: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
-	8,  // 8: skein.timeline.v1.WatchRequest.addresses:type_name -> skein.event.v1.Address
-	10, // 9: skein.timeline.v1.WatchRequest.channels:type_name -> skein.event.v1.Channel
-	7,  // 10: skein.timeline.v1.WatchResponse.entry:type_name -> skein.timeline.v1.Entry
-	5,  // 11: skein.timeline.v1.WatchResponse.reset:type_name -> skein.timeline.v1.Reset
-	6,  // 12: skein.timeline.v1.WatchResponse.scope_changed:type_name -> skein.timeline.v1.ScopeChanged
-	12, // 13: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
-	13, // 14: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
-	11, // 15: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
-	1,  // 16: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
-	3,  // 17: skein.timeline.v1.TimelineService.Watch:input_type -> skein.timeline.v1.WatchRequest
-	2,  // 18: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
-	4,  // 19: skein.timeline.v1.TimelineService.Watch:output_type -> skein.timeline.v1.WatchResponse
-	18, // [18:20] is the sub-list for method output_type
-	16, // [16:18] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	8,  // 7: skein.timeline.v1.ListRequest.customer_address:type_name -> skein.event.v1.Address
+	7,  // 8: skein.timeline.v1.ListResponse.entries:type_name -> skein.timeline.v1.Entry
+	8,  // 9: skein.timeline.v1.WatchRequest.addresses:type_name -> skein.event.v1.Address
+	10, // 10: skein.timeline.v1.WatchRequest.channels:type_name -> skein.event.v1.Channel
+	8,  // 11: skein.timeline.v1.WatchRequest.customer_address:type_name -> skein.event.v1.Address
+	7,  // 12: skein.timeline.v1.WatchResponse.entry:type_name -> skein.timeline.v1.Entry
+	5,  // 13: skein.timeline.v1.WatchResponse.reset:type_name -> skein.timeline.v1.Reset
+	6,  // 14: skein.timeline.v1.WatchResponse.scope_changed:type_name -> skein.timeline.v1.ScopeChanged
+	12, // 15: skein.timeline.v1.Entry.event:type_name -> skein.event.v1.Event
+	13, // 16: skein.timeline.v1.Entry.content:type_name -> skein.event.v1.Content
+	11, // 17: skein.timeline.v1.Entry.position:type_name -> skein.event.v1.Position
+	1,  // 18: skein.timeline.v1.TimelineService.List:input_type -> skein.timeline.v1.ListRequest
+	3,  // 19: skein.timeline.v1.TimelineService.Watch:input_type -> skein.timeline.v1.WatchRequest
+	2,  // 20: skein.timeline.v1.TimelineService.List:output_type -> skein.timeline.v1.ListResponse
+	4,  // 21: skein.timeline.v1.TimelineService.Watch:output_type -> skein.timeline.v1.WatchResponse
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_skein_timeline_v1_timeline_proto_init() }

@@ -31,22 +31,24 @@ const (
 //
 // TimelineService reads the unified timeline.
 type TimelineServiceClient interface {
-	// List gives the events of addresses, endpoints or threads, merged in order of time.
+	// List gives the events of addresses, endpoints or threads, of a customer or of a conversation, merged in order of time.
+	// Threads that were joined to one are read with it.
 	//
-	// The first page pins what was applied at that moment: later pages leave out what was filed since, so that paging
-	// neither skips nor repeats. Events of one moment are ordered by when they were received, then by their position.
+	// The first page pins what was applied and linked at that moment: later pages leave out what was filed since, so that
+	// paging neither skips nor repeats. Events of one moment are ordered by when they were received, then by their position.
 	//
-	// INVALID_ARGUMENT: a wrong field, or a page token of another query. OUT_OF_RANGE: the page token is older than the
-	// read model; list again. DEADLINE_EXCEEDED: a min_position was not applied within the caller's deadline.
+	// INVALID_ARGUMENT: a wrong field, or a page token of another query. NOT_FOUND: there is no such customer or
+	// conversation. OUT_OF_RANGE: the page token is older than the read model; list again. DEADLINE_EXCEEDED: a min_position
+	// was not applied within the caller's deadline.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
-	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads. From the watch_cursor of a
-	// list it sends exactly what that list did not hold; from the cursor of an earlier message it goes on behind that
-	// message, on any process, without loss or repeat. Events come in the order in which they were filed, partition by
-	// partition, not in order of time.
+	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads, of a customer or of a
+	// conversation. From the watch_cursor of a list it sends exactly what that list did not hold; from the cursor of an
+	// earlier message it goes on behind that message, on any process, without loss or repeat. Events come in the order in
+	// which they were filed, partition by partition, not in order of time.
 	//
 	// A slow caller gets what it missed, later. INVALID_ARGUMENT: a wrong field, or a cursor of another query.
-	// OUT_OF_RANGE: the cursor is older than what is kept, or of a read model that is gone; list again.
-	// RESOURCE_EXHAUSTED: too many watches on this process.
+	// NOT_FOUND: there is no such customer or conversation. OUT_OF_RANGE: the cursor is older than what is kept, or of a
+	// read model that is gone; list again. RESOURCE_EXHAUSTED: too many watches on this process.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
@@ -93,22 +95,24 @@ type TimelineService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 //
 // TimelineService reads the unified timeline.
 type TimelineServiceServer interface {
-	// List gives the events of addresses, endpoints or threads, merged in order of time.
+	// List gives the events of addresses, endpoints or threads, of a customer or of a conversation, merged in order of time.
+	// Threads that were joined to one are read with it.
 	//
-	// The first page pins what was applied at that moment: later pages leave out what was filed since, so that paging
-	// neither skips nor repeats. Events of one moment are ordered by when they were received, then by their position.
+	// The first page pins what was applied and linked at that moment: later pages leave out what was filed since, so that
+	// paging neither skips nor repeats. Events of one moment are ordered by when they were received, then by their position.
 	//
-	// INVALID_ARGUMENT: a wrong field, or a page token of another query. OUT_OF_RANGE: the page token is older than the
-	// read model; list again. DEADLINE_EXCEEDED: a min_position was not applied within the caller's deadline.
+	// INVALID_ARGUMENT: a wrong field, or a page token of another query. NOT_FOUND: there is no such customer or
+	// conversation. OUT_OF_RANGE: the page token is older than the read model; list again. DEADLINE_EXCEEDED: a min_position
+	// was not applied within the caller's deadline.
 	List(context.Context, *ListRequest) (*ListResponse, error)
-	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads. From the watch_cursor of a
-	// list it sends exactly what that list did not hold; from the cursor of an earlier message it goes on behind that
-	// message, on any process, without loss or repeat. Events come in the order in which they were filed, partition by
-	// partition, not in order of time.
+	// Watch sends events as they are filed in the timelines of addresses, endpoints or threads, of a customer or of a
+	// conversation. From the watch_cursor of a list it sends exactly what that list did not hold; from the cursor of an
+	// earlier message it goes on behind that message, on any process, without loss or repeat. Events come in the order in
+	// which they were filed, partition by partition, not in order of time.
 	//
 	// A slow caller gets what it missed, later. INVALID_ARGUMENT: a wrong field, or a cursor of another query.
-	// OUT_OF_RANGE: the cursor is older than what is kept, or of a read model that is gone; list again.
-	// RESOURCE_EXHAUSTED: too many watches on this process.
+	// NOT_FOUND: there is no such customer or conversation. OUT_OF_RANGE: the cursor is older than what is kept, or of a
+	// read model that is gone; list again. RESOURCE_EXHAUSTED: too many watches on this process.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedTimelineServiceServer()
 }

@@ -1,0 +1,75 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/skein-cx/skein/pkg/auth"
+)
+
+// localBuffer is how many bytes may be under way to the server from its own process.
+const localBuffer = 1 << 20
+
+// Gateway registers one service's REST endpoints, as grpc-gateway generates it.
+type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
+
+// REST answers JSON over HTTP by calling the server's services within this process: so every call passes what a gRPC call passes. Fields
+// have the names of the protos. Serve must be called for it to answer; it is of no use once the server has stopped.
+func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, error) {
+	pipe := bufconn.Listen(localBuffer)
+	conn, err := grpc.NewClient("passthrough:///local",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return pipe.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxRequest)))
+	if err != nil {
+		return nil, fmt.Errorf("rpc: connect to this process: %w", err)
+	}
+	s.local = append(s.local, pipe)
+	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+		MarshalOptions: protojson.MarshalOptions{UseProtoNames: true},
+	}))
+	for _, register := range gateways {
+		if err := register(ctx, mux, conn); err != nil {
+			return nil, errors.Join(fmt.Errorf("rpc: register a service for REST: %w", err), conn.Close())
+		}
+	}
+	return mux, nil
+}
+
+// Serve answers on a port, and calls of REST.
+func (s *Server) Serve(port net.Listener) error {
+	for _, l := range s.local {
+		go func() { _ = s.Server.Serve(l) }() // it ends with the server
+	}
+	return s.Server.Serve(port)
+}
+
+// bearerToken is the token of an Authorization header; empty where there is none.
+func bearerToken(header string) string {
+	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return ""
+}
+
+// Authenticated finds out who calls an HTTP handler, as for gRPC, and refuses who is not known. The handler finds the caller by auth.From.
+func Authenticated(a *auth.Authenticator, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, err := a.Authenticate(bearerToken(r.Header.Get("Authorization")))
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), id)))
+	})
+}

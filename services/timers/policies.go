@@ -1,0 +1,130 @@
+package timers
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
+)
+
+// choose gives the policy that holds for an interaction as it is.
+func (p *Policies) choose(tenant string, it *conversationv1.Interaction) *policy {
+	if p != nil {
+		for _, candidate := range p.of[tenant] {
+			if candidate.fits(it) {
+				return candidate
+			}
+		}
+	}
+	return &policy{Policy: Policy{Name: defaultPolicy}}
+}
+
+func (p *policy) fits(it *conversationv1.Interaction) bool {
+	return anyOf(p.Inboxes, it.GetInbox()) && anyOf(p.Queues, it.GetQueue()) && anyOf(p.channels, it.GetChannel()) && anyOf(p.Priorities, it.GetPriority())
+}
+
+func anyOf[T comparable](list []T, value T) bool {
+	return len(list) == 0 || slices.Contains(list, value)
+}
+
+// missing is what a policy says of an interaction, as of an event of it, and no event has told yet; nil where everything was told.
+func (p *policy) missing(it *conversationv1.Interaction, at time.Time) *eventv1.InteractionPolicySet {
+	w, clocks := p.windows(it.GetChannel()), p.clocks(it, at)
+	if len(clocks) == 0 && (it.GetPolicy() == p.Name || it.GetPolicy() == "" && w == windows{}) {
+		return nil
+	}
+	return &eventv1.InteractionPolicySet{Policy: p.Name, IdleTimeout: durationpb.New(w.idle), ReopenWindow: durationpb.New(w.reopen), Clocks: clocks}
+}
+
+// clocks are those that should count and do not, or of which another policy holds now.
+func (p *policy) clocks(it *conversationv1.Interaction, at time.Time) []*eventv1.SlaClock {
+	var clocks []*eventv1.SlaClock
+	for _, t := range p.targets() {
+		since := begin(t.metric, it, at)
+		if since.IsZero() || t.target == 0 {
+			continue
+		}
+		due, ok := p.calendar.add(since, t.target)
+		if known := clockOf(it, t.metric, since); !ok || known != nil &&
+			(it.GetPolicy() == p.Name || known.GetState() != conversationv1.SlaState_SLA_STATE_ACTIVE || known.GetDueAt().AsTime().Equal(due)) {
+			continue
+		}
+		clocks = append(clocks, &eventv1.SlaClock{
+			Metric: t.metric, Target: durationpb.New(t.target), Since: timestamppb.New(since), DueAt: timestamppb.New(due),
+		})
+	}
+	return clocks
+}
+
+// clockOf is the clock of a metric that an interaction has since a moment; nil where there is none, or none that was not cancelled.
+func clockOf(it *conversationv1.Interaction, metric eventv1.SlaMetric, since time.Time) *conversationv1.Sla {
+	for _, sla := range slices.Backward(it.GetSlas()) {
+		if sla.GetMetric() != metric || !sla.GetSince().AsTime().Equal(since) {
+			continue
+		}
+		if sla.GetState() == conversationv1.SlaState_SLA_STATE_CANCELLED {
+			return nil
+		}
+		return sla
+	}
+	return nil
+}
+
+// begin is the moment since when a metric counts, as of an event; zero where it does not.
+func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction, at time.Time) time.Time {
+	goesOn := it.GetState() != conversationv1.InteractionState_INTERACTION_STATE_ENDED
+	switch metric {
+	case eventv1.SlaMetric_SLA_METRIC_FIRST_RESPONSE:
+		if goesOn {
+			return firstResponseSince(it, at)
+		}
+	case eventv1.SlaMetric_SLA_METRIC_NEXT_RESPONSE:
+		if goesOn && it.GetFirstResponseAt() != nil {
+			return moment(it.GetWaitingSince())
+		}
+	case eventv1.SlaMetric_SLA_METRIC_RESOLUTION:
+		return later(moment(it.GetStartedAt()), moment(it.GetReopenedAt()))
+	case eventv1.SlaMetric_SLA_METRIC_UNSPECIFIED:
+	}
+	return time.Time{}
+}
+
+// firstResponseSince is the latest of the begin, the bot's hand-over and the reopening. While the bot is at it nobody waits for a person, and
+// neither does a customer whom the company called or wrote to: until there is something to reply to. A reply from behind the event is one
+// that came before the event was looked at: it is measured all the same.
+func firstResponseSince(it *conversationv1.Interaction, at time.Time) time.Time {
+	bot, replied := it.GetBot(), moment(it.GetFirstResponseAt())
+	if !replied.IsZero() && replied.Before(at) || bot.GetStartedAt() != nil && bot.GetHandedOffAt() == nil && bot.GetEndedAt() == nil {
+		return time.Time{}
+	}
+	since := later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt()))
+	if replied.IsZero() {
+		since = later(since, moment(it.GetReopenedAt()))
+	}
+	if it.GetDirection() != eventv1.Direction_DIRECTION_OUTBOUND {
+		return since
+	}
+	if it.GetWaitingSince() == nil {
+		return time.Time{}
+	}
+	return later(since, moment(it.GetWaitingSince()))
+}
+
+// moment is a time, zero where there is none.
+func moment(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
