@@ -14,7 +14,6 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
-	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/rpc"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -254,23 +253,13 @@ func given(ctx context.Context, view *View, tenant string, p *part, ids *event.I
 		}
 	}
 	var done []channel.Acknowledgement
-	prefix := appendThread(nil, tenant, subFact, p.thread)
-	err = view.scan(ctx, kv.Prefix(prefix), func(key, value []byte) (bool, error) {
-		at, err := story.DecodeMoment(key[len(prefix):])
-		if err != nil {
-			return false, err
-		}
-		var f story.Fact
-		if err := f.Decode(value, at); err != nil {
-			return false, err
-		}
+	err = view.facts(ctx, tenant, p.thread, func(f *story.Fact) {
 		if _, is := events[f.ID]; is {
 			done = append(done, channel.Acknowledgement{
 				EventID: f.ID.String(), ThreadID: p.GetThreadId(),
-				Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: at.Offset},
+				Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: f.Offset},
 			})
 		}
-		return true, nil
 	})
 	slices.SortFunc(done, func(a, b channel.Acknowledgement) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
 	return done, wrap("read an earlier command", err)

@@ -21,3 +21,22 @@ func (c *Conversations) Awaited() int {
 
 // LinksWindow is how many records of a partition can be gone on from.
 const LinksWindow = linksWindow
+
+// CursorAgain and TokenAgain read a text and write it again.
+func CursorAgain(text string) (string, bool) {
+	c, err := decodeCursor(text)
+	return c.encode(), err == nil
+}
+
+// TokenAgain is CursorAgain of page tokens.
+func TokenAgain(text string) (string, bool) {
+	t, err := decodePageToken(text)
+	return t.encode(), err == nil
+}
+
+// ReadRows reads bytes as every row of the links.
+func ReadRows(row []byte) {
+	_, _ = decodeDecision(row) // whatever they say
+	_, _ = decodeEdges(row)
+	_, _ = decodeLinkChange(row)
+}

@@ -264,3 +264,18 @@ func expect[T any](t rapid.TB, what string, got, want T) {
 }
 
 func memory() kv.Store { return memkv.New() }
+
+func (w *world) append(e *eventv1.Event) *eventv1.Position {
+	w.t.Helper()
+	value, err := event.Encode(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	at, err := eventlog.AppendAll(context.Background(), w.log, []eventlog.Message{
+		{Topic: event.TopicInteractions, Key: []byte(e.GetThreadId()), Value: value},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &eventv1.Position{Topic: at[0].Topic, Partition: at[0].Partition, Offset: at[0].Offset}
+}
