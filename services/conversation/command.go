@@ -89,13 +89,13 @@ func takenAt(a *conversationv1.Assignment) int64 {
 
 // Why a command is refused.
 var (
-	errResolved   = rpc.Refused("ALREADY_RESOLVED", errors.New("conversation: it is resolved already"))                                   //nolint:gochecknoglobals // an error
-	errEnded      = rpc.Refused("ENDED", errors.New("conversation: it is over: reopen it first"))                                         //nolint:gochecknoglobals // an error
-	errNotSettled = rpc.Refused("NOT_SETTLED", errors.New("conversation: it is neither resolved nor closed"))                             //nolint:gochecknoglobals // an error
-	errAssigned   = rpc.Refused("ALREADY_ASSIGNED", errors.New("conversation: the agent has it already"))                                 //nolint:gochecknoglobals // an error
-	errSealed     = rpc.Refused("SEALED", errors.New("conversation: the provider's id of the thread cannot be read"))                     //nolint:gochecknoglobals // an error
-	errOldKey     = rpc.Refused("OLD_KEY", errors.New("conversation: its thread goes by an earlier key, and takes no new events"))        //nolint:gochecknoglobals // an error
-	errSuperseded = rpc.Refused("SUPERSEDED", errors.New("conversation: a later interaction of its thread has begun: name that instead")) //nolint:gochecknoglobals // an error
+	errResolved   = rpc.Refused("ALREADY_RESOLVED", errors.New("conversation: it is resolved already"))
+	errEnded      = rpc.Refused("ENDED", errors.New("conversation: it is over: reopen it first"))
+	errNotSettled = rpc.Refused("NOT_SETTLED", errors.New("conversation: it is neither resolved nor closed"))
+	errAssigned   = rpc.Refused("ALREADY_ASSIGNED", errors.New("conversation: the agent has it already"))
+	errSealed     = rpc.Refused("SEALED", errors.New("conversation: the provider's id of the thread cannot be read"))
+	errOldKey     = rpc.Refused("OLD_KEY", errors.New("conversation: its thread goes by an earlier key, and takes no new events"))
+	errSuperseded = rpc.Refused("SUPERSEDED", errors.New("conversation: a later interaction of its thread has begun: name that instead"))
 )
 
 // unended refuses what needs an interaction that goes on.

@@ -157,7 +157,7 @@ func (m *model) conversations(n int) map[event.ID][]event.ID {
 func (m *model) message(thread string, minute int) {
 	id := fmt.Sprint(thread, minute)
 	m.w.publish(message(thread, id, minute, ""), resolved(thread, id, minute))
-	m.stretch = append(m.stretch, stretch{m.w.thread(thread), m.w.eventID(thread, id, event.TypeMessageReceived), minute})
+	m.stretch = append(m.stretch, stretch{m.w.thread(thread), m.w.messageID(thread, id), minute})
 }
 
 var threads = []string{"a", "b", "c", "d"}
@@ -210,7 +210,7 @@ func (m *model) step(rt *rapid.T) {
 			}
 			// Perhaps one that nobody knows yet.
 			minute := rapid.IntRange(1, 4).Draw(rt, "minute")
-			members = append(members, m.w.eventID(thread, fmt.Sprint(thread, minute), event.TypeMessageReceived))
+			members = append(members, m.w.messageID(thread, fmt.Sprint(thread, minute)))
 		}
 		var texts []string
 		for _, id := range members {
@@ -287,7 +287,7 @@ func TestConversationsAreWhatAPlainListOfLinksGives(t *testing.T) {
 			for _, s := range m.stretch {
 				before = append(before, m.scope(rt, s.id, scope.At{}))
 				changed, done := m.w.conversations.Changed(before[len(before)-1], tenant)
-				defer done()
+				rt.Cleanup(done)
 				alarms = append(alarms, changed)
 			}
 			states = append(states, state{before[0].Version, len(m.asked)})
@@ -463,7 +463,7 @@ func TestALinkIsFoundUnderEveryIDThatAnInteractionEverHad(t *testing.T) {
 	w.publish(body)
 	w.publish(message("a", "late", 4, "")) // it opens the interaction now
 	w.fold(10)
-	now := w.eventID("a", "late", event.TypeMessageReceived).String()
+	now := w.messageID("a", "late").String()
 	for _, id := range []string{old, now, other} {
 		c := w.get(id)
 		expect(t, "interactions of "+id, idsOf(c), []string{now, other})

@@ -71,10 +71,10 @@ func decodeCursor(text string) (c watchCursor, err error) {
 		return v
 	}
 	for _, s := range []*sliceAt{&c.at.work, &c.at.links} {
-		s.generation, s.next = uint32(number(1<<32-1)), projection.Vector{} //nolint:gosec // within its limit
+		s.generation, s.next = uint32(number(1<<32-1)), projection.Vector{}
 		for n := number(1 << 16); n > 0 && err == nil; n-- {
-			partition := int32(number(1<<31 - 1))        //nolint:gosec // within its limit
-			s.next[partition] = int64(number(1<<63 - 1)) //nolint:gosec // within its limit
+			partition := int32(number(1<<31 - 1))
+			s.next[partition] = int64(number(1<<63 - 1))
 		}
 	}
 	if err == nil && len(b) > 0 {
@@ -114,8 +114,8 @@ type workWatch struct {
 	told  map[event.ID]map[event.ID]uint64
 	whole bool
 	// met are the threads of which news came, where whole is not set.
-	met map[event.ID]struct{}
-	send  func(*conversationv1.WatchResponse) error
+	met  map[event.ID]struct{}
+	send func(*conversationv1.WatchResponse) error
 }
 
 // run sends what changes until ctx ends. Each turn joins the hub, reads for itself what was followed before it joined, and then takes what

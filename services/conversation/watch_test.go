@@ -350,7 +350,7 @@ func TestWatchesEndWhenTheProcessDoesAndLeaveNothingBehind(t *testing.T) {
 	w := newWorld(t, memory())
 	w.work(t, 5)
 	w.fold(100)
-	id := w.eventID("t1", "1", event.TypeMessageReceived).String()
+	id := w.messageID("t1", "1").String()
 	c := w.watching(&conversationv1.WatchRequest{ConversationId: id})
 	c.takeUntil(func() bool { return c.last != nil })
 	work := w.watching(&conversationv1.WatchRequest{})

@@ -177,11 +177,13 @@ func (w *world) publishAll(submissions ...*eventv1.Submission) (positions []*eve
 	return positions
 }
 
-func (w *world) thread(native string) event.ID { return w.keyring.Tenant(tenant).Thread("chat", native) }
+func (w *world) thread(native string) event.ID {
+	return w.keyring.Tenant(tenant).Thread("chat", native)
+}
 
-// eventID is the id of an event of a thread.
-func (w *world) eventID(native, id, typ string) event.ID {
-	return w.keyring.Tenant(tenant).Event(w.thread(native), id, typ, 0, nil)
+// messageID is the id of a message of a thread.
+func (w *world) messageID(native, id string) event.ID {
+	return w.keyring.Tenant(tenant).Event(w.thread(native), id, event.TypeMessageReceived, 0, nil)
 }
 
 func at(minute int) *timestamppb.Timestamp {
