@@ -449,12 +449,10 @@ func (c *change) resolve(ctx context.Context, w *walk) error {
 		if err != nil {
 			return err
 		}
-		for n, p := range parts {
+		for _, p := range parts {
 			c.alarming[p.id] = struct{}{}
-			if !p.settled() || n == len(parts)-1 {
-				if err := w.alsoOf(ctx, p, threads); err != nil {
-					return err
-				}
+			if err := w.alsoOf(ctx, p, threads); err != nil {
+				return err
 			}
 		}
 	}

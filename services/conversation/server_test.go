@@ -632,3 +632,27 @@ func TestAPageTokenIsOfOneListOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAConversationThatIsTooLargeIsRefusedAndItsInteractionsAreListedAllTheSame(t *testing.T) {
+	w := newWorld(t, memory())
+	var all []*eventv1.Submission
+	for n := range conversation.MaxInteractions {
+		all = append(all, message("big", fmt.Sprint(n), n, ""), resolved("big", fmt.Sprint(n), n))
+	}
+	w.publish(all...)
+	w.publish(message("small", "1", 1, ""))
+	w.fold(5000)
+	small := w.messageID("small", "1").String()
+	_, err := w.server.Link(caller(), &conversationv1.LinkRequest{Members: []string{w.thread("big").String(), small}, RequestId: "1"})
+	if !errors.Is(err, conversation.ErrTooLarge) {
+		t.Errorf("a link of too much: %v", err)
+	}
+	w.publish(linked("2", w.thread("big").String(), small)) // by others
+	w.fold(5000)
+	if _, err := w.server.Get(caller(), &conversationv1.GetRequest{ConversationId: small}); !errors.Is(err, conversation.ErrTooLarge) {
+		t.Errorf("a conversation of too much: %v", err)
+	}
+	work := w.listed(t, &conversationv1.ListRequest{})
+	expect(t, "work", len(work), 1)
+	expect(t, "conversation", work[0].GetConversationId(), small)
+}
