@@ -31,7 +31,9 @@ var errUnfit = errors.New("search: the index is of no use")
 
 var layoutKey = []byte("layout") //nolint:gochecknoglobals // a constant
 
-func placeKey(partition int32) []byte { return binary.BigEndian.AppendUint32([]byte("place/"), uint32(partition)) }
+func placeKey(partition int32) []byte {
+	return binary.BigEndian.AppendUint32([]byte("place/"), uint32(partition))
+}
 
 // place is how far a partition is indexed: the last record that is, and its checksum.
 type place struct {
