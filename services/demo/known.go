@@ -12,7 +12,9 @@ import (
 func Known() []*eventv1.Submission {
 	mail, visitor := eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, eventv1.EndpointKind_ENDPOINT_KIND_VISITOR
 	annas := []*eventv1.Address{
-		record("1042"), {Kind: mail, Value: anna}, {Kind: visitor, Value: annaVisit.Visitor},
+		record("1042"),
+		{Kind: mail, Value: anna},
+		{Kind: visitor, Value: annaVisit.Visitor},
 		{Kind: eventv1.EndpointKind_ENDPOINT_KIND_PHONE, Value: annaPhone},
 		{Kind: eventv1.EndpointKind_ENDPOINT_KIND_SOCIAL, Namespace: "wechat/" + WeChatApp, Value: annaOpenID},
 	}

@@ -100,7 +100,9 @@ func (l slowLog) Open(ctx context.Context, topic string, partition int32, offset
 	return slowReader{r}, err
 }
 
-func (r slowReader) Read(ctx context.Context, _ int) ([]eventlog.Record, error) { return r.Reader.Read(ctx, 7) }
+func (r slowReader) Read(ctx context.Context, _ int) ([]eventlog.Record, error) {
+	return r.Reader.Read(ctx, 7)
+}
 
 // Processes that are killed in the middle of their work, one after the other, and one that is left alive: what is found is what a process
 // finds that was never disturbed.
@@ -117,7 +119,7 @@ func TestAKilledProcessNeitherLosesNorDoubles(t *testing.T) {
 		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 			t.Fatalf("%q, %v: %s", line, err, said.String())
 		}
-		time.Sleep(time.Duration(20+30*i) * time.Millisecond) // somewhere in the middle
+		<-time.After(time.Duration(20+30*i) * time.Millisecond) // somewhere in the middle
 		must(t, child.Process.Kill())
 		var killed *exec.ExitError
 		if err := child.Wait(); !errors.As(err, &killed) {
@@ -149,4 +151,3 @@ func TestAKilledProcessNeitherLosesNorDoubles(t *testing.T) {
 		t.Error(w.logs.String())
 	}
 }
-

@@ -84,7 +84,8 @@ func openTable(dir string) (t *table, err error) {
 		_ = opened.Close() // it is dropped
 		return nil, fmt.Errorf("%w: its layout is %q instead of %q: %w", errUnfit, found, layout, err)
 	}
-	return t, t.begin()
+	err = t.begin()
+	return t, err
 }
 
 func makeTable(path string) (*table, error) {
@@ -104,7 +105,8 @@ func makeTable(path string) (*table, error) {
 		return nil, fmt.Errorf("search: make an index: %w", err)
 	}
 	t := &table{Index: made}
-	return t, t.begin()
+	err = t.begin()
+	return t, err
 }
 
 // dropTable removes an index.

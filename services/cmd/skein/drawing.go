@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
@@ -51,9 +50,6 @@ func (d *drawing) style(code, text string) string {
 
 // entry draws one entry.
 func (d *drawing) entry(e *timelinev1.Entry) error {
-	if e.GetEvent().GetType() == event.TypeInteractionPolicySet {
-		return nil // what holds for a contact is nothing that happened in it
-	}
 	var b strings.Builder
 	at := e.GetEvent().GetOccurredAt().AsTime().In(d.zone)
 	if day := at.Format("Monday, 2 January 2006"); day != d.day {
