@@ -14,7 +14,6 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
-	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/rpc"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -90,13 +89,13 @@ func takenAt(a *conversationv1.Assignment) int64 {
 
 // Why a command is refused.
 var (
-	errResolved   = rpc.Refused("ALREADY_RESOLVED", errors.New("conversation: it is resolved already"))                                   //nolint:gochecknoglobals // an error
-	errEnded      = rpc.Refused("ENDED", errors.New("conversation: it is over: reopen it first"))                                         //nolint:gochecknoglobals // an error
-	errNotSettled = rpc.Refused("NOT_SETTLED", errors.New("conversation: it is neither resolved nor closed"))                             //nolint:gochecknoglobals // an error
-	errAssigned   = rpc.Refused("ALREADY_ASSIGNED", errors.New("conversation: the agent has it already"))                                 //nolint:gochecknoglobals // an error
-	errSealed     = rpc.Refused("SEALED", errors.New("conversation: the provider's id of the thread cannot be read"))                     //nolint:gochecknoglobals // an error
-	errOldKey     = rpc.Refused("OLD_KEY", errors.New("conversation: its thread goes by an earlier key, and takes no new events"))        //nolint:gochecknoglobals // an error
-	errSuperseded = rpc.Refused("SUPERSEDED", errors.New("conversation: a later interaction of its thread has begun: name that instead")) //nolint:gochecknoglobals // an error
+	errResolved   = rpc.Refused("ALREADY_RESOLVED", errors.New("conversation: it is resolved already"))
+	errEnded      = rpc.Refused("ENDED", errors.New("conversation: it is over: reopen it first"))
+	errNotSettled = rpc.Refused("NOT_SETTLED", errors.New("conversation: it is neither resolved nor closed"))
+	errAssigned   = rpc.Refused("ALREADY_ASSIGNED", errors.New("conversation: the agent has it already"))
+	errSealed     = rpc.Refused("SEALED", errors.New("conversation: the provider's id of the thread cannot be read"))
+	errOldKey     = rpc.Refused("OLD_KEY", errors.New("conversation: its thread goes by an earlier key, and takes no new events"))
+	errSuperseded = rpc.Refused("SUPERSEDED", errors.New("conversation: a later interaction of its thread has begun: name that instead"))
 )
 
 // unended refuses what needs an interaction that goes on.
@@ -254,23 +253,13 @@ func given(ctx context.Context, view *View, tenant string, p *part, ids *event.I
 		}
 	}
 	var done []channel.Acknowledgement
-	prefix := appendThread(nil, tenant, subFact, p.thread)
-	err = view.scan(ctx, kv.Prefix(prefix), func(key, value []byte) (bool, error) {
-		at, err := story.DecodeMoment(key[len(prefix):])
-		if err != nil {
-			return false, err
-		}
-		var f story.Fact
-		if err := f.Decode(value, at); err != nil {
-			return false, err
-		}
+	err = view.facts(ctx, tenant, p.thread, func(f *story.Fact) {
 		if _, is := events[f.ID]; is {
 			done = append(done, channel.Acknowledgement{
 				EventID: f.ID.String(), ThreadID: p.GetThreadId(),
-				Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: at.Offset},
+				Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: f.Offset},
 			})
 		}
-		return true, nil
 	})
 	slices.SortFunc(done, func(a, b channel.Acknowledgement) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
 	return done, wrap("read an earlier command", err)

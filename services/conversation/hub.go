@@ -435,13 +435,15 @@ func (c changes) readLinks(ctx context.Context, links kv.Reader, partition int32
 func (c *change) resolve(ctx context.Context, w *walk) error {
 	threads := map[event.ID]struct{}{}
 	for thread := range c.threads {
-		threads[thread], c.alarming[thread] = struct{}{}, struct{}{}
-		above, err := w.joined(ctx, thread, roleChild)
-		if err != nil && !errors.Is(err, ErrTooLarge) {
-			return err
-		}
-		for _, id := range above {
-			c.alarming[id] = struct{}{}
+		threads[thread] = struct{}{}
+		for _, role := range []edgeRole{roleChild, roleParent} { // who is read with it
+			joined, err := w.joined(ctx, thread, role)
+			if err != nil && !errors.Is(err, ErrTooLarge) {
+				return err
+			}
+			for _, id := range append(joined, thread) {
+				c.alarming[id] = struct{}{}
+			}
 		}
 		parts, err := w.thread(ctx, thread)
 		if err != nil {

@@ -289,7 +289,7 @@ func (w *walk) matter(ctx context.Context, p *part) (*matter, error) {
 	}
 	g := &growth{walk: w, matter: &matter{whole: map[event.ID]struct{}{}, touched: map[event.ID]struct{}{}}, has: map[event.ID]bool{}}
 	g.add(p)
-	for n := 0; n < len(g.parts); n++ {
+	for n := 0; n < len(g.parts); n++ { //nolint:intrange // they grow
 		if len(g.parts) > MaxInteractions {
 			return nil, ErrTooLarge
 		}

@@ -102,7 +102,7 @@ const decisionHead = 2 + 4*8 + 4
 
 func (d *decision) encode() ([]byte, error) {
 	b := d.undone.append(d.made.append([]byte{byte(d.kind), byte(d.outcome)}))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(d.near))) //nolint:gosec // what a record can hold
+	b = binary.BigEndian.AppendUint32(b, uint32(len(d.near)))
 	for _, id := range d.near {
 		b = append(b, id[:]...)
 	}

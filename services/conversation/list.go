@@ -226,10 +226,10 @@ type ranked struct {
 // first keeps the first few in an order; it is a heap with the last of them on top.
 type first []ranked
 
-func (f first) Len() int           { return len(f) }
-func (f first) Less(a, b int) bool { return f[a].compare(f[b].rank) > 0 }
-func (f first) Swap(a, b int)      { f[a], f[b] = f[b], f[a] }
-func (f *first) Push(x any)        { *f = append(*f, x.(ranked)) } //nolint:errcheck,forcetypeassert // heap's contract
+func (f *first) Len() int           { return len(*f) }
+func (f *first) Less(a, b int) bool { return (*f)[a].compare((*f)[b].rank) > 0 }
+func (f *first) Swap(a, b int)      { (*f)[a], (*f)[b] = (*f)[b], (*f)[a] }
+func (f *first) Push(x any)         { *f = append(*f, x.(ranked)) } //nolint:errcheck,forcetypeassert // heap's contract
 func (f *first) Pop() any {
 	last := (*f)[len(*f)-1]
 	*f = (*f)[:len(*f)-1]

@@ -124,7 +124,7 @@ func parseVersion(text string) (generation uint32, next int64, ok bool) {
 	before, after, _ := strings.Cut(text, ".")
 	g, err := strconv.ParseUint(before, 10, 32)
 	n, err2 := strconv.ParseUint(after, 10, 63)
-	return uint32(g), int64(n), err == nil && err2 == nil //nolint:gosec // as many bits
+	return uint32(g), int64(n), err == nil && err2 == nil
 }
 
 // state reads the links as they are asked for.

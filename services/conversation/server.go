@@ -246,7 +246,7 @@ func (c *Conversations) conversation(ctx context.Context, tenant string, m *matt
 	out := &conversationv1.Conversation{Id: m.id().String(), StartedAt: m.parts[0].GetStartedAt(), Status: m.status()}
 	for _, p := range m.parts {
 		out.Interactions = append(out.Interactions, p.Interaction)
-		if at := p.GetLastActivityAt(); out.LastActivityAt == nil || at.AsTime().After(out.GetLastActivityAt().AsTime()) {
+		if at := p.GetLastActivityAt(); out.GetLastActivityAt() == nil || at.AsTime().After(out.GetLastActivityAt().AsTime()) {
 			out.LastActivityAt = at
 		}
 		if !slices.Contains(out.GetChannels(), p.GetChannel()) {

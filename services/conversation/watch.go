@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	"github.com/skein-cx/skein/services/conversation/story"
 )
 
 // checkpointEvery is how often a watch that has nothing to tell moves the cursor on, so that it does not grow too old.
@@ -69,10 +71,10 @@ func decodeCursor(text string) (c watchCursor, err error) {
 		return v
 	}
 	for _, s := range []*sliceAt{&c.at.work, &c.at.links} {
-		s.generation, s.next = uint32(number(1<<32-1)), projection.Vector{} //nolint:gosec // within its limit
+		s.generation, s.next = uint32(number(1<<32-1)), projection.Vector{}
 		for n := number(1 << 16); n > 0 && err == nil; n-- {
-			partition := int32(number(1<<31 - 1))        //nolint:gosec // within its limit
-			s.next[partition] = int64(number(1<<63 - 1)) //nolint:gosec // within its limit
+			partition := int32(number(1<<31 - 1))
+			s.next[partition] = int64(number(1<<63 - 1))
 		}
 	}
 	if err == nil && len(b) > 0 {
@@ -111,13 +113,15 @@ type workWatch struct {
 	// set, what is not there is not known to match.
 	told  map[event.ID]map[event.ID]uint64
 	whole bool
-	send  func(*conversationv1.WatchResponse) error
+	// met are the threads of which news came, where whole is not set.
+	met  map[event.ID]struct{}
+	send func(*conversationv1.WatchResponse) error
 }
 
 // run sends what changes until ctx ends. Each turn joins the hub, reads for itself what was followed before it joined, and then takes what
 // the hub hands out, until the hub sends it away because it is too slow or everything has changed.
 func (w *workWatch) run(ctx context.Context) error {
-	w.told = map[event.ID]map[event.ID]uint64{}
+	w.told, w.met = map[event.ID]map[event.ID]uint64{}, map[event.ID]struct{}{}
 	for {
 		f, err := w.hub.join(ctx, w.tenant)
 		if err != nil {
@@ -263,6 +267,19 @@ func (w *workWatch) news(ctx context.Context, n *news) error {
 			}
 			sent = sent || told
 		}
+		former, err := w.former(ctx, t.thread)
+		if err != nil {
+			return err
+		}
+		for _, id := range former {
+			if _, is := here[id]; is {
+				continue
+			}
+			if err := w.gone(id, before); err != nil {
+				return err
+			}
+			sent = true
+		}
 		for id, digest := range w.told[t.thread] {
 			if _, is := here[id]; is {
 				continue
@@ -284,6 +301,65 @@ func (w *workWatch) news(ctx context.Context, n *news) error {
 		return w.checkpoint()
 	}
 	return nil
+}
+
+// former are the ids that interactions of a thread had before: who goes on may know them by those. It is asked for once a thread.
+func (w *workWatch) former(ctx context.Context, thread event.ID) ([]event.ID, error) {
+	if _, met := w.met[thread]; met || w.whole {
+		return nil, nil
+	}
+	w.met[thread] = struct{}{}
+	view, err := w.c.cfg.Interactions.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := view.everIDs(ctx, w.tenant, thread)
+	return ids, errors.Join(err, view.Close())
+}
+
+// everIDs are all ids that interactions of a thread have or had: of the events that ever opened one, and those that providers gave.
+func (v *View) everIDs(ctx context.Context, tenant string, thread event.ID) ([]event.ID, error) {
+	var ids []event.ID
+	var keys [][]byte
+	seen := map[event.ID]struct{}{{}: {}}
+	candidate := func(id event.ID) {
+		if _, is := seen[id]; !is {
+			seen[id] = struct{}{}
+			ids, keys = append(ids, id), append(keys, appendPair(nil, tenant, subID, id, thread))
+		}
+	}
+	err := v.facts(ctx, tenant, thread, func(f *story.Fact) {
+		if f.Kind != story.Silent {
+			candidate(f.ID)
+			candidate(f.Interaction)
+		}
+	})
+	if err != nil || len(keys) == 0 {
+		return nil, wrap("read former ids", err)
+	}
+	rows, err := v.snap.GetMany(ctx, keys)
+	if err != nil {
+		return nil, wrap("read former ids", err)
+	}
+	n := 0
+	return slices.DeleteFunc(ids, func(event.ID) bool { n++; return rows[n-1] == nil }), nil
+}
+
+// facts yields those of a thread in their order.
+func (v *View) facts(ctx context.Context, tenant string, thread event.ID, yield func(*story.Fact)) error {
+	prefix := appendThread(nil, tenant, subFact, thread)
+	return v.scan(ctx, kv.Prefix(prefix), func(key, value []byte) (bool, error) {
+		at, err := story.DecodeMoment(key[len(prefix):])
+		if err != nil {
+			return false, err
+		}
+		var f story.Fact
+		if err := f.Decode(value, at); err != nil {
+			return false, err
+		}
+		yield(&f)
+		return true, nil
+	})
 }
 
 // update tells what is new of an interaction, if anything.
