@@ -86,6 +86,7 @@ func jobs() []job {
 		{"read", one(measureReads)},
 		{"watch", one(measureWatch)},
 		{"customers", measureCustomers},
+		{"search", measureSearch},
 		{"rebuild", one(measureRebuild)},
 		{"growth", one(measureGrowth)},
 		{"processes", one(measureProcesses)},
