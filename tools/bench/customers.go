@@ -41,7 +41,7 @@ const (
 func measureCustomers(ctx context.Context, b *bench) ([]*Table, error) {
 	var tables []*Table
 	for _, measure := range []func(context.Context, *bench) (*Table, error){
-		measureCustomerReads, measureMerges, measureCustomerWatches, measureWork, measureModels,
+		measureCustomerReads, measureMerges, measureCustomerWatches, measureWork, measureModels, measureRoles,
 	} {
 		t, err := measure(ctx, b)
 		if err != nil {
