@@ -350,6 +350,36 @@ func TestAFoldThatBreaksItsContractStopsThePartition(t *testing.T) {
 	}
 }
 
+// marks keeps keys without values, and for each whether it saw the one that it wrote.
+type marks struct{}
+
+func (marks) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record) error {
+	key := append([]byte{1}, r.Value...)
+	tx.Set(key, nil)
+	_, found, err := tx.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	n := 0
+	if err := tx.Scan(ctx, kv.Prefix(key), func(_, value []byte) bool { n++; return value != nil }); err != nil {
+		return err
+	}
+	if !found || n != 1 {
+		return fmt.Errorf("written, and then found %v and %d times", found, n)
+	}
+	return nil
+}
+
+func TestAKeyWithoutAValueIsThereInTheBatchThatWritesIt(t *testing.T) {
+	f := newFixture(t, 1)
+	for n := range 3 {
+		f.append(t, "a", fmt.Sprint(n))
+	}
+	if err := f.runner(t, func(c *projection.Config) { c.Fold = marks{} }).RunToEnd(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // away is a log that does not answer at first.
 type away struct {
 	eventlog.Log

@@ -169,7 +169,7 @@ const smallArena = 64 << 10
 
 // copy is never nil.
 func (a *arena) copy(b []byte) []byte {
-	if len(b) > cap(a.room)-len(a.room) {
+	if a.room == nil || len(b) > cap(a.room)-len(a.room) {
 		a.room = make([]byte, 0, max(smallArena, 2*cap(a.room), len(b))) // the copies so far stay where they are
 	}
 	from := len(a.room)

@@ -20,6 +20,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/services/channels/custom/archive"
 	mails "github.com/skein-cx/skein/services/channels/email/archive"
+	"github.com/skein-cx/skein/services/vcon"
 )
 
 // Archive says what to import, and as what.
@@ -43,6 +44,7 @@ func ArchiveFormats() map[string]string {
 		formatMail:     "an mbox file, or a folder of mails (EML files, a Maildir)",
 		formatTable:    "a table with a line of column names (CSV, TSV)",
 		formatLines:    "submissions as JSON lines, as skein publish takes them",
+		formatVCon:     "vCons, one a file, signed or not as the configuration allows",
 		formatChatwoot: "conversations with their messages, as Chatwoot's API gives them out",
 	}
 }
@@ -52,6 +54,7 @@ const (
 	formatTable    = "table"
 	formatLines    = "lines"
 	formatChatwoot = "chatwoot"
+	formatVCon     = "vcon"
 )
 
 // TableFields are what a column of a table can hold, with their meanings.
@@ -70,6 +73,8 @@ func detect(path string) (string, error) {
 		return formatTable, nil
 	case ext == ".jsonl", ext == ".ndjson":
 		return formatLines, nil
+	case ext == ".vcon":
+		return formatVCon, nil
 	case ext == ".json":
 		return formatChatwoot, nil
 	}
@@ -117,6 +122,12 @@ func (c *Config) openArchive(a Archive) (history.Source, error) {
 		return archive.OpenLines(own)
 	case formatChatwoot:
 		return archive.OpenChatwoot(own)
+	case formatVCon:
+		reader, err := c.VCon.reader()
+		if err != nil {
+			return nil, err
+		}
+		return vcon.OpenFiles(a.Path, reader, vcon.Options{Tenant: tenant, Inbox: a.Inbox, Region: a.Region})
 	}
 	return nil, fmt.Errorf("%q is no format of an archive; there are: %s", a.Format, strings.Join(slices.Sorted(maps.Keys(ArchiveFormats())), ", "))
 }

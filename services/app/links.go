@@ -117,7 +117,7 @@ func (l *links) Events(ctx context.Context, tenant string, id event.ID, yield fu
 	return l.threads.Scope(ctx, tenant, l.conversations, id, scope.Ever, yield)
 }
 
-func (a *App) openLinker(ctx context.Context) error {
+func (a *App) openLinker(context.Context) error {
 	groups, err := a.groups()
 	if err != nil {
 		return err

@@ -43,8 +43,10 @@ const (
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
-	return []string{roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
-		roleCustomers, roleWork, roleSearch, roleTimers, roleLinker, roleMedia, roleAdmin}
+	return []string{
+		roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
+		roleCustomers, roleWork, roleSearch, roleTimers, roleLinker, roleMedia, roleAdmin,
+	}
 }
 
 // graph is what a process is made of, and what each part needs; this is the one place that joins them. They start in this

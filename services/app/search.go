@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/skein-cx/skein/services/search"
 )
@@ -14,7 +15,7 @@ func (a *App) openSearch(ctx context.Context) error {
 		Metrics: search.NewMetrics(a.registry), Logger: a.logger,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %s (search.dir); each process keeps an index of its own", err, a.cfg.searchDir())
 	}
 	search.NewServer(a.search).Register(a.grpc)
 	return nil

@@ -98,8 +98,15 @@ func (f *fixture) put(data []byte) string {
 	return ref.GetKey()
 }
 
-// do calls over HTTP; header is name and value, in turn.
-func (f *fixture) do(method, path, token string, body io.Reader, header ...string) (*http.Response, []byte) {
+// answer is what HTTP gives.
+type answer struct {
+	StatusCode    int
+	Header        http.Header
+	ContentLength int64
+}
+
+// do calls over HTTP, with a header where one is named.
+func (f *fixture) do(method, path, token string, body io.Reader, header ...string) (*answer, []byte) {
 	f.t.Helper()
 	req, err := http.NewRequestWithContext(f.t.Context(), method, f.http+path, body)
 	if err != nil {
@@ -108,8 +115,8 @@ func (f *fixture) do(method, path, token string, body io.Reader, header ...strin
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+	if len(header) == 2 {
+		req.Header.Set(header[0], header[1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -120,7 +127,7 @@ func (f *fixture) do(method, path, token string, body io.Reader, header ...strin
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return resp, data
+	return &answer{resp.StatusCode, resp.Header, resp.ContentLength}, data
 }
 
 func (f *fixture) download(client blobv1.BlobServiceClient, req *blobv1.DownloadRequest) (*blobv1.FileInfo, []byte, error) {

@@ -3,6 +3,7 @@ package conversation
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +76,9 @@ func (f *Fold) read(r eventlog.Record, in *incoming) bool {
 		for n, p := range parties {
 			in.fact.Parties[n] = story.Party{Endpoint: id(p.GetEndpointId()), Kind: p.GetKind(), Role: p.GetRole(), Side: p.GetSide()}
 		}
+	}
+	if kind == story.TimerFired && !e.GetBackfill() {
+		in.fact.Received = math.MaxInt64 // behind all else that happened when it was due, whenever it was published
 	}
 	if e.GetSeal() == "" {
 		f.readContent(in)
@@ -158,6 +162,7 @@ func fill(b *story.Body, content *eventv1.Content) {
 	case *eventv1.Content_InteractionPolicySet:
 		p := x.InteractionPolicySet
 		b.Text, b.Time, b.Window = event.Clip(p.GetPolicy(), keptName), span(p.GetIdleTimeout()), span(p.GetReopenWindow())
+		b.About = id(p.GetInteractionId())
 		for _, k := range p.GetClocks()[:min(len(p.GetClocks()), keptList)] {
 			b.Clocks = append(b.Clocks, story.Clock{
 				Metric: k.GetMetric(), Target: span(k.GetTarget()), Since: nanos(k.GetSince()), Due: nanos(k.GetDueAt()),
@@ -184,6 +189,7 @@ func fill(b *story.Body, content *eventv1.Content) {
 		b.Target = event.Clip(x.TransferCompleted.GetTarget(), keptName)
 	case *eventv1.Content_TimerFired:
 		b.Text, b.ArmedBy = event.Clip(x.TimerFired.GetTimer(), keptName), id(x.TimerFired.GetArmedBy())
+		b.About = id(x.TimerFired.GetInteractionId())
 	}
 }
 

@@ -3,7 +3,6 @@ package conversation
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"slices"
 
 	"github.com/skein-cx/skein/pkg/event"
@@ -103,7 +102,7 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 			return err
 		}
 	}
-	o.value = binary.AppendUvarint(o.value[:0], uint64(in.record.Offset))
+	o.value = in.fact.Moment.Append(o.value[:0])
 	tx.Set(o.key, o.value)
 	o.memory.add(t, in.fact.ID)
 	if t.head.native == "" && in.event.GetSeal() == "" {
@@ -434,6 +433,49 @@ func (d *derivation) Named(name event.ID) (*story.Interaction, error) {
 		}
 	}
 	return nil, nil
+}
+
+// Moment gives where an event of the thread stands; zero where it has none of that id.
+func (d *derivation) Moment(id event.ID) (story.Moment, error) {
+	value, found, err := d.tx.Get(d.ctx, appendPair(nil, d.in.tenant, subSeen, d.in.thread, id))
+	if err != nil || !found {
+		return story.Moment{}, err
+	}
+	return story.DecodeMoment(value)
+}
+
+// At finds the last former interaction that began by a moment, like Named.
+func (d *derivation) At(m story.Moment) (*story.Interaction, error) {
+	if d.begun <= 1 {
+		return nil, nil
+	}
+	first := d.last
+	for _, f := range slices.Backward(d.left) {
+		if first = f; !m.Before(f.Start) {
+			return f.Interaction, nil
+		}
+	}
+	prefix := appendThread(nil, d.in.tenant, subRow, d.in.thread)
+	until := append(m.Append(bytes.Clone(prefix)), 0)
+	if start := first.Start.Append(bytes.Clone(prefix)); bytes.Compare(start, until) < 0 {
+		until = start
+	}
+	var last []byte
+	if err := d.tx.Scan(d.ctx, kv.Range{Start: prefix, End: until}, func(key, _ []byte) bool {
+		last = append(last[:0], key[len(prefix):]...)
+		return true
+	}); err != nil || last == nil {
+		return nil, err
+	}
+	start, err := story.DecodeMoment(last)
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.former(start)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	return f.Interaction, nil
 }
 
 // former reads a former interaction; nil where none begins there.

@@ -12,7 +12,7 @@ import (
 // The spaces of the slice of interactions. Every key is written from one partition only, because it holds a thread or a position.
 //
 //	tenant, 'h', thread                        → head: what the thread needs to go on
-//	tenant, 's', thread, event                 → offset of the record that has the event
+//	tenant, 's', thread, event                 → moment of the event
 //	tenant, 'f', thread, moment                → fact: what matters of an event
 //	tenant, 'c', thread, moment from the last  → checkpoint: the state behind the fact of that moment
 //	tenant, 'r', thread, start                 → interaction

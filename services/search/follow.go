@@ -141,7 +141,7 @@ func (s *Service) write(ctx context.Context, reads <-chan read) error {
 	due := time.NewTimer(0)
 	defer due.Stop()
 	written := time.Now() // when the last batch was
-	limit := maxLive
+	var limit int
 	for {
 		select {
 		case in := <-reads:

@@ -31,7 +31,9 @@ var errUnfit = errors.New("search: the index is of no use")
 
 var layoutKey = []byte("layout") //nolint:gochecknoglobals // a constant
 
-func placeKey(partition int32) []byte { return binary.BigEndian.AppendUint32([]byte("place/"), uint32(partition)) }
+func placeKey(partition int32) []byte {
+	return binary.BigEndian.AppendUint32([]byte("place/"), uint32(partition))
+}
 
 // place is how far a partition is indexed: the last record that is, and its checksum.
 type place struct {
@@ -82,7 +84,8 @@ func openTable(dir string) (t *table, err error) {
 		_ = opened.Close() // it is dropped
 		return nil, fmt.Errorf("%w: its layout is %q instead of %q: %w", errUnfit, found, layout, err)
 	}
-	return t, t.begin()
+	err = t.begin()
+	return t, err
 }
 
 func makeTable(path string) (*table, error) {
@@ -102,7 +105,8 @@ func makeTable(path string) (*table, error) {
 		return nil, fmt.Errorf("search: make an index: %w", err)
 	}
 	t := &table{Index: made}
-	return t, t.begin()
+	err = t.begin()
+	return t, err
 }
 
 // dropTable removes an index.

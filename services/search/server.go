@@ -92,7 +92,9 @@ type ask struct {
 // read understands the request.
 func (a *ask) read(ctx context.Context) error {
 	var wrong []event.Violation
-	no := func(field string, err error) { wrong = append(wrong, event.Violation{Field: field, Reason: err.Error()}) }
+	no := func(field string, err error) {
+		wrong = append(wrong, event.Violation{Field: field, Reason: err.Error()})
+	}
 	var err error
 	if a.words, err = parse(a.GetQuery()); err != nil {
 		no("query", err)

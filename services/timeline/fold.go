@@ -66,6 +66,9 @@ func (o *owned) Apply(ctx context.Context, tx *projection.Tx, r eventlog.Record)
 	if err := o.fold.read(r, &o.in); err != nil {
 		return err
 	}
+	if o.in.aside() {
+		return nil
+	}
 	return o.apply(ctx, tx, &o.in)
 }
 
@@ -75,6 +78,9 @@ func (o *owned) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.
 	in := &incoming{}
 	if err := o.fold.read(r, in); err != nil {
 		return nil, func(context.Context, *projection.Tx) error { return err }
+	}
+	if in.aside() {
+		return nil, func(context.Context, *projection.Tx) error { return nil }
 	}
 	t := o.memory.thread(in.name())
 	if t == nil {
@@ -195,6 +201,9 @@ func (f *Fold) read(r eventlog.Record, in *incoming) error {
 	}
 	return nil
 }
+
+// aside tells what stands in the log beside what happens with a customer: which targets and windows hold. It is for those who keep them.
+func (in *incoming) aside() bool { return in.event.GetType() == event.TypeInteractionPolicySet }
 
 func (in *incoming) addEndpoint(id event.ID) {
 	if !slices.Contains(in.endpoints, id) {

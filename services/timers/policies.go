@@ -84,10 +84,10 @@ func begin(metric eventv1.SlaMetric, it *conversationv1.Interaction, at time.Tim
 		}
 	case eventv1.SlaMetric_SLA_METRIC_NEXT_RESPONSE:
 		if goesOn && it.GetFirstResponseAt() != nil {
-			return moment(it.GetWaitingSince())
+			return waitsSince(it)
 		}
 	case eventv1.SlaMetric_SLA_METRIC_RESOLUTION:
-		return later(moment(it.GetStartedAt()), moment(it.GetReopenedAt()))
+		return later(countedFrom(it), moment(it.GetReopenedAt()))
 	case eventv1.SlaMetric_SLA_METRIC_UNSPECIFIED:
 	}
 	return time.Time{}
@@ -101,7 +101,7 @@ func firstResponseSince(it *conversationv1.Interaction, at time.Time) time.Time 
 	if !replied.IsZero() && replied.Before(at) || bot.GetStartedAt() != nil && bot.GetHandedOffAt() == nil && bot.GetEndedAt() == nil {
 		return time.Time{}
 	}
-	since := later(moment(it.GetStartedAt()), moment(bot.GetHandedOffAt()))
+	since := later(countedFrom(it), moment(bot.GetHandedOffAt()))
 	if replied.IsZero() {
 		since = later(since, moment(it.GetReopenedAt()))
 	}
@@ -112,6 +112,19 @@ func firstResponseSince(it *conversationv1.Interaction, at time.Time) time.Time 
 		return time.Time{}
 	}
 	return later(since, moment(it.GetWaitingSince()))
+}
+
+// countedFrom is the begin; of imported history that goes on, when that became live.
+func countedFrom(it *conversationv1.Interaction) time.Time {
+	return later(moment(it.GetStartedAt()), moment(it.GetLiveSince()))
+}
+
+// waitsSince is since when the customer waits for a reply, as far as that counts; zero where nobody waits.
+func waitsSince(it *conversationv1.Interaction) time.Time {
+	if it.GetWaitingSince() == nil {
+		return time.Time{}
+	}
+	return later(moment(it.GetWaitingSince()), moment(it.GetLiveSince()))
 }
 
 // moment is a time, zero where there is none.

@@ -135,6 +135,12 @@ func TestAClockCountsFromWhatBeginsIt(t *testing.T) {
 				begun, {Metric: first, Since: minutes(0), DueAt: minutes(10), State: conversationv1.SlaState_SLA_STATE_CANCELLED},
 			}}, []clock{{first, 90, 100}, {resolution, 90, 150}},
 		},
+		"of history that goes on, from when that became live": {
+			&conversationv1.Interaction{LiveSince: minutes(6)}, []clock{{first, 6, 16}, {resolution, 6, 66}},
+		},
+		"to which somebody replied in the history": {
+			&conversationv1.Interaction{LiveSince: minutes(6), FirstResponseAt: minutes(1), WaitingSince: minutes(2)}, []clock{{next, 6, 26}, {resolution, 6, 66}},
+		},
 		"what was cancelled and is to be done after all": {
 			&conversationv1.Interaction{Policy: "p", FirstResponseAt: minutes(3), Slas: []*conversationv1.Sla{
 				{Metric: resolution, Since: minutes(0), DueAt: minutes(60), State: conversationv1.SlaState_SLA_STATE_CANCELLED},

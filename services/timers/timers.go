@@ -83,7 +83,8 @@ func (c Config) withDefaults() Config {
 //
 // The event has occurred when the timer was due, however late it is published. So it stands in its thread where it would stand had the
 // clock been looked at in time: what somebody did behind that moment does not undo a breach, and what was done before it, but told
-// late, does. The fold decides, whenever it learns of either.
+// late, does. The fold decides, whenever it learns of either. It also knows by itself what was due before something happened; an
+// event of a timer shows it where nothing happens.
 //
 // Timers of one tenant are published in the order in which they are due. One Service runs at a time; any number of processes may have one.
 type Service struct {
@@ -98,13 +99,15 @@ const patience = 10 * time.Minute
 
 // timerKey is what makes one timer.
 type timerKey struct {
-	tenant  string
-	armedBy event.ID
-	name    string
-	due     int64
+	tenant               string
+	interaction, armedBy event.ID
+	name                 string
+	due                  int64
 }
 
-func keyOf(t Timer) timerKey { return timerKey{t.Tenant, t.ArmedBy, t.Name, t.DueAt.UnixNano()} }
+func keyOf(t Timer) timerKey {
+	return timerKey{t.Tenant, t.Interaction, t.ArmedBy, t.Name, t.DueAt.UnixNano()}
+}
 
 // New makes a service. Run runs it.
 func New(cfg Config) *Service {
@@ -260,9 +263,9 @@ func (s *Service) publish(ctx context.Context, due []Timer) error {
 func fired(t Timer, it *conversationv1.Interaction) *eventv1.Submission {
 	s := inThread(it)
 	s.Type, s.OccurredAt, s.CausationId = event.TypeTimerFired, timestamppb.New(t.DueAt), t.ArmedBy.String()
-	s.NativeId = fmt.Sprintf("timer:%s:%s:%d", t.ArmedBy, t.Name, t.DueAt.UnixNano())
+	s.NativeId = fmt.Sprintf("timer:%s:%s:%s:%d", t.Interaction, t.ArmedBy, t.Name, t.DueAt.UnixNano())
 	s.Content = &eventv1.Content{Body: &eventv1.Content_TimerFired{TimerFired: &eventv1.TimerFired{
-		Timer: t.Name, DueAt: timestamppb.New(t.DueAt), ArmedBy: t.ArmedBy.String(),
+		Timer: t.Name, DueAt: timestamppb.New(t.DueAt), ArmedBy: t.ArmedBy.String(), InteractionId: t.Interaction.String(),
 	}}}
 	return s
 }

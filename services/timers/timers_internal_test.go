@@ -138,7 +138,8 @@ func TestADueTimerIsFiredInItsThreadAsOfWhenItWasDue(t *testing.T) {
 		e.GetActor().GetKind() != eventv1.ActorKind_ACTOR_KIND_SYSTEM || e.GetInbox() != "web" || events[0].Content.GetNativeThread() != "t" {
 		t.Errorf("fired as %v", e)
 	}
-	if fired.GetTimer() != "snooze" || !fired.GetDueAt().AsTime().Equal(timer.DueAt) || fired.GetArmedBy() != timer.ArmedBy.String() {
+	if fired.GetTimer() != "snooze" || !fired.GetDueAt().AsTime().Equal(timer.DueAt) || fired.GetArmedBy() != timer.ArmedBy.String() ||
+		fired.GetInteractionId() != timer.Interaction.String() {
 		t.Errorf("fired: %v", fired)
 	}
 	if n := testutil.ToFloat64(f.cfg.Metrics.fired.WithLabelValues("snooze")); n != 1 {
@@ -174,6 +175,25 @@ func TestAnotherProcessPublishesTheSameEvent(t *testing.T) {
 	}
 	if f.handed != 2 || len(f.Events()) != 1 || len(f.Conflicts()) != 0 {
 		t.Errorf("%d published, %d events, %d conflicts", f.handed, len(f.Events()), len(f.Conflicts()))
+	}
+}
+
+// An event that comes late gives an interaction another id. Then what was fired by the old one may not be found.
+func TestATimerOfAnInteractionThatGetsAnotherIdFiresByThat(t *testing.T) {
+	f := newFixture(nil)
+	timer := f.arm("acme", "t", ago(time.Hour))
+	_, err := f.fire(t.Context())
+	must(t, err)
+	renamed := event.ID{1, 99}
+	f.interactions[renamed] = f.interactions[timer.Interaction]
+	f.armed[0].Interaction = renamed
+	for range 2 {
+		_, err = f.fire(t.Context())
+		must(t, err)
+	}
+	events := f.Events()
+	if len(events) != 2 || len(f.Conflicts()) != 0 || events[1].Content.GetTimerFired().GetInteractionId() != renamed.String() {
+		t.Errorf("%v, %d conflicts", events, len(f.Conflicts()))
 	}
 }
 

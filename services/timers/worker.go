@@ -155,14 +155,7 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 		w.silent(ctx, key, errors.New("the contents of its interaction are sealed"))
 		return nil
 	}
-	s := policySet(e, it, set)
-	if reaches, err := w.reaches(ctx, e, s.GetOccurredAt().AsTime(), it); err != nil {
-		return fmt.Errorf("timers: the interaction of %s: %w", e.GetId(), err)
-	} else if !reaches {
-		w.silent(ctx, key, errors.New("another interaction of its thread has begun"))
-		return nil
-	}
-	acks, err := w.cfg.Host.Submit(ctx, e.GetTenant(), s)
+	acks, err := w.cfg.Host.Submit(ctx, e.GetTenant(), policySet(e, it, set))
 	if _, invalid := errors.AsType[*event.InvalidError](err); invalid {
 		w.silent(ctx, key, err)
 		return nil
@@ -187,17 +180,6 @@ func (w *Worker) interaction(ctx context.Context, e *eventv1.Event) (*conversati
 	return w.cfg.Interactions.At(ctx, e.GetTenant(), thread, e.GetOccurredAt().AsTime())
 }
 
-// reaches tells whether an event of a moment that names no interaction belongs to the one of the event that causes it. It does unless the
-// provider tells of several at a time.
-func (w *Worker) reaches(ctx context.Context, cause *eventv1.Event, at time.Time, it *conversationv1.Interaction) (bool, error) {
-	thread, err := event.ParseID(cause.GetThreadId())
-	if err != nil || cause.GetInteractionId() == "" {
-		return true, nil //nolint:nilerr // Decode has seen to that
-	}
-	reached, err := w.cfg.Interactions.At(ctx, cause.GetTenant(), thread, at)
-	return reached.GetId() == it.GetId(), err
-}
-
 // settled tells whether an interaction's matter is settled or nobody's any more.
 func settled(it *conversationv1.Interaction) bool {
 	return it.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_RESOLVED || it.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_CLOSED
@@ -213,6 +195,7 @@ func policySet(e *eventv1.Event, it *conversationv1.Interaction, set *eventv1.In
 	for _, clock := range set.GetClocks() {
 		clock.DueAt = timestamppb.New(later(at, clock.GetDueAt().AsTime()))
 	}
+	set.InteractionId = it.GetId()
 	s := inThread(it)
 	s.Type, s.OccurredAt, s.CausationId, s.NativeId = event.TypeInteractionPolicySet, timestamppb.New(at), e.GetId(), "policy:"+e.GetId()
 	s.Content = &eventv1.Content{Body: &eventv1.Content_InteractionPolicySet{InteractionPolicySet: set}}

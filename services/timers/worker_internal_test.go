@@ -101,7 +101,7 @@ func TestAPolicyIsSetInTheThreadOfItsInteraction(t *testing.T) {
 		events[0].Content.GetNativeThread() != "t" || !e.GetOccurredAt().AsTime().Equal(ago(time.Hour)) || e.GetActor().GetKind() != eventv1.ActorKind_ACTOR_KIND_SYSTEM {
 		t.Errorf("set by %v", e)
 	}
-	if set.GetPolicy() != "chat" || set.GetIdleTimeout().AsDuration() != 30*time.Minute || set.GetReopenWindow().AsDuration() != 24*time.Hour || len(set.GetClocks()) != 1 {
+	if set.GetPolicy() != "chat" || set.GetIdleTimeout().AsDuration() != 30*time.Minute || set.GetReopenWindow().AsDuration() != 24*time.Hour || len(set.GetClocks()) != 1 || set.GetInteractionId() != "i" {
 		t.Errorf("set: %v", set)
 	}
 	if own, err := event.AppendEncoded(nil, e); err != nil || wanted(eventlog.Record{Value: own}) {
@@ -151,12 +151,8 @@ func TestTheProvidersWordForAnInteractionCounts(t *testing.T) {
 	must(t, err)
 	w.named[id] = &conversationv1.Interaction{Id: "other", Inbox: "web", NativeThread: "t", Channel: eventv1.Channel_CHANNEL_VOICE, StartedAt: timestamppb.New(ago(time.Minute))}
 	must(t, w.take(t.Context(), r))
-	if events := w.host.Events(); len(events) != 0 {
-		t.Errorf("a policy is set for the interaction that has begun since: %v", events)
-	}
-	w.it = w.named[id]
-	must(t, w.take(t.Context(), r))
-	if events := w.host.Events(); len(events) != 1 || events[0].Event.GetChannel() != eventv1.Channel_CHANNEL_VOICE {
+	if events := w.host.Events(); len(events) != 1 || events[0].Event.GetChannel() != eventv1.Channel_CHANNEL_VOICE ||
+		events[0].Content.GetInteractionPolicySet().GetInteractionId() != "other" {
 		t.Errorf("%v", events)
 	}
 }

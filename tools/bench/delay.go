@@ -55,7 +55,7 @@ func (b *bench) pacedFold(ctx context.Context, log *broker, perSecond int) (kept
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	var progress projection.Progress
-	runner, err := projection.NewRunner(ctx, foldConfig(l, store, &progress))
+	runner, err := projection.NewRunner(ctx, timelines().config(l, store, &progress))
 	if err != nil {
 		return false, nil, nil, err
 	}

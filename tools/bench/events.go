@@ -129,13 +129,28 @@ func (e *events) at(n int) time.Time { return e.began.Add(time.Duration(n) * tim
 
 // message is event n as it stands in the log.
 func (e *events) message(topic string, n int) (eventlog.Message, error) {
-	at := e.at(n)
-	c, err := e.compiler.Compile(tenant, e.submission(n), at.Add(150*time.Millisecond))
+	return e.compile(topic, e.submission(n))
+}
+
+// compile makes of a submission what stands in the log; it was received soon after it happened.
+func (e *events) compile(topic string, s *eventv1.Submission) (eventlog.Message, error) {
+	c, err := e.compiler.Compile(tenant, s, s.GetOccurredAt().AsTime().Add(150*time.Millisecond))
 	if err != nil {
 		return eventlog.Message{}, err
 	}
 	value, err := event.Encode(c.Event)
 	return eventlog.Message{Topic: topic, Key: c.Key(), Value: value}, err
+}
+
+// link is number n of the events that link an endpoint to a customer.
+func (e *events) link(n int, endpoint, customer event.ID) (eventlog.Message, error) {
+	return e.compile(event.TopicLinks, &eventv1.Submission{
+		Type: event.TypeEndpointLinked, OccurredAt: timestamppb.New(e.at(n)), Provider: "bench", Inbox: "bench", Thread: "links",
+		NativeId: fmt.Sprintf("l-%d", n),
+		Content: &eventv1.Content{Body: &eventv1.Content_EndpointLinked{EndpointLinked: &eventv1.EndpointLinked{
+			EndpointId: endpoint.String(), CustomerId: customer.String(),
+		}}},
+	})
 }
 
 // endpointIDs are those of a customer.

@@ -127,7 +127,7 @@ func (b *bench) foldOn(ctx context.Context, t *Table, log *broker) error {
 		contenders = append(contenders, struct {
 			name string
 			run  func() (folded, error)
-		}{"**Skein on " + s.name + "**", func() (folded, error) { return b.fold(ctx, log, s) }})
+		}{"**Skein on " + s.name + "**", func() (folded, error) { return b.fold(ctx, log, s, timelines()) }})
 	}
 	contenders = append(contenders, struct {
 		name string
@@ -152,7 +152,7 @@ func (b *bench) foldOn(ctx context.Context, t *Table, log *broker) error {
 			last[i].perEvent(float64(last[i].disk)), fmt.Sprintf("%.0f", float64(onDisk)/float64(b.Events)))
 	}
 	p, err := profiled(func() error {
-		_, err := b.fold(ctx, log, onPebble())
+		_, err := b.fold(ctx, log, onPebble(), timelines())
 		return err
 	})
 	if err != nil {
@@ -203,8 +203,8 @@ func (b *bench) fillNew(ctx context.Context, log *broker, topic string, n int) e
 	return errors.Join(b.events.fill(ctx, l, topic, 0, n), l.Close())
 }
 
-// fold folds the whole log into a new store.
-func (b *bench) fold(ctx context.Context, log *broker, s storeEngine) (f folded, err error) {
+// fold folds the whole log into read models of a new store, all at the same time.
+func (b *bench) fold(ctx context.Context, log *broker, s storeEngine, models ...slice) (f folded, err error) {
 	l, err := openLog(ctx, log)
 	if err != nil {
 		return folded{}, err
@@ -215,7 +215,13 @@ func (b *bench) fold(ctx context.Context, log *broker, s storeEngine) (f folded,
 		return folded{}, err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	f, err = timed(func() error { return foldAll(ctx, l, store, s.share) })
+	f, err = timed(func() error {
+		g, gctx := errgroup.WithContext(ctx)
+		for _, m := range models {
+			g.Go(func() error { return foldSlice(gctx, l, store, m, s.share) })
+		}
+		return g.Wait()
+	})
 	if err == nil {
 		f.events = int(s.share * float64(b.Events))
 		f.disk, err = disk()
@@ -224,23 +230,37 @@ func (b *bench) fold(ctx context.Context, log *broker, s storeEngine) (f folded,
 }
 
 // namespace is where the timeline is folded into.
-func namespace() kv.Namespace { return kv.Namespace{Slice: timeline.Slice, Generation: 1} }
+func namespace() kv.Namespace { return timelines().namespace() }
 
-func foldConfig(l eventlog.Log, store kv.Store, progress *projection.Progress) projection.Config {
-	return projection.Config{
-		Log: l, Store: store, Namespace: namespace(), Topic: foldTopic, Fold: timeline.NewFold(partitions), Progress: progress,
-	}
+// slice is a read model that is folded from a topic.
+type slice struct {
+	name, topic string
+	fold        projection.Fold
 }
 
-// foldAll folds a share of what the log holds by now.
+// timelines is the read model of timelines.
+func timelines() slice { return slice{timeline.Slice, foldTopic, timeline.NewFold(partitions)} }
+
+func (s slice) namespace() kv.Namespace { return kv.Namespace{Slice: s.name, Generation: 1} }
+
+func (s slice) config(l eventlog.Log, store kv.Store, progress *projection.Progress) projection.Config {
+	return projection.Config{Log: l, Store: store, Namespace: s.namespace(), Topic: s.topic, Fold: s.fold, Progress: progress}
+}
+
+// foldAll folds a share of what the log holds by now into the timeline.
 func foldAll(ctx context.Context, l eventlog.Log, store kv.Store, share float64) error {
+	return foldSlice(ctx, l, store, timelines(), share)
+}
+
+// foldSlice folds a share of what the log holds by now.
+func foldSlice(ctx context.Context, l eventlog.Log, store kv.Store, s slice, share float64) error {
 	var progress projection.Progress
-	runner, err := projection.NewRunner(ctx, foldConfig(l, store, &progress))
+	runner, err := projection.NewRunner(ctx, s.config(l, store, &progress))
 	if err != nil {
 		return err
 	}
 	defer runner.Close()
-	ends, err := lastPositions(ctx, l)
+	ends, err := lastPositions(ctx, l, s.topic)
 	if err != nil {
 		return err
 	}
@@ -254,7 +274,7 @@ func foldAll(ctx context.Context, l eventlog.Log, store kv.Store, share float64)
 		ran <- runner.Run(rctx)
 		stop() // the waiting below is in vain then
 	}()
-	err = projection.Wait(rctx, store, namespace(), foldTopic, ends, &progress)
+	err = projection.Wait(rctx, store, s.namespace(), s.topic, ends, &progress)
 	stop()
 	if failed := <-ran; failed != nil {
 		return failed
@@ -262,16 +282,16 @@ func foldAll(ctx context.Context, l eventlog.Log, store kv.Store, share float64)
 	return err
 }
 
-// lastPositions are those of the last record of each partition.
-func lastPositions(ctx context.Context, l eventlog.Log) ([]eventlog.Position, error) {
+// lastPositions are those of the last record of each partition of a topic.
+func lastPositions(ctx context.Context, l eventlog.Log, topic string) ([]eventlog.Position, error) {
 	var ends []eventlog.Position
 	for p := range int32(partitions) {
-		first, next, err := l.Bounds(ctx, foldTopic, p)
+		first, next, err := l.Bounds(ctx, topic, p)
 		if err != nil {
 			return nil, err
 		}
 		if next > first {
-			ends = append(ends, eventlog.Position{Topic: foldTopic, Partition: p, Offset: next - 1})
+			ends = append(ends, eventlog.Position{Topic: topic, Partition: p, Offset: next - 1})
 		}
 	}
 	return ends, nil
@@ -283,7 +303,7 @@ func (b *bench) bareLoop(ctx context.Context, log *broker, write *pebble.WriteOp
 	if err != nil {
 		return folded{}, err
 	}
-	ends, err := lastPositions(ctx, l)
+	ends, err := lastPositions(ctx, l, foldTopic)
 	if err := errors.Join(err, l.Close()); err != nil {
 		return folded{}, err
 	}

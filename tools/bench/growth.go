@@ -7,6 +7,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/services/timeline"
 )
 
 func measureGrowth(ctx context.Context, b *bench) (*Table, error) {
@@ -64,7 +65,7 @@ Customers stay the same, so that their timelines grow as well.`,
 
 // readsOf measures reads of a store by one caller.
 func (b *bench) readsOf(ctx context.Context, store kv.Store) (reads delays, err error) {
-	err = b.withReader(ctx, store, func(r *reader) error {
+	err = b.withReader(ctx, store, timeline.Links{}, func(r *reader) error {
 		reads, _, err = b.repeat(ctx, 1, r.list)
 		return err
 	})

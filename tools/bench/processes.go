@@ -105,7 +105,7 @@ func (b *bench) foldByProcesses(ctx context.Context, t *Table, log *broker, n in
 
 // allFolded waits until everything that the log holds by now is in the timeline.
 func allFolded(ctx context.Context, l eventlog.Log, store kv.Store) error {
-	ends, err := lastPositions(ctx, l)
+	ends, err := lastPositions(ctx, l, foldTopic)
 	if err != nil {
 		return err
 	}

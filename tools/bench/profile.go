@@ -53,6 +53,10 @@ func parts() []struct{ prefix, part string } {
 		{"github.com/skein-cx/skein/pkg/kv", "Skein: store"},
 		{"github.com/skein-cx/skein/pkg/projection", "Skein: projection"},
 		{"github.com/skein-cx/skein/services/timeline", "Skein: timeline"},
+		{"github.com/skein-cx/skein/services/conversation", "Skein: interactions and conversations"},
+		{"github.com/skein-cx/skein/services/customer", "Skein: customers"},
+		{"github.com/skein-cx/skein/services/search", "Skein: search"},
+		{"github.com/blevesearch", "bleve"},
 		{"github.com/skein-cx/skein/tools", "this benchmark"},
 		{"github.com/skein-cx/skein/", "Skein: the rest"},
 	}

@@ -38,7 +38,7 @@ answer is decoded by Go's Protobuf in this process, or kept as the bytes that ca
 		Columns: []string{"callers", "answer", "read p50", "p99", "per second", "ceiling p50", "p99", "per second", "p50 of ceiling", "p99 of ceiling", "per second of ceiling"},
 	}
 	err := b.withTimeline(ctx, b.Events, func(_ eventlog.Log, store kv.Store, _ func() (int64, error)) error {
-		return b.withReader(ctx, store, func(r *reader) error {
+		return b.withReader(ctx, store, timeline.Links{}, func(r *reader) error {
 			for _, callers := range []int{1, 16} {
 				if err := b.readRows(ctx, t, r, callers); err != nil {
 					return err
@@ -103,26 +103,47 @@ func (b *bench) readRows(ctx context.Context, t *Table, r *reader, callers int) 
 
 // reader reads over gRPC, within this process.
 type reader struct {
-	bench  *bench
-	store  kv.Store
-	server *rpc.Server
-	served chan error
-	conns  []*grpc.ClientConn
-	hangUp func()
+	bench *bench
+	store kv.Store
+	*inside
 	// endpoints are those of each customer, found beforehand.
 	endpoints [][]event.ID
 }
 
 // withReader runs something with a reader of a store.
-func (b *bench) withReader(ctx context.Context, store kv.Store, run func(*reader) error) error {
-	r, err := b.newReader(ctx, store)
+func (b *bench) withReader(ctx context.Context, store kv.Store, links timeline.Links, run func(*reader) error) error {
+	r, err := b.newReader(ctx, store, links)
 	if err != nil {
 		return err
 	}
 	return errors.Join(run(r), r.close())
 }
 
-func (b *bench) newReader(ctx context.Context, store kv.Store) (*reader, error) {
+func (b *bench) newReader(ctx context.Context, store kv.Store, links timeline.Links) (*reader, error) {
+	r := &reader{bench: b, store: store}
+	for customer := range b.events.customers() {
+		ids, err := b.events.endpointIDs(customer)
+		if err != nil {
+			return nil, err
+		}
+		r.endpoints = append(r.endpoints, ids)
+	}
+	hub := timeline.NewHub(store, foldTopic, partitions, nil, slog.New(slog.DiscardHandler)) // nobody watches
+	var err error
+	r.inside, err = serveInside(ctx, timeline.NewServer(store, b.events.keyring, nil, hub, links))
+	return r, err
+}
+
+// inside is a gRPC server in this process, and connections to it.
+type inside struct {
+	server *rpc.Server
+	served chan error
+	conns  []*grpc.ClientConn
+	hangUp func()
+}
+
+// serveInside serves a service.
+func serveInside(ctx context.Context, service interface{ Register(grpc.ServiceRegistrar) }) (*inside, error) {
 	authenticator, err := auth.New(nil, auth.Identity{Tenant: tenant})
 	if err != nil {
 		return nil, err
@@ -133,32 +154,24 @@ func (b *bench) newReader(ctx context.Context, store kv.Store) (*reader, error) 
 	if err != nil {
 		return nil, err
 	}
-	hub := timeline.NewHub(store, foldTopic, partitions, nil, slog.New(slog.DiscardHandler)) // nobody watches
-	timeline.NewServer(store, b.events.keyring, nil, hub, timeline.Links{}).Register(server)
+	service.Register(server)
 	port, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{bench: b, store: store, server: server, served: make(chan error, 1)}
-	for customer := range b.events.customers() {
-		ids, err := b.events.endpointIDs(customer)
-		if err != nil {
-			return nil, errors.Join(err, port.Close())
-		}
-		r.endpoints = append(r.endpoints, ids)
-	}
-	go func() { r.served <- server.Serve(port) }()
-	if r.conns, r.hangUp, err = dial(port.Addr().String()); err != nil {
+	in := &inside{server: server, served: make(chan error, 1)}
+	go func() { in.served <- server.Serve(port) }()
+	if in.conns, in.hangUp, err = dial(port.Addr().String()); err != nil {
 		server.Server.Stop()
-		return nil, errors.Join(err, <-r.served)
+		return nil, errors.Join(err, <-in.served)
 	}
-	return r, nil
+	return in, nil
 }
 
-func (r *reader) close() error {
-	r.hangUp()
-	r.server.Server.Stop()
-	return <-r.served
+func (in *inside) close() error {
+	in.hangUp()
+	in.server.Server.Stop()
+	return <-in.served
 }
 
 func (r *reader) customer(i int) int {
@@ -174,8 +187,10 @@ func (r *reader) request(i int) *timelinev1.ListRequest {
 	return req
 }
 
-func (r *reader) list(ctx context.Context, i int) error {
-	answer, err := timelinev1.NewTimelineServiceClient(r.conns[i%len(r.conns)]).List(ctx, r.request(i))
+func (r *reader) list(ctx context.Context, i int) error { return r.ask(ctx, i, r.request(i)) }
+
+func (r *reader) ask(ctx context.Context, i int, request *timelinev1.ListRequest) error {
+	answer, err := timelinev1.NewTimelineServiceClient(r.conns[i%len(r.conns)]).List(ctx, request)
 	if err != nil {
 		return fmt.Errorf("list: %s", rpc.Explain(err))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/services/timeline"
 )
 
 func measureRebuild(ctx context.Context, b *bench) (*Table, error) {
@@ -62,7 +63,7 @@ every key and value that the fold has written.`, count(b.Events)),
 
 // rebuild builds the second generation while the first one serves a reader.
 func (b *bench) rebuild(ctx context.Context, l eventlog.Log, store kv.Store) (took time.Duration, reads delays, err error) {
-	cfg := foldConfig(l, store, &projection.Progress{})
+	cfg := timelines().config(l, store, &projection.Progress{})
 	manager, err := projection.NewManager(ctx, cfg, 0)
 	if err != nil {
 		return 0, nil, err
@@ -71,7 +72,7 @@ func (b *bench) rebuild(ctx context.Context, l eventlog.Log, store kv.Store) (to
 	defer stop()
 	managed := make(chan error, 1)
 	go func() { managed <- manager.Run(mctx) }()
-	err = b.withReader(ctx, store, func(r *reader) error {
+	err = b.withReader(ctx, store, timeline.Links{}, func(r *reader) error {
 		rctx, enough := context.WithCancel(ctx)
 		defer enough()
 		type read struct {

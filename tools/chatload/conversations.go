@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"strings"
@@ -35,7 +36,7 @@ const (
 )
 
 // Read reads conversations from an archive (tar.xz) of MultiDoGO's sentences, as they stand in it, until there are n
-// messages. Lines that hold no text are left out.
+// messages; 0 reads all. Lines that hold no text are left out.
 func Read(archive string, n int) ([]Conversation, error) {
 	f, err := os.Open(archive)
 	if err != nil {
@@ -47,9 +48,15 @@ func Read(archive string, n int) ([]Conversation, error) {
 		return nil, fmt.Errorf("unpack %s: %w", archive, err)
 	}
 	r := reader{left: n, known: map[string]int{}}
+	if n == 0 {
+		r.left = math.MaxInt
+	}
 	files := tar.NewReader(unpacked)
 	for r.left > 0 {
 		h, err := files.Next()
+		if errors.Is(err, io.EOF) && n == 0 {
+			break
+		}
 		if errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("%s holds %d messages only: files */sentence_level/*/*.tsv are meant", archive, n-r.left)
 		}

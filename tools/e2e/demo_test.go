@@ -95,7 +95,7 @@ func TestTheDemoTellsOfBothCustomersOnEveryChannelAndTheNextStartAddsNothing(t *
 		"Anna Weber", "李娜 to Skein Home Support", "包裹显示已签收", "[kettle.svg, 175 bytes]", "(quotes earlier text)",
 		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头", "queue.entered  in Kettles", "transfer.completed", "interaction.ended",
 		"whatsapp  Anna Weber to 106540352242922\n", "spare lid", "wechat    小林 to oAnna", "太好了",
-		"timeline " + annaWeber + " --follow", "http://" + s.HTTP + "/chat/v1/web/",
+		"timeline --customer +4930901820 --follow", "http://" + s.HTTP + "/chat/v1/web/",
 	}
 	var first []string
 	for _, start := range []struct{ name, says string }{

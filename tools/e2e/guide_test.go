@@ -21,6 +21,9 @@ const (
 	typeScript     = "tsx@4.23.15"
 )
 
+// behind is how long after its first answer an example may say something else than the guide shows.
+const behind = 15 * time.Second
+
 // block is a piece of code of a guide, and what it says below, where the guide shows that.
 type block struct {
 	line       int
@@ -78,24 +81,27 @@ func (g *guide) run(b block) {
 	case "sh":
 		_, err := os.Stat(filepath.Join(g.root, "bin/grpcurl"))
 		skeintest.Require(g.t, "grpcurl", err == nil, "make tools puts it into bin/")
-		args, env = []string{"sh", "-e", write("example.sh")}, []string{"SKEIN_GRPC_ADDR=" + g.site.GRPC}
+		args, env = []string{"sh", "-e", write("example.sh")}, []string{"SKEIN_SERVER=" + g.site.GRPC}
 	case "go":
 		args = []string{"go", "run", write("main.go")}
 	case "python":
 		args, env = []string{"python3", write("example.py")}, g.pythonEnv()
 	case "ts":
-		args = []string{g.typeScript(), write("example.ts")}
+		args = []string{g.typeScript(), write("example.mts")}
 	default:
 		g.t.Fatalf("line %d: nobody knows how to run %q", b.line, b.language)
 	}
 	ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
 	defer cancel()
 	var said string
-	for ctx.Err() == nil {
+	for began := time.Now(); ctx.Err() == nil && (said == "" || time.Since(began) < behind); {
 		var out, complaints bytes.Buffer
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.root, append(os.Environ(), env...), &out, &complaints
 		err := cmd.Run()
+		if said == "" {
+			began = time.Now()
+		}
 		said = out.String() + complaints.String()
 		if err == nil && shows(b.says, out.String()) {
 			return

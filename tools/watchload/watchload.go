@@ -16,6 +16,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/rpc"
+	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
@@ -32,6 +33,8 @@ type Config struct {
 	Watchers int
 	// Rate is events per second, in all.
 	Rate int
+	// Customers watches each by the id of the customer behind its address, instead of by the address.
+	Customers bool
 	// For is how long events are sent.
 	For time.Duration
 	// Ready, which may be nil, is called when every watch is under way.
@@ -105,7 +108,11 @@ func (l *load) run(ctx context.Context) (*Result, error) {
 			}
 			conns = append(conns, conn)
 		}
-		stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(wctx, &timelinev1.WatchRequest{Addresses: []*eventv1.Address{customer(i)}})
+		what, err := l.what(ctx, conn, i)
+		if err != nil {
+			return nil, err
+		}
+		stream, err := timelinev1.NewTimelineServiceClient(conn).Watch(wctx, what)
 		if err != nil {
 			return nil, err
 		}
@@ -145,6 +152,18 @@ func (l *load) await(ctx context.Context) {
 
 func customer(i int) *eventv1.Address {
 	return &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: fmt.Sprint("watchload-", i)}
+}
+
+// what a watch sees.
+func (l *load) what(ctx context.Context, conn *grpc.ClientConn, i int) (*timelinev1.WatchRequest, error) {
+	if !l.Customers {
+		return &timelinev1.WatchRequest{Addresses: []*eventv1.Address{customer(i)}}, nil
+	}
+	found, err := customerv1.NewCustomerServiceClient(conn).Resolve(ctx, &customerv1.ResolveRequest{Addresses: []*eventv1.Address{customer(i)}})
+	if err != nil {
+		return nil, fmt.Errorf("resolve: %s", rpc.Explain(err))
+	}
+	return &timelinev1.WatchRequest{CustomerId: found.GetCustomers()[0].GetId()}, nil
 }
 
 func (l *load) watch(ctx context.Context, stream grpc.ServerStreamingClient[timelinev1.WatchResponse], ready func()) error {

@@ -110,6 +110,9 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 			Token: func(visitor, thread string) (string, error) { return a.VisitorToken(demo.Widget, visitor, thread) },
 		},
 	}
+	if _, err := t.player.Ingest.Publish(ctx, &ingestv1.PublishRequest{Submissions: demo.Known()}); err != nil {
+		return err
+	}
 	fmt.Fprintln(out)
 	if !cfg.TakesMail(demo.Inbox) {
 		t.leaveOut("The mails are left out: email.smtp is empty, or no inbox of tenant "+cfg.Tenant+" has the address "+demo.Inbox+".",
@@ -276,15 +279,17 @@ func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
 	if addrs := strings.Join(a.KafkaAddrs(), ","); addrs != app.Default().Log.Addr {
 		kafka = " --kafka " + addrs
 	}
-	anna := strings.Join(demo.Addresses()[:4], " ")
+	anna := demo.Addresses()[2] // her telephone
 	tries := [][2]string{
-		{"Anna's timeline over five channels, and what comes:", skein + " timeline " + anna + " --follow" + server},
+		{"Who calls from this number, by what the CRM knows:", skein + " customer " + anna + server},
+		{"Her timeline over five channels, and what comes:", skein + " timeline --customer " + anna + " --follow" + server},
 	}
 	if cfg.HasWidget(demo.Widget) {
 		tries = append(tries, [2]string{"Chat as a visitor, in a browser:", chat})
 	}
 	tries = append(tries, [][2]string{
-		{"The same timeline as JSON, one entry a line:", skein + " timeline " + anna + " --json" + server},
+		{"The same timeline as JSON, one entry a line:", skein + " timeline --customer " + anna + " --json" + server},
+		{"What is open, over REST:", "curl -s http://" + a.HTTPAddr() + "/v1/work:list -d '{}'"},
 		{"The log, event by event:", skein + " tail --from-beginning" + kafka},
 		{"How to hand in an event of your own:", skein + " publish --help"},
 		{"What could not be understood, if anything:", skein + " dead list" + server},

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
@@ -233,14 +236,32 @@ func fieldsAsText(m proto.Message) *eventv1.Message {
 	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if !f.IsList() && !f.IsMap() && f.Kind() != protoreflect.BytesKind {
 			text := v.String()
-			if f.Kind() == protoreflect.EnumKind {
+			switch {
+			case f.Kind() == protoreflect.EnumKind:
 				text = string(f.Enum().Values().ByNumber(v.Enum()).Name())
+			case f.Kind() == protoreflect.MessageKind:
+				text = partAsText(v.Message().Interface())
 			}
 			lines = append(lines, string(f.Name())+": "+text)
 		}
 		return true
 	})
 	return &eventv1.Message{Text: strings.Join(slices.Sorted(slices.Values(lines)), "\n")}
+}
+
+// partAsText shows a message inside a body.
+func partAsText(m proto.Message) string {
+	switch m := m.(type) {
+	case *durationpb.Duration:
+		return m.AsDuration().String()
+	case *timestamppb.Timestamp:
+		return m.AsTime().Format(time.DateTime)
+	}
+	text, err := protojson.Marshal(m)
+	if err != nil {
+		return "?"
+	}
+	return string(text)
 }
 
 // printable is one line without what would steer a terminal.

@@ -99,9 +99,9 @@ func TestACustomerAConversationAndAddressesAreAskedForOneAtATime(t *testing.T) {
 	for _, args := range [][]string{
 		{},
 		{"anna@example.com", "--customer", "81aa"},
-		{"--customer", "81aa", "--conversation", "01bb"},
+		{"--customer", "anna@example.com", "--conversation", "01bb"},
 		{"--thread", "01cc", "--conversation", "01bb"},
-		{"--customer", "81aa", "--as-of", "2026-03-01", "--follow"},
+		{"--customer", "anna@example.com", "--as-of", "2026-03-01", "--follow"},
 	} {
 		cmd := timelineCommand()
 		cmd.SetArgs(args)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // business hours are in time zones, which not every system knows
 )
 
 func main() { os.Exit(run()) }

@@ -26,7 +26,7 @@ Every setting, and what is in force:  skein config verify`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), tailCommand(), publishCommand(), importCommand(), sendCommand(), outboundCommand(), channelsCommand(), channelCommand(), lagCommand(), topicsCommand(), rebuildCommand(), deadCommand(), webhooksCommand(),
+	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), customerCommand(), tailCommand(), publishCommand(), importCommand(), sendCommand(), outboundCommand(), channelsCommand(), channelCommand(), lagCommand(), topicsCommand(), rebuildCommand(), deadCommand(), webhooksCommand(),
 		configCommand(), storeCommand(), versionCommand())
 	return cmd
 }

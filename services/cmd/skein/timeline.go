@@ -48,11 +48,11 @@ func timelineCommand() *cobra.Command {
 An address is a mail address, a telephone number, or kind:value:
   anna@example.com   +49 30 1234   sip:anna@example.com
   visitor:7f3c       social:wechat/gh_0123:oABC   id:crm:4711`,
-		Example: "  skein timeline anna@example.com\n  skein timeline anna@example.com li.na@example.cn --since 2026-03-01 --type 'message.*'\n  skein timeline anna@example.com --json | jq .event.type\n  skein timeline --customer 81b5f3a0-6c1e-8d27-9a4f-0f6f2c7e1d55 --as-of 2026-03-01",
+		Example: "  skein timeline anna@example.com\n  skein timeline anna@example.com li.na@example.cn --since 2026-03-01 --type 'message.*'\n  skein timeline anna@example.com --json | jq .event.type\n  skein timeline --customer '+49 30 901820' --as-of 2026-03-01",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := listRequest(args, threads, region)
 			if customer != "" || talk != "" {
-				req, err = scopeRequest(args, threads, customer, talk)
+				req, err = scopeRequest(args, threads, customer, talk, region)
 			}
 			if err != nil {
 				return err
@@ -123,7 +123,7 @@ An address is a mail address, a telephone number, or kind:value:
 	f.StringSliceVar(&types, "type", nil, "only these types, such as message.received or message.*")
 	f.StringSliceVar(&channels, "channel", nil, "only these channels, such as email or web_chat")
 	f.StringSliceVar(&threads, "thread", nil, "threads by id, beside or instead of addresses")
-	f.StringVar(&customer, "customer", "", "all of a customer, by id, instead of addresses")
+	f.StringVar(&customer, "customer", "", "all of a customer, by an address or id, instead of addresses")
 	f.StringVar(&talk, "conversation", "", "all of a conversation, by the id of any of its interactions, instead of addresses")
 	f.StringVar(&asOf, "as-of", "", "what was known at a past moment: only what had been received, as it was linked then")
 	f.StringVar(&region, "region", "", "country of telephone numbers without country code, such as DE")
@@ -133,12 +133,9 @@ An address is a mail address, a telephone number, or kind:value:
 func listRequest(addresses, threads []string, region string) (*timelinev1.ListRequest, error) {
 	req := &timelinev1.ListRequest{Order: timelinev1.Order_ORDER_OLDEST_FIRST, ThreadIds: threads}
 	for _, text := range addresses {
-		a, err := event.ParseAddress(text)
+		a, err := addressOf(text, region)
 		if err != nil {
 			return nil, err
-		}
-		if a.GetKind() == eventv1.EndpointKind_ENDPOINT_KIND_PHONE {
-			a.Region = region
 		}
 		req.Addresses = append(req.Addresses, a)
 	}
@@ -148,11 +145,27 @@ func listRequest(addresses, threads []string, region string) (*timelinev1.ListRe
 	return req, nil
 }
 
-func scopeRequest(addresses, threads []string, customer, conversation string) (*timelinev1.ListRequest, error) {
+func scopeRequest(addresses, threads []string, customer, conversation, region string) (*timelinev1.ListRequest, error) {
 	if len(addresses)+len(threads) > 0 || customer != "" && conversation != "" {
 		return nil, errors.New("name addresses and threads, or a customer, or a conversation: one of the three")
 	}
-	return &timelinev1.ListRequest{Order: timelinev1.Order_ORDER_OLDEST_FIRST, CustomerId: customer, ConversationId: conversation}, nil
+	req := &timelinev1.ListRequest{Order: timelinev1.Order_ORDER_OLDEST_FIRST, ConversationId: conversation}
+	if _, err := event.ParseID(customer); err == nil || customer == "" {
+		req.CustomerId = customer
+		return req, nil
+	}
+	var err error
+	req.CustomerAddress, err = addressOf(customer, region)
+	return req, err
+}
+
+// addressOf reads an address; region is the country of a telephone number without country code.
+func addressOf(text, region string) (*eventv1.Address, error) {
+	a, err := event.ParseAddress(text)
+	if err == nil && a.GetKind() == eventv1.EndpointKind_ENDPOINT_KIND_PHONE {
+		a.Region = region
+	}
+	return a, err
 }
 
 // eachEntry pages through a list. It returns how many entries it showed, and the cursor from which a watch goes on.
@@ -200,7 +213,8 @@ func followEntries(ctx context.Context, conn grpc.ClientConnInterface, list *tim
 func followNews(ctx context.Context, conn grpc.ClientConnInterface, list *timelinev1.ListRequest, cursor string, show func(*timelinev1.WatchResponse) error) error {
 	req := &timelinev1.WatchRequest{
 		Addresses: list.GetAddresses(), EndpointIds: list.GetEndpointIds(), ThreadIds: list.GetThreadIds(),
-		Channels: list.GetChannels(), Types: list.GetTypes(), CustomerId: list.GetCustomerId(), ConversationId: list.GetConversationId(), Cursor: cursor,
+		Channels: list.GetChannels(), Types: list.GetTypes(), CustomerId: list.GetCustomerId(), ConversationId: list.GetConversationId(),
+		CustomerAddress: list.GetCustomerAddress(), Cursor: cursor,
 	}
 	for {
 		err := followOnce(ctx, conn, req, show)

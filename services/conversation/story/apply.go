@@ -20,12 +20,15 @@ func (i *Interaction) apply(f *Fact) {
 	}
 	i.describe(f)
 	i.meet(f, body, at)
+	if i.Backfill && f.Kind.acts() && !f.Backfill {
+		i.live(at)
+	}
 	if f.Kind.acts() {
 		i.LastActivity, i.ActiveBy = at, f.ID
 	}
 	switch f.Kind {
 	case Silent, Called, VoicemailLeft, FlowStep, FormSubmitted, TransferTried, CallbackRequested, CallbackTold, MessageChanged,
-		SurveyAnswered, SendRequested, PartyJoined, PartyLeft, kinds:
+		SurveyAnswered, SendRequested, PartyJoined, PartyLeft, TimerFired, kinds:
 	case Started:
 		if i.Continues.IsZero() {
 			i.Continues = body.Continues
@@ -43,7 +46,7 @@ func (i *Interaction) apply(f *Fact) {
 	case AttributesUpdated:
 		i.update(body)
 	case PolicySet:
-		i.setPolicy(f, body)
+		i.setPolicy(f, body, at)
 	case NoteAdded:
 		i.Notes++
 	case BotStarted, BotHandedOff, BotEnded:
@@ -60,10 +63,24 @@ func (i *Interaction) apply(f *Fact) {
 		i.receive(f, at)
 	case Sent:
 		i.sent(f, at)
-	case TimerFired:
-		i.fire(body, at)
 	}
 	i.settle()
+	if f.Kind == PolicySet {
+		i.elapse(f) // what it finds missed already
+	}
+}
+
+// live is that history goes on: from here on the clock counts, and nothing that counted in it.
+func (i *Interaction) live(at int64) {
+	i.Backfill, i.LiveSince = false, at
+	if i.SnoozedUntil != 0 {
+		i.SnoozedUntil = max(i.SnoozedUntil, at)
+	}
+	for n := range i.SLAs {
+		if s := &i.SLAs[n]; s.State == SLAActive {
+			s.State = SLACancelled
+		}
+	}
 }
 
 // describe takes what stands in the envelope, as stated first.
@@ -80,9 +97,6 @@ func (i *Interaction) describe(f *Fact) {
 		first(&i.Origin, f.Origin)
 		first(&i.Direction, f.Direction)
 	default: // an assignment has an origin of its own
-	}
-	if f.Kind.acts() && !f.Backfill {
-		i.Backfill = false
 	}
 }
 
@@ -207,8 +221,8 @@ func (i *Interaction) setStatus(f *Fact, body *Body, at int64) {
 		i.reopen(at)
 	}
 	i.Stated, i.SnoozedUntil, i.SnoozedBy = body.Status, 0, f.ID
-	if body.Status == eventv1.InteractionStatus_INTERACTION_STATUS_SNOOZED {
-		i.SnoozedUntil = body.Until
+	if body.Status == eventv1.InteractionStatus_INTERACTION_STATUS_SNOOZED && body.Until != 0 {
+		i.SnoozedUntil = max(body.Until, at)
 	}
 }
 
@@ -369,8 +383,8 @@ func (i *Interaction) reply(at int64) {
 }
 
 // setPolicy begins clocks, and closes at once those for which all is done by now.
-func (i *Interaction) setPolicy(f *Fact, body *Body) {
-	i.Policy, i.IdleTimeout, i.ReopenWindow = body.Text, max(body.Time, 0), body.Window
+func (i *Interaction) setPolicy(f *Fact, body *Body, at int64) {
+	i.Policy, i.PolicySetAt, i.IdleTimeout, i.ReopenWindow = body.Text, at, max(body.Time, 0), body.Window
 	for _, k := range body.Clocks {
 		for n := range i.SLAs {
 			if s := &i.SLAs[n]; s.Metric == k.Metric && s.State == SLAActive {
@@ -383,8 +397,8 @@ func (i *Interaction) setPolicy(f *Fact, body *Body) {
 				s.done(i.ResolvedAt)
 			}
 		} else {
-			for _, at := range i.Replies {
-				s.done(at)
+			for _, replied := range i.Replies {
+				s.done(replied)
 			}
 		}
 		i.SLAs = append(roomFor(i.SLAs, maxSLAs, func(s SLA) bool { return s.State != SLAActive }), s)
@@ -414,24 +428,60 @@ func roomFor[T any](all []T, most int, over func(T) bool) []T {
 	return slices.Delete(all, n, n+1)
 }
 
-// fire is that the clock did what is armed, still and by that event.
-func (i *Interaction) fire(body *Body, at int64) {
-	switch body.Text {
-	case TimerSnooze.String():
-		if t := i.snooze(); t.Due != 0 && t.ArmedBy == body.ArmedBy {
-			i.Stated, i.SnoozedUntil = eventv1.InteractionStatus_INTERACTION_STATUS_OPEN, 0
+// elapse is that a fact happens: what is due before it takes effect, each as of when it is due. It reports whether anything did.
+func (i *Interaction) elapse(f *Fact) (changed bool) {
+	if i.Backfill {
+		return false
+	}
+	for {
+		var next Timer
+		i.eachTimer(func(t Timer) {
+			if t.dueBy(f) && (next.Name == 0 || t.Due < next.Due) {
+				next = t
+			}
+		})
+		if next.Name == 0 {
+			return changed
 		}
-	case TimerIdle.String():
-		if t := i.idle(); t.Due != 0 && t.ArmedBy == body.ArmedBy {
-			i.end(at, &Body{Reason: eventv1.EndReason_END_REASON_IDLE, Window: i.ReopenWindow})
+		i.fire(next)
+		changed = true
+	}
+}
+
+// replay is that an imported history tells that its clock did what was armed in it, and by the event that it names. It reports whether it
+// did.
+func (i *Interaction) replay(f *Fact) (changed bool) {
+	if !i.Backfill || !f.Backfill || f.Body == nil {
+		return false
+	}
+	var armed Timer
+	i.eachTimer(func(t Timer) {
+		if t.dueBy(f) && t.Name.String() == f.Body.Text && t.ArmedBy == f.Body.ArmedBy {
+			armed = t
 		}
+	})
+	if armed.Name == 0 {
+		return false
+	}
+	i.fire(armed)
+	return true
+}
+
+// fire does what is due.
+func (i *Interaction) fire(t Timer) {
+	switch t.Name {
+	case TimerSnooze:
+		i.Stated, i.SnoozedUntil = eventv1.InteractionStatus_INTERACTION_STATUS_OPEN, 0
+	case TimerIdle:
+		i.end(max(t.Due, i.StartedAt), &Body{Reason: eventv1.EndReason_END_REASON_IDLE, Window: i.ReopenWindow})
 	default:
 		for n := range i.SLAs {
-			if s := &i.SLAs[n]; s.State == SLAActive && s.ArmedBy == body.ArmedBy && slaTimer(s.Metric).String() == body.Text {
+			if s := &i.SLAs[n]; s.timer() == t {
 				s.State = SLAMissed
 			}
 		}
 	}
+	i.settle()
 }
 
 // settle ends what nobody waits for any more.

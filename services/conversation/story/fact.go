@@ -64,6 +64,7 @@ type Body struct {
 	Set       []Attribute               // AttributesUpdated, in order of the names
 	Clocks    []Clock                   // PolicySet
 	ArmedBy   event.ID                  // TimerFired
+	About     event.ID                  // interaction, by any id that it ever had: PolicySet, TimerFired
 	Continues event.ID                  // Started
 }
 
@@ -193,6 +194,7 @@ func (b *Body) code(c *coder) {
 		c.time(&k.Due)
 	})
 	c.id(&b.ArmedBy)
+	c.id(&b.About)
 	c.id(&b.Continues)
 }
 

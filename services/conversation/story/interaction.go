@@ -23,6 +23,7 @@ type Interaction struct {
 	Direction   eventv1.Direction
 	Language    string
 	Backfill    bool
+	LiveSince   int64 // since when it is no backfill any more
 	Correlation string
 	Continues   event.ID
 
@@ -65,6 +66,7 @@ type Interaction struct {
 
 	Queue        string
 	Policy       string
+	PolicySetAt  int64
 	IdleTimeout  time.Duration
 	ReopenWindow time.Duration
 }
@@ -261,11 +263,16 @@ func (i *Interaction) Names() []event.ID {
 	return slices.DeleteFunc(names, event.ID.IsZero)
 }
 
-// Timer is what the clock has to do.
+// Timer is what the clock has to do; the zero one is none.
 type Timer struct {
 	Name    TimerName
 	Due     int64
 	ArmedBy event.ID
+}
+
+// dueBy tells whether it fires before a fact: what happens at the moment at which it is due is in time still.
+func (t Timer) dueBy(f *Fact) bool {
+	return t.Name != 0 && (t.Due < f.Occurred || t.Due == f.Occurred && f.Kind == TimerFired)
 }
 
 // TimerName is one of a few.
@@ -313,32 +320,45 @@ func (i *Interaction) Timers() []Timer {
 		return nil
 	}
 	var timers []Timer
-	if t := i.snooze(); t.Due != 0 {
-		timers = append(timers, t)
-	}
-	if t := i.idle(); t.Due != 0 {
-		timers = append(timers, t)
-	}
-	for _, s := range i.SLAs {
-		if name := slaTimer(s.Metric); name != 0 && s.State == SLAActive && s.Due != 0 {
-			timers = append(timers, Timer{name, s.Due, s.ArmedBy})
-		}
-	}
+	i.eachTimer(func(t Timer) { timers = append(timers, t) })
 	return timers
 }
 
+// eachTimer yields what would be armed if it is no backfill; of what is due at the same time, in the order in which it fires.
+func (i *Interaction) eachTimer(yield func(Timer)) {
+	for n := range i.SLAs {
+		if t := i.SLAs[n].timer(); t.Name != 0 {
+			yield(t)
+		}
+	}
+	if t := i.snooze(); t.Name != 0 {
+		yield(t)
+	}
+	if t := i.idle(); t.Name != 0 {
+		yield(t)
+	}
+}
+
+func (s *SLA) timer() Timer {
+	if s.State != SLAActive || s.Due == 0 || slaTimer(s.Metric) == 0 {
+		return Timer{}
+	}
+	return Timer{slaTimer(s.Metric), s.Due, s.ArmedBy}
+}
+
 func (i *Interaction) snooze() Timer {
-	if i.Status() != Snoozed {
+	if i.SnoozedUntil == 0 || i.Status() != Snoozed {
 		return Timer{}
 	}
 	return Timer{TimerSnooze, i.SnoozedUntil, i.SnoozedBy}
 }
 
+// idle is due no earlier than when the time-out was set.
 func (i *Interaction) idle() Timer {
 	if i.IdleTimeout == 0 || i.EndedAt != 0 || i.ResolvedAt != 0 {
 		return Timer{}
 	}
-	return Timer{TimerIdle, later(i.LastActivity, i.IdleTimeout), i.ActiveBy}
+	return Timer{TimerIdle, max(later(i.LastActivity, i.IdleTimeout), i.PolicySetAt), i.ActiveBy}
 }
 
 // later is a time so much later, or the last one that there is.
@@ -380,7 +400,7 @@ func (i *Interaction) code(c *coder) {
 	c.time(&i.SnoozedUntil)
 	c.id(&i.SnoozedBy)
 	for _, t := range []*int64{
-		&i.StartedAt, &i.EndedAt, &i.ResolvedAt, &i.ReopenedAt, &i.ReopenUntil, &i.LastActivity, &i.CustomerSpoke, &i.AgentSpoke,
+		&i.LiveSince, &i.PolicySetAt, &i.StartedAt, &i.EndedAt, &i.ResolvedAt, &i.ReopenedAt, &i.ReopenUntil, &i.LastActivity, &i.CustomerSpoke, &i.AgentSpoke,
 		&i.WaitingSince, &i.FirstResponse, &i.Bot.Started, &i.Bot.HandedOff, &i.Bot.Ended,
 	} {
 		c.time(t)

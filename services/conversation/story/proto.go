@@ -15,7 +15,7 @@ import (
 func (i *Interaction) Proto() *conversationv1.Interaction {
 	out := &conversationv1.Interaction{
 		Id: i.ID().String(), Channel: i.Channel, Provider: i.Provider, Inbox: i.Inbox, Origin: i.origin(), Direction: i.Direction,
-		Language: i.Language, Backfill: i.Backfill, CorrelationId: i.Correlation, Continues: text(i.Continues),
+		Language: i.Language, Backfill: i.Backfill, LiveSince: stamp(i.LiveSince), CorrelationId: i.Correlation, Continues: text(i.Continues),
 		State: conversationv1.InteractionState_INTERACTION_STATE_ACTIVE, Status: conversationv1.WorkStatus(i.Status()),
 		StartedAt: stamp(i.StartedAt), EndedAt: stamp(i.EndedAt), EndReason: i.EndReason, ResolvedAt: stamp(i.ResolvedAt),
 		Resolution: i.Resolution, ResolvedBy: i.ResolvedBy.proto(), Reopened: i.Reopened, ReopenedAt: stamp(i.ReopenedAt),

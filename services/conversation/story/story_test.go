@@ -96,7 +96,7 @@ func TestAnEndClosesUnlessSomebodySaidWhatIsToBeDone(t *testing.T) {
 		t.Error(got)
 	}
 	for _, s := range []eventv1.InteractionStatus{1, 2, 3} {
-		stated := at(5, story.StatusChanged, says(story.Body{Status: s, Until: 1}))
+		stated := at(5, story.StatusChanged, says(story.Body{Status: s, Until: math.MaxInt64}))
 		if got := only(t, opened, stated, ended).Status(); int(got) != int(s) {
 			t.Errorf("%v instead of %v", got, s)
 		}
@@ -116,14 +116,14 @@ func TestASnoozeThatWasSetAnewIsNotOverWithTheFirst(t *testing.T) {
 	snooze := func(second int, until int64) story.Fact {
 		return at(second, story.StatusChanged, says(story.Body{Status: eventv1.InteractionStatus_INTERACTION_STATUS_SNOOZED, Until: until}))
 	}
-	first, second := snooze(1, 100), snooze(2, 200)
-	fired := func(f story.Fact) story.Fact {
-		return at(50, story.TimerFired, says(story.Body{Text: "snooze", ArmedBy: f.ID}))
+	first, second := snooze(1, int64(100*time.Second)), snooze(2, int64(200*time.Second))
+	fired := func(second int, f story.Fact) story.Fact {
+		return at(second, story.TimerFired, says(story.Body{Text: "snooze", ArmedBy: f.ID}))
 	}
-	if got := only(t, at(0, story.Received), first, second, fired(first)); got.Status() != story.Snoozed || got.Timers()[0].Due != 200 {
+	if got := only(t, at(0, story.Received), first, second, fired(100, first)); got.Status() != story.Snoozed || got.Timers()[0].Due != int64(200*time.Second) {
 		t.Error(got.Status(), got.Timers())
 	}
-	if got := only(t, at(0, story.Received), first, second, fired(second)); got.Status() != story.Open || len(got.Timers()) != 0 {
+	if got := only(t, at(0, story.Received), first, second, fired(200, second)); got.Status() != story.Open || len(got.Timers()) != 0 {
 		t.Error(got.Status(), got.Timers())
 	}
 }
@@ -166,19 +166,22 @@ func TestATargetIsHitInTimeAndMissedBehindIt(t *testing.T) {
 		state story.SLAState
 		done  int64
 	}{
-		"in time":                     {[]story.Fact{first, reply(10)}, story.SLAHit, 10},
-		"too late":                    {[]story.Fact{first, reply(11)}, story.SLAMissed, 11},
-		"never":                       {[]story.Fact{first, fired(10, first, "sla.first_response")}, story.SLAMissed, 0},
-		"behind the clock":            {[]story.Fact{first, fired(10, first, "sla.first_response"), reply(12)}, story.SLAMissed, 12},
-		"before the policy was told":  {[]story.Fact{reply(3), policy(5, response, 0, 10)}, story.SLAHit, 3},
-		"before it counts":            {[]story.Fact{reply(3), policy(5, response, 4, 10)}, story.SLAActive, 0},
-		"by another clock":            {[]story.Fact{first, fired(10, first, "sla.resolution")}, story.SLAActive, 0},
-		"armed by another event":      {[]story.Fact{first, fired(10, reply(1), "sla.first_response")}, story.SLAActive, 0},
-		"ended first":                 {[]story.Fact{first, at(5, story.Ended)}, story.SLACancelled, 0},
-		"resolved":                    {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Resolved)}, story.SLAHit, 5},
-		"resolved too late":           {[]story.Fact{policy(1, resolution, 0, 10), at(15, story.Resolved)}, story.SLAMissed, 15},
-		"resolved before it was told": {[]story.Fact{at(5, story.Resolved), policy(6, resolution, 0, 10)}, story.SLAHit, 5},
-		"never resolved":              {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Ended)}, story.SLACancelled, 0},
+		"in time":                       {[]story.Fact{first, reply(10)}, story.SLAHit, 10},
+		"too late":                      {[]story.Fact{first, reply(11)}, story.SLAMissed, 11},
+		"never":                         {[]story.Fact{first, fired(10, first, "sla.first_response")}, story.SLAMissed, 0},
+		"behind the clock":              {[]story.Fact{first, fired(10, first, "sla.first_response"), reply(12)}, story.SLAMissed, 12},
+		"before the policy was told":    {[]story.Fact{reply(3), policy(5, response, 0, 10)}, story.SLAHit, 3},
+		"before it counts":              {[]story.Fact{reply(3), policy(5, response, 4, 10)}, story.SLAActive, 0},
+		"by whatever happens behind it": {[]story.Fact{first, at(11, story.NoteAdded)}, story.SLAMissed, 0},
+		"but not in the moment":         {[]story.Fact{first, at(10, story.NoteAdded)}, story.SLAActive, 0},
+		"by another timer":              {[]story.Fact{first, fired(10, reply(1), "sla.resolution")}, story.SLAMissed, 0},
+		"not before it is due":          {[]story.Fact{first, fired(9, first, "sla.first_response")}, story.SLAActive, 0},
+		"before it was set":             {[]story.Fact{policy(20, response, 0, 10)}, story.SLAMissed, 0},
+		"ended first":                   {[]story.Fact{first, at(5, story.Ended)}, story.SLACancelled, 0},
+		"resolved":                      {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Resolved)}, story.SLAHit, 5},
+		"resolved too late":             {[]story.Fact{policy(1, resolution, 0, 10), at(15, story.Resolved)}, story.SLAMissed, 15},
+		"resolved before it was told":   {[]story.Fact{at(5, story.Resolved), policy(6, resolution, 0, 10)}, story.SLAHit, 5},
+		"never resolved":                {[]story.Fact{policy(1, resolution, 0, 10), at(5, story.Ended)}, story.SLACancelled, 0},
 		"kept open": {
 			[]story.Fact{policy(1, resolution, 0, 10), at(4, story.StatusChanged, says(story.Body{Status: 2})), at(5, story.Ended)},
 			story.SLAActive, 0,
@@ -197,7 +200,7 @@ func TestATargetIsHitInTimeAndMissedBehindIt(t *testing.T) {
 }
 
 func TestANewClockTakesThePlaceOfTheOneThatCounts(t *testing.T) {
-	clock := says(story.Body{Clocks: []story.Clock{{Metric: eventv1.SlaMetric_SLA_METRIC_RESOLUTION, Due: 100}}})
+	clock := says(story.Body{Clocks: []story.Clock{{Metric: eventv1.SlaMetric_SLA_METRIC_RESOLUTION, Due: int64(100 * time.Second)}}})
 	i := only(t, at(0, story.Received), at(1, story.PolicySet, clock), at(2, story.PolicySet, clock))
 	if len(i.SLAs) != 2 || i.SLAs[0].State != story.SLACancelled || i.SLAs[1].State != story.SLAActive {
 		t.Errorf("%+v", i.SLAs)

@@ -21,23 +21,34 @@ type Thread struct {
 // maxWaiting is how many facts wait at most. Those that come later are of no interaction.
 const maxWaiting = 64
 
-// Formers gives the former interactions of a thread, those before the last, by a name that they bear: the one that began last; nil where
-// there is none. What is given is changed by what is told of it.
+// Formers gives the former interactions of a thread, those before the last; nil where there is none. What is given is changed by what is
+// told of it.
 type Formers interface {
+	// Named gives the one that bears a name; of several, the one that began last.
 	Named(name event.ID) (*Interaction, error)
+	// At gives the last one that began by a moment.
+	At(m Moment) (*Interaction, error)
+	// Moment gives where a fact stands; zero where there is none.
+	Moment(id event.ID) (Moment, error)
 }
 
-// Apply tells a thread the next fact in order. It gives the interaction that the fact belongs to: the last one, which may have begun by
-// it, a former one, or none.
+// Apply tells a thread the next fact in order. It gives the interaction that the fact belongs to and may have changed: the last one, which
+// may have begun by it, a former one, or none.
 func (t *Thread) Apply(f *Fact, formers Formers) (*Interaction, error) {
-	if f.Kind == Silent {
+	if f.Kind == Silent || f.Kind == TimerFired && t.Last == nil {
 		return nil, nil
+	}
+	if t.Last != nil {
+		t.Last.elapse(f)
 	}
 	i, err := t.named(f, formers)
 	switch {
 	case err != nil:
 		return nil, err
+	case f.Kind == TimerFired:
+		return t.tick(i, f), nil
 	case i != nil:
+		i.elapse(f)
 		i.tell(f, true)
 		return i, nil
 	case t.Last == nil || !f.Interaction.IsZero() && !t.adopts(f):
@@ -58,10 +69,26 @@ func (t *Thread) Apply(f *Fact, formers Formers) (*Interaction, error) {
 	return t.Last, nil
 }
 
-// named is the interaction that a fact names: by its id, else by its visit or assignment.
+// tick is that it is so late for an interaction, else for the last one. It gives the one that this changes, or the last one.
+func (t *Thread) tick(i *Interaction, f *Fact) *Interaction {
+	if i == nil {
+		i = t.Last
+	}
+	if i.elapse(f) || i.replay(f) || i == t.Last {
+		return i
+	}
+	return nil
+}
+
+// named is the interaction that a fact is said to be about, or that it names: by its id, else by its visit or assignment.
 func (t *Thread) named(f *Fact, formers Formers) (*Interaction, error) {
 	if t.Last == nil {
 		return nil, nil
+	}
+	if f.Body != nil && !f.Body.About.IsZero() {
+		if i, err := t.about(f, formers); i != nil || err != nil {
+			return i, err
+		}
 	}
 	if !f.Interaction.IsZero() {
 		if t.Last.Name == f.Interaction {
@@ -80,15 +107,38 @@ func (t *Thread) named(f *Fact, formers Formers) (*Interaction, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i != nil && (!f.Kind.opens() || i.goesOn(name)) { // else the provider gives the id once more
+		if i != nil && (!f.Kind.opens() || i.goesOn(name, f)) { // else the provider gives the id once more
 			return i, nil
 		}
 	}
 	return nil, nil
 }
 
-// goesOn tells whether the visit or assignment of a name does.
-func (i *Interaction) goesOn(name event.ID) bool {
+// about is the interaction of an id that it has or ever had: by its name, else by the event that opened it or would have, had none come
+// late.
+func (t *Thread) about(f *Fact, formers Formers) (*Interaction, error) {
+	id := f.Body.About
+	if t.Last.Name == id || t.Last.Opener == id {
+		return t.Last, nil
+	}
+	if i, err := formers.Named(id); i != nil || err != nil {
+		return i, err
+	}
+	m, err := formers.Moment(id)
+	switch {
+	case err != nil || m.IsZero() || !m.Before(f.Moment):
+		return nil, err
+	case !m.Before(t.Last.Start):
+		return t.Last, nil
+	}
+	return formers.At(m)
+}
+
+// goesOn tells whether the visit or assignment of a name does when a fact happens.
+func (i *Interaction) goesOn(name event.ID, f *Fact) bool {
+	if !i.Backfill && i.idle().dueBy(f) {
+		return false
+	}
 	v, s := i.visitNamed(name), i.shareNamed(name)
 	return v >= 0 && i.Visits[v].Left == 0 || s >= 0 && i.Shares[s].open()
 }
@@ -128,6 +178,7 @@ func (t *Thread) begin(f *Fact) *Interaction {
 	}
 	t.Waiting = waiting
 	i.apply(f)
+	i.elapse(f)
 	return i
 }
 

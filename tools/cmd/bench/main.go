@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&cfg.Rate, "rate", 20_000, "events per second of the paced jobs")
 	flags.IntVar(&cfg.Watchers, "watchers", 1000, "watches at once")
 	flags.IntVar(&cfg.WatchRate, "watch-rate", 5000, "events per second that the watches see")
+	flags.StringVar(&cfg.Data, "data", "../shared/data", "conversations to search: the directory of crosswoz and multidogo")
 	only := flags.String("only", "", "jobs to run, with commas between them: "+strings.Join(bench.Jobs(), ", "))
 	page := flags.String("o", "docs/benchmarks.md", "the page to write")
 	quick := flags.Bool("quick", false, "small sizes, to see that everything runs")

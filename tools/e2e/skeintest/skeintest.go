@@ -117,7 +117,7 @@ func (s *Site) Start(args ...string) *Process {
 	s.T.Helper()
 	p := &Process{t: s.T, cmd: exec.Command(s.Binary, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	p.cmd.Env = append(os.Environ(), "SKEIN_LOG_ADDR="+s.Kafka)
+	p.cmd.Env = append(os.Environ(), "SKEIN_LOG_ADDR="+s.Kafka, "SKEIN_SEARCH_DIR="+filepath.Join(s.Dir, "search-"+strings.TrimPrefix(s.GRPC, "127.0.0.1:")))
 	if err := p.cmd.Start(); err != nil {
 		s.T.Fatal(err)
 	}

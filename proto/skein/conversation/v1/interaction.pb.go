@@ -231,6 +231,9 @@ type Interaction struct {
 	Language string `protobuf:"bytes,9,opt,name=language,proto3" json:"language,omitempty"`
 	// Imported history: no timer is armed for it.
 	Backfill bool `protobuf:"varint,10,opt,name=backfill,proto3" json:"backfill,omitempty"`
+	// Since when imported history goes on live: when somebody acted who is no import. Nothing of it is measured from before; absent for what
+	// was no history.
+	LiveSince *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=live_since,json=liveSince,proto3" json:"live_since,omitempty"`
 	// What a chain of events has in common, where an event of it says so: the first that does.
 	CorrelationId string `protobuf:"bytes,11,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// Thread of the interaction that it continues, by the provider's word: its id, hashed.
@@ -239,7 +242,7 @@ type Interaction struct {
 	State InteractionState `protobuf:"varint,15,opt,name=state,proto3,enum=skein.conversation.v1.InteractionState" json:"state,omitempty"`
 	// Working status.
 	Status WorkStatus `protobuf:"varint,16,opt,name=status,proto3,enum=skein.conversation.v1.WorkStatus" json:"status,omitempty"`
-	// When a snoozed one comes back.
+	// When a snoozed one comes back; never before it was snoozed.
 	SnoozedUntil *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=snoozed_until,json=snoozedUntil,proto3" json:"snoozed_until,omitempty"`
 	// When it began: the first of its events.
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
@@ -415,6 +418,13 @@ func (x *Interaction) GetBackfill() bool {
 		return x.Backfill
 	}
 	return false
+}
+
+func (x *Interaction) GetLiveSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LiveSince
+	}
+	return nil
 }
 
 func (x *Interaction) GetCorrelationId() string {
@@ -1352,7 +1362,7 @@ var File_skein_conversation_v1_interaction_proto protoreflect.FileDescriptor
 
 const file_skein_conversation_v1_interaction_proto_rawDesc = "" +
 	"\n" +
-	"'skein/conversation/v1/interaction.proto\x12\x15skein.conversation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\x1a\x1askein/event/v1/event.proto\"\xa3\x13\n" +
+	"'skein/conversation/v1/interaction.proto\x12\x15skein.conversation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\x1a\x1askein/event/v1/event.proto\"\xde\x13\n" +
 	"\vInteraction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tthread_id\x18\x02 \x01(\tR\bthreadId\x121\n" +
@@ -1364,7 +1374,9 @@ const file_skein_conversation_v1_interaction_proto_rawDesc = "" +
 	"\tdirection\x18\b \x01(\x0e2\x19.skein.event.v1.DirectionR\tdirection\x12\x1a\n" +
 	"\blanguage\x18\t \x01(\tR\blanguage\x12\x1a\n" +
 	"\bbackfill\x18\n" +
-	" \x01(\bR\bbackfill\x12%\n" +
+	" \x01(\bR\bbackfill\x129\n" +
+	"\n" +
+	"live_since\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tliveSince\x12%\n" +
 	"\x0ecorrelation_id\x18\v \x01(\tR\rcorrelationId\x12\x1c\n" +
 	"\tcontinues\x18\f \x01(\tR\tcontinues\x12=\n" +
 	"\x05state\x18\x0f \x01(\x0e2'.skein.conversation.v1.InteractionStateR\x05state\x129\n" +
@@ -1553,70 +1565,71 @@ var file_skein_conversation_v1_interaction_proto_depIdxs = []int32{
 	10, // 0: skein.conversation.v1.Interaction.channel:type_name -> skein.event.v1.Channel
 	11, // 1: skein.conversation.v1.Interaction.origin:type_name -> skein.event.v1.Origin
 	12, // 2: skein.conversation.v1.Interaction.direction:type_name -> skein.event.v1.Direction
-	0,  // 3: skein.conversation.v1.Interaction.state:type_name -> skein.conversation.v1.InteractionState
-	1,  // 4: skein.conversation.v1.Interaction.status:type_name -> skein.conversation.v1.WorkStatus
-	13, // 5: skein.conversation.v1.Interaction.snoozed_until:type_name -> google.protobuf.Timestamp
-	13, // 6: skein.conversation.v1.Interaction.started_at:type_name -> google.protobuf.Timestamp
-	13, // 7: skein.conversation.v1.Interaction.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 8: skein.conversation.v1.Interaction.end_reason:type_name -> skein.event.v1.EndReason
-	13, // 9: skein.conversation.v1.Interaction.resolved_at:type_name -> google.protobuf.Timestamp
-	15, // 10: skein.conversation.v1.Interaction.resolved_by:type_name -> skein.event.v1.Actor
-	13, // 11: skein.conversation.v1.Interaction.reopened_at:type_name -> google.protobuf.Timestamp
-	13, // 12: skein.conversation.v1.Interaction.reopen_until:type_name -> google.protobuf.Timestamp
-	13, // 13: skein.conversation.v1.Interaction.last_activity_at:type_name -> google.protobuf.Timestamp
-	13, // 14: skein.conversation.v1.Interaction.customer_spoke_at:type_name -> google.protobuf.Timestamp
-	13, // 15: skein.conversation.v1.Interaction.agent_spoke_at:type_name -> google.protobuf.Timestamp
-	13, // 16: skein.conversation.v1.Interaction.waiting_since:type_name -> google.protobuf.Timestamp
-	13, // 17: skein.conversation.v1.Interaction.first_response_at:type_name -> google.protobuf.Timestamp
-	16, // 18: skein.conversation.v1.Interaction.first_response_time:type_name -> google.protobuf.Duration
-	9,  // 19: skein.conversation.v1.Interaction.attributes:type_name -> skein.conversation.v1.Interaction.AttributesEntry
-	4,  // 20: skein.conversation.v1.Interaction.participants:type_name -> skein.conversation.v1.Participant
-	5,  // 21: skein.conversation.v1.Interaction.visits:type_name -> skein.conversation.v1.QueueVisit
-	6,  // 22: skein.conversation.v1.Interaction.assignments:type_name -> skein.conversation.v1.Assignment
-	7,  // 23: skein.conversation.v1.Interaction.bot:type_name -> skein.conversation.v1.BotShare
-	8,  // 24: skein.conversation.v1.Interaction.slas:type_name -> skein.conversation.v1.Sla
-	16, // 25: skein.conversation.v1.Interaction.idle_timeout:type_name -> google.protobuf.Duration
-	16, // 26: skein.conversation.v1.Interaction.reopen_window:type_name -> google.protobuf.Duration
-	17, // 27: skein.conversation.v1.Interaction.position:type_name -> skein.event.v1.Position
-	18, // 28: skein.conversation.v1.Participant.kind:type_name -> skein.event.v1.EndpointKind
-	19, // 29: skein.conversation.v1.Participant.role:type_name -> skein.event.v1.PartyRole
-	20, // 30: skein.conversation.v1.Participant.side:type_name -> skein.event.v1.Side
-	15, // 31: skein.conversation.v1.Participant.actor:type_name -> skein.event.v1.Actor
-	13, // 32: skein.conversation.v1.Participant.joined_at:type_name -> google.protobuf.Timestamp
-	13, // 33: skein.conversation.v1.Participant.left_at:type_name -> google.protobuf.Timestamp
-	21, // 34: skein.conversation.v1.Participant.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
-	13, // 35: skein.conversation.v1.QueueVisit.entered_at:type_name -> google.protobuf.Timestamp
-	13, // 36: skein.conversation.v1.QueueVisit.left_at:type_name -> google.protobuf.Timestamp
-	22, // 37: skein.conversation.v1.QueueVisit.outcome:type_name -> skein.event.v1.QueueOutcome
-	16, // 38: skein.conversation.v1.QueueVisit.sla_target:type_name -> google.protobuf.Duration
-	11, // 39: skein.conversation.v1.Assignment.origin:type_name -> skein.event.v1.Origin
-	13, // 40: skein.conversation.v1.Assignment.offered_at:type_name -> google.protobuf.Timestamp
-	13, // 41: skein.conversation.v1.Assignment.declined_at:type_name -> google.protobuf.Timestamp
-	23, // 42: skein.conversation.v1.Assignment.decline_reason:type_name -> skein.event.v1.DeclineReason
-	13, // 43: skein.conversation.v1.Assignment.accepted_at:type_name -> google.protobuf.Timestamp
-	13, // 44: skein.conversation.v1.Assignment.connected_at:type_name -> google.protobuf.Timestamp
-	16, // 45: skein.conversation.v1.Assignment.hold_time:type_name -> google.protobuf.Duration
-	13, // 46: skein.conversation.v1.Assignment.held_since:type_name -> google.protobuf.Timestamp
-	16, // 47: skein.conversation.v1.Assignment.pause_time:type_name -> google.protobuf.Duration
-	13, // 48: skein.conversation.v1.Assignment.paused_since:type_name -> google.protobuf.Timestamp
-	13, // 49: skein.conversation.v1.Assignment.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 50: skein.conversation.v1.Assignment.end_reason:type_name -> skein.event.v1.EndReason
-	13, // 51: skein.conversation.v1.Assignment.wrapup_started_at:type_name -> google.protobuf.Timestamp
-	13, // 52: skein.conversation.v1.Assignment.wrapup_ended_at:type_name -> google.protobuf.Timestamp
-	13, // 53: skein.conversation.v1.BotShare.started_at:type_name -> google.protobuf.Timestamp
-	13, // 54: skein.conversation.v1.BotShare.handed_off_at:type_name -> google.protobuf.Timestamp
-	13, // 55: skein.conversation.v1.BotShare.ended_at:type_name -> google.protobuf.Timestamp
-	24, // 56: skein.conversation.v1.Sla.metric:type_name -> skein.event.v1.SlaMetric
-	2,  // 57: skein.conversation.v1.Sla.state:type_name -> skein.conversation.v1.SlaState
-	16, // 58: skein.conversation.v1.Sla.target:type_name -> google.protobuf.Duration
-	13, // 59: skein.conversation.v1.Sla.since:type_name -> google.protobuf.Timestamp
-	13, // 60: skein.conversation.v1.Sla.due_at:type_name -> google.protobuf.Timestamp
-	13, // 61: skein.conversation.v1.Sla.done_at:type_name -> google.protobuf.Timestamp
-	62, // [62:62] is the sub-list for method output_type
-	62, // [62:62] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	13, // 3: skein.conversation.v1.Interaction.live_since:type_name -> google.protobuf.Timestamp
+	0,  // 4: skein.conversation.v1.Interaction.state:type_name -> skein.conversation.v1.InteractionState
+	1,  // 5: skein.conversation.v1.Interaction.status:type_name -> skein.conversation.v1.WorkStatus
+	13, // 6: skein.conversation.v1.Interaction.snoozed_until:type_name -> google.protobuf.Timestamp
+	13, // 7: skein.conversation.v1.Interaction.started_at:type_name -> google.protobuf.Timestamp
+	13, // 8: skein.conversation.v1.Interaction.ended_at:type_name -> google.protobuf.Timestamp
+	14, // 9: skein.conversation.v1.Interaction.end_reason:type_name -> skein.event.v1.EndReason
+	13, // 10: skein.conversation.v1.Interaction.resolved_at:type_name -> google.protobuf.Timestamp
+	15, // 11: skein.conversation.v1.Interaction.resolved_by:type_name -> skein.event.v1.Actor
+	13, // 12: skein.conversation.v1.Interaction.reopened_at:type_name -> google.protobuf.Timestamp
+	13, // 13: skein.conversation.v1.Interaction.reopen_until:type_name -> google.protobuf.Timestamp
+	13, // 14: skein.conversation.v1.Interaction.last_activity_at:type_name -> google.protobuf.Timestamp
+	13, // 15: skein.conversation.v1.Interaction.customer_spoke_at:type_name -> google.protobuf.Timestamp
+	13, // 16: skein.conversation.v1.Interaction.agent_spoke_at:type_name -> google.protobuf.Timestamp
+	13, // 17: skein.conversation.v1.Interaction.waiting_since:type_name -> google.protobuf.Timestamp
+	13, // 18: skein.conversation.v1.Interaction.first_response_at:type_name -> google.protobuf.Timestamp
+	16, // 19: skein.conversation.v1.Interaction.first_response_time:type_name -> google.protobuf.Duration
+	9,  // 20: skein.conversation.v1.Interaction.attributes:type_name -> skein.conversation.v1.Interaction.AttributesEntry
+	4,  // 21: skein.conversation.v1.Interaction.participants:type_name -> skein.conversation.v1.Participant
+	5,  // 22: skein.conversation.v1.Interaction.visits:type_name -> skein.conversation.v1.QueueVisit
+	6,  // 23: skein.conversation.v1.Interaction.assignments:type_name -> skein.conversation.v1.Assignment
+	7,  // 24: skein.conversation.v1.Interaction.bot:type_name -> skein.conversation.v1.BotShare
+	8,  // 25: skein.conversation.v1.Interaction.slas:type_name -> skein.conversation.v1.Sla
+	16, // 26: skein.conversation.v1.Interaction.idle_timeout:type_name -> google.protobuf.Duration
+	16, // 27: skein.conversation.v1.Interaction.reopen_window:type_name -> google.protobuf.Duration
+	17, // 28: skein.conversation.v1.Interaction.position:type_name -> skein.event.v1.Position
+	18, // 29: skein.conversation.v1.Participant.kind:type_name -> skein.event.v1.EndpointKind
+	19, // 30: skein.conversation.v1.Participant.role:type_name -> skein.event.v1.PartyRole
+	20, // 31: skein.conversation.v1.Participant.side:type_name -> skein.event.v1.Side
+	15, // 32: skein.conversation.v1.Participant.actor:type_name -> skein.event.v1.Actor
+	13, // 33: skein.conversation.v1.Participant.joined_at:type_name -> google.protobuf.Timestamp
+	13, // 34: skein.conversation.v1.Participant.left_at:type_name -> google.protobuf.Timestamp
+	21, // 35: skein.conversation.v1.Participant.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
+	13, // 36: skein.conversation.v1.QueueVisit.entered_at:type_name -> google.protobuf.Timestamp
+	13, // 37: skein.conversation.v1.QueueVisit.left_at:type_name -> google.protobuf.Timestamp
+	22, // 38: skein.conversation.v1.QueueVisit.outcome:type_name -> skein.event.v1.QueueOutcome
+	16, // 39: skein.conversation.v1.QueueVisit.sla_target:type_name -> google.protobuf.Duration
+	11, // 40: skein.conversation.v1.Assignment.origin:type_name -> skein.event.v1.Origin
+	13, // 41: skein.conversation.v1.Assignment.offered_at:type_name -> google.protobuf.Timestamp
+	13, // 42: skein.conversation.v1.Assignment.declined_at:type_name -> google.protobuf.Timestamp
+	23, // 43: skein.conversation.v1.Assignment.decline_reason:type_name -> skein.event.v1.DeclineReason
+	13, // 44: skein.conversation.v1.Assignment.accepted_at:type_name -> google.protobuf.Timestamp
+	13, // 45: skein.conversation.v1.Assignment.connected_at:type_name -> google.protobuf.Timestamp
+	16, // 46: skein.conversation.v1.Assignment.hold_time:type_name -> google.protobuf.Duration
+	13, // 47: skein.conversation.v1.Assignment.held_since:type_name -> google.protobuf.Timestamp
+	16, // 48: skein.conversation.v1.Assignment.pause_time:type_name -> google.protobuf.Duration
+	13, // 49: skein.conversation.v1.Assignment.paused_since:type_name -> google.protobuf.Timestamp
+	13, // 50: skein.conversation.v1.Assignment.ended_at:type_name -> google.protobuf.Timestamp
+	14, // 51: skein.conversation.v1.Assignment.end_reason:type_name -> skein.event.v1.EndReason
+	13, // 52: skein.conversation.v1.Assignment.wrapup_started_at:type_name -> google.protobuf.Timestamp
+	13, // 53: skein.conversation.v1.Assignment.wrapup_ended_at:type_name -> google.protobuf.Timestamp
+	13, // 54: skein.conversation.v1.BotShare.started_at:type_name -> google.protobuf.Timestamp
+	13, // 55: skein.conversation.v1.BotShare.handed_off_at:type_name -> google.protobuf.Timestamp
+	13, // 56: skein.conversation.v1.BotShare.ended_at:type_name -> google.protobuf.Timestamp
+	24, // 57: skein.conversation.v1.Sla.metric:type_name -> skein.event.v1.SlaMetric
+	2,  // 58: skein.conversation.v1.Sla.state:type_name -> skein.conversation.v1.SlaState
+	16, // 59: skein.conversation.v1.Sla.target:type_name -> google.protobuf.Duration
+	13, // 60: skein.conversation.v1.Sla.since:type_name -> google.protobuf.Timestamp
+	13, // 61: skein.conversation.v1.Sla.due_at:type_name -> google.protobuf.Timestamp
+	13, // 62: skein.conversation.v1.Sla.done_at:type_name -> google.protobuf.Timestamp
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_skein_conversation_v1_interaction_proto_init() }

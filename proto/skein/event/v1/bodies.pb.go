@@ -4190,7 +4190,10 @@ type TimerFired struct {
 	// When it was due.
 	DueAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
 	// Id of the event that armed it.
-	ArmedBy       string `protobuf:"bytes,3,opt,name=armed_by,json=armedBy,proto3" json:"armed_by,omitempty"`
+	ArmedBy string `protobuf:"bytes,3,opt,name=armed_by,json=armedBy,proto3" json:"armed_by,omitempty"`
+	// Interaction that it is about, by any id that it ever had. Where no interaction of the thread has it, the one to which an event of this
+	// moment belongs.
+	InteractionId string `protobuf:"bytes,4,opt,name=interaction_id,json=interactionId,proto3" json:"interaction_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4242,6 +4245,13 @@ func (x *TimerFired) GetDueAt() *timestamppb.Timestamp {
 func (x *TimerFired) GetArmedBy() string {
 	if x != nil {
 		return x.ArmedBy
+	}
+	return ""
+}
+
+func (x *TimerFired) GetInteractionId() string {
+	if x != nil {
+		return x.InteractionId
 	}
 	return ""
 }
@@ -5632,7 +5642,10 @@ type InteractionPolicySet struct {
 	// How long after its end by idleness a message still belongs to it.
 	ReopenWindow *durationpb.Duration `protobuf:"bytes,3,opt,name=reopen_window,json=reopenWindow,proto3" json:"reopen_window,omitempty"`
 	// Clocks that begin.
-	Clocks        []*SlaClock `protobuf:"bytes,4,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	Clocks []*SlaClock `protobuf:"bytes,4,rep,name=clocks,proto3" json:"clocks,omitempty"`
+	// Interaction that it is about, by any id that it ever had. Where no interaction of the thread has it, the one to which an event of this
+	// moment belongs.
+	InteractionId string `protobuf:"bytes,5,opt,name=interaction_id,json=interactionId,proto3" json:"interaction_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5693,6 +5706,13 @@ func (x *InteractionPolicySet) GetClocks() []*SlaClock {
 		return x.Clocks
 	}
 	return nil
+}
+
+func (x *InteractionPolicySet) GetInteractionId() string {
+	if x != nil {
+		return x.InteractionId
+	}
+	return ""
 }
 
 // SlaClock is a target that begins to count.
@@ -6002,12 +6022,13 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\n" +
 	"confidence\x18\x04 \x01(\x01R\n" +
 	"confidence\x12\x16\n" +
-	"\x06source\x18\x05 \x01(\tR\x06source\"p\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\"\x97\x01\n" +
 	"\n" +
 	"TimerFired\x12\x14\n" +
 	"\x05timer\x18\x01 \x01(\tR\x05timer\x121\n" +
 	"\x06due_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\x12\x19\n" +
-	"\barmed_by\x18\x03 \x01(\tR\aarmedBy\"\xa5\x01\n" +
+	"\barmed_by\x18\x03 \x01(\tR\aarmedBy\x12%\n" +
+	"\x0einteraction_id\x18\x04 \x01(\tR\rinteractionId\"\xa5\x01\n" +
 	"\x11SourceGapDetected\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
@@ -6133,12 +6154,13 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	" \x01(\bR\aremoved\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x99\x02\n" +
 	"\x14InteractionPolicySet\x12 \n" +
 	"\x06policy\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06policy\x12<\n" +
 	"\fidle_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12>\n" +
 	"\rreopen_window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\freopenWindow\x12:\n" +
-	"\x06clocks\x18\x04 \x03(\v2\x18.skein.event.v1.SlaClockB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06clocks\"\xd5\x01\n" +
+	"\x06clocks\x18\x04 \x03(\v2\x18.skein.event.v1.SlaClockB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06clocks\x12%\n" +
+	"\x0einteraction_id\x18\x05 \x01(\tR\rinteractionId\"\xd5\x01\n" +
 	"\bSlaClock\x121\n" +
 	"\x06metric\x18\x01 \x01(\x0e2\x19.skein.event.v1.SlaMetricR\x06metric\x121\n" +
 	"\x06target\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06target\x120\n" +
