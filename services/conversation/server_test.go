@@ -637,7 +637,7 @@ func TestAConversationThatIsTooLargeIsRefusedAndItsInteractionsAreListedAllTheSa
 	w := newWorld(t, memory())
 	var all []*eventv1.Submission
 	for n := range conversation.MaxInteractions {
-		all = append(all, message("big", fmt.Sprint(n), n, ""), resolved("big", fmt.Sprint(n), n))
+		all = append(all, message("big", fmt.Sprint(n), n/20, ""), resolved("big", fmt.Sprint(n), n/20))
 	}
 	w.publish(all...)
 	w.publish(message("small", "1", 1, ""))
