@@ -613,6 +613,82 @@ func TestImportedHistoryArmsNothing(t *testing.T) {
 	}
 }
 
+// What was due before a message has taken effect before it, whether or not anybody has looked at the clock.
+func TestAMessageBehindTheIdleTimeReopensWhileNoTimerFires(t *testing.T) {
+	w := newClocked(t, timers.Policy{Name: "chat", FirstResponse: 5 * time.Minute})
+	w.startFold()
+	w.startPolicies()
+	in, out := w.says("in the window", 0, customerWrites()), w.says("behind it", 0, customerWrites())
+	for _, thread := range []event.ID{in, out} {
+		w.one(thread, "a target", targetIs(firstResponse, active))
+	}
+	w.at(30 * time.Hour)
+	w.says("in the window", 20*time.Hour, customerWrites())
+	w.says("behind it", 25*time.Hour, customerWrites())
+	first := func(it *conversationv1.Interaction) bool { return it.GetSlas()[0].GetState() == missed }
+	w.one(in, "the reopening", func(it *conversationv1.Interaction) bool {
+		return it.GetReopened() == 1 && first(it) && it.GetWaitingSince().AsTime().Equal(nine.Add(20*time.Hour)) && targetIs(firstResponse, active)(it)
+	})
+	w.until(out, "another interaction", func(all []*conversationv1.Interaction) bool {
+		return len(all) == 2 && isOver(all[0]) && first(all[0]) && all[0].GetEndedAt().AsTime().Equal(nine.Add(30*time.Minute)) && hasPolicy(all[1])
+	})
+	if fired := w.fired(); len(fired) > 0 {
+		t.Errorf("fired: %v", fired)
+	}
+	w.startTimers()
+	over := nine.Add(20*time.Hour + 30*time.Minute)
+	w.one(in, "the second end", func(it *conversationv1.Interaction) bool { return isOver(it) && it.GetEndedAt().AsTime().Equal(over) })
+}
+
+// Some providers tell of several interactions of a thread at a time, by their names.
+func TestEachOfSeveralInteractionsOfAThreadHasItsPolicyAndItsTimers(t *testing.T) {
+	w := newClocked(t, timers.Policy{Name: "urgent", Priorities: []int32{1}, FirstResponse: time.Minute, IdleTimeout: time.Hour},
+		timers.Policy{Name: "chat", FirstResponse: 5 * time.Minute, Resolution: time.Hour})
+	w.startAll()
+	named := func(name string, s *eventv1.Submission) *eventv1.Submission { s.Interaction = name; return s }
+	thread := w.says("t", 0, named("p", customerWrites()))
+	w.says("t", time.Minute, named("q", customerWrites()))
+	w.until(thread, "targets of both", func(all []*conversationv1.Interaction) bool {
+		return len(all) == 2 && targetIs(firstResponse, active)(all[0]) && targetIs(firstResponse, active)(all[1])
+	})
+	w.says("t", 2*time.Minute, named("p", becomes(1)))
+	w.until(thread, "another policy of the first", func(all []*conversationv1.Interaction) bool {
+		return len(all) == 2 && all[0].GetPolicy() == "urgent" && all[1].GetPolicy() == "chat" && lastTarget(all[0], firstResponse).GetDueAt().AsTime().Equal(nine.Add(2*time.Minute))
+	})
+	w.at(2 * time.Minute)
+	w.until(thread, "a breach of the first", func(all []*conversationv1.Interaction) bool {
+		return targetIs(firstResponse, missed)(all[0]) && targetIs(firstResponse, active)(all[1])
+	})
+	w.at(31 * time.Minute)
+	w.until(thread, "the end of the second", func(all []*conversationv1.Interaction) bool {
+		return !isOver(all[0]) && isOver(all[1]) && all[1].GetEndedAt().AsTime().Equal(nine.Add(31*time.Minute))
+	})
+	w.at(62 * time.Minute)
+	w.until(thread, "the end of the first", func(all []*conversationv1.Interaction) bool {
+		return isOver(all[0]) && targetIs(resolution, missed)(all[0]) && all[0].GetEndedAt().AsTime().Equal(nine.Add(62*time.Minute))
+	})
+}
+
+func TestHistoryThatGoesOnCountsFromThen(t *testing.T) {
+	w := newClocked(t, timers.Policy{Name: "chat", FirstResponse: 5 * time.Minute, Resolution: time.Hour})
+	w.startAll()
+	imported := customerWrites()
+	imported.Backfill = true
+	thread := w.says("t", -1000*time.Hour, imported)
+	w.says("t", 0, customerWrites())
+	it := w.one(thread, "targets", targetIs(firstResponse, active))
+	for metric, due := range map[eventv1.SlaMetric]time.Duration{firstResponse: 5 * time.Minute, resolution: time.Hour} {
+		if sla := lastTarget(it, metric); !sla.GetSince().AsTime().Equal(nine) || !sla.GetDueAt().AsTime().Equal(nine.Add(due)) {
+			t.Errorf("it counts as %v", sla)
+		}
+	}
+	if it.GetBackfill() || !it.GetLiveSince().AsTime().Equal(nine) || !it.GetStartedAt().AsTime().Equal(nine.Add(-1000*time.Hour)) {
+		t.Errorf("it is %v", it)
+	}
+	w.at(30 * time.Minute)
+	w.one(thread, "its end", isOver)
+}
+
 // What is gone through for the first time was settled long ago for the most part; it is measured as it ended.
 func TestAnOldLogIsSeenAsItEnded(t *testing.T) {
 	w := newClocked(t, timers.Policy{Name: "chat", FirstResponse: 5 * time.Minute, IdleTimeout: -1})

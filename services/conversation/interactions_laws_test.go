@@ -183,8 +183,15 @@ func anyEvents(rt *rapid.T, n int) (events []*eventv1.Event) {
 			Actor:         &eventv1.Actor{Kind: eventv1.ActorKind(rapid.IntRange(0, 4).Draw(rt, "actor")), Id: some("agent", "anna", "bob", "")},
 			InteractionId: id(thread, "interaction", "", "", "", "p", "q"), VisitId: id(thread, "visit", "", "", "v", "w"),
 			AssignmentId: id(thread, "assignment", "", "", "", "x", "y"), Queue: some("queue", "", "sales", "service"),
-			Parties: []*eventv1.Party{{EndpointId: hashed(some("customer", "ada", "eve")).String(), Side: eventv1.Side_SIDE_CUSTOMER}},
-			Origin:  eventv1.Origin(rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(rt, "origin")),
+			Parties:  []*eventv1.Party{{EndpointId: hashed(some("customer", "ada", "eve")).String(), Side: eventv1.Side_SIDE_CUSTOMER}},
+			Origin:   eventv1.Origin(rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(rt, "origin")),
+			Backfill: rapid.IntRange(0, 9).Draw(rt, "imported at 9") == 9,
+		}
+		about := func() string {
+			if name := some("about", "", "p", "q", "event", "event"); name != "event" {
+				return id(thread, "about", name)
+			}
+			return hashed(fmt.Sprint("event", rapid.IntRange(0, n).Draw(rt, "about the event"))).String()
 		}
 		window := func() *durationpb.Duration {
 			return durationpb.New(time.Duration(rapid.SampledFrom([]int{0, 2, 5}).Draw(rt, "window")) * time.Second)
@@ -208,14 +215,14 @@ func anyEvents(rt *rapid.T, n int) (events []*eventv1.Event) {
 			}}
 		case event.TypeInteractionPolicySet:
 			content.Body = &eventv1.Content_InteractionPolicySet{InteractionPolicySet: &eventv1.InteractionPolicySet{
-				Policy: "p", IdleTimeout: window(), ReopenWindow: window(), Clocks: []*eventv1.SlaClock{
+				Policy: "p", IdleTimeout: window(), ReopenWindow: window(), InteractionId: about(), Clocks: []*eventv1.SlaClock{
 					{Metric: eventv1.SlaMetric(rapid.IntRange(1, 3).Draw(rt, "metric")), Since: at("since"), DueAt: at("due")},
 				},
 			}}
 		case event.TypeTimerFired:
 			content.Body = &eventv1.Content_TimerFired{TimerFired: &eventv1.TimerFired{
 				Timer:   some("timer", "idle", "idle", "snooze", "sla.first_response", "sla.resolution"),
-				ArmedBy: hashed(fmt.Sprint("event", rapid.IntRange(0, n).Draw(rt, "armed by"))).String(),
+				ArmedBy: hashed(fmt.Sprint("event", rapid.IntRange(0, n).Draw(rt, "armed by"))).String(), InteractionId: about(),
 			}}
 		case event.TypeInteractionAttributesUpdated:
 			content.Body = &eventv1.Content_InteractionAttributesUpdated{InteractionAttributesUpdated: &eventv1.AttributesUpdated{
@@ -417,6 +424,96 @@ func TestAnyOrderOfArrivalGivesTheSameInteractions(t *testing.T) {
 				rt.Fatalf("%s\nin another order:\n%s", before, everything)
 			}
 			before = everything
+		}
+	})
+}
+
+// clock is the process that fires the timers of a journal.
+type clock struct {
+	*journal
+	store kv.Store
+}
+
+// fire fires what is due before a moment, in one thread or in all, until nothing is, folds it, and tells how much it was.
+func (c *clock) fire(before time.Time, thread string) (n int) {
+	c.t.Helper()
+	for {
+		c.fold(c.store, conversation.NewFold(lawPartitions, nil), 100, allBatches)
+		v := viewOf(c.t, c.store)
+		var due []*eventv1.Event
+		_, err := v.Due(context.Background(), before.Add(-1), func(t conversation.Timer) bool {
+			if thread != "" && t.Thread.String() != thread {
+				return true
+			}
+			e := &eventv1.Event{
+				Id: hashed(fmt.Sprint("timer", t)).String(), Tenant: lawTenant, Type: event.TypeTimerFired, OccurredAt: timestamppb.New(t.DueAt),
+				ReceivedAt: timestamppb.New(lawEpoch.Add(time.Minute)), ThreadId: t.Thread.String(), Channel: eventv1.Channel_CHANNEL_WEB_CHAT,
+				Provider: "skein", Inbox: "web", Actor: &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM},
+			}
+			content := &eventv1.Content{Body: &eventv1.Content_TimerFired{TimerFired: &eventv1.TimerFired{
+				Timer: t.Name, ArmedBy: t.ArmedBy.String(), DueAt: timestamppb.New(t.DueAt), InteractionId: t.Interaction.String(),
+			}}}
+			var err error
+			if e.Content, err = proto.Marshal(content); err != nil {
+				c.t.Fatal(err)
+			}
+			due = append(due, e)
+			return true
+		})
+		if err := errors.Join(err, v.Close()); err != nil {
+			c.t.Fatal(err)
+		}
+		if len(due) == 0 {
+			return n
+		}
+		if n += len(due); n > 1000 {
+			c.t.Fatalf("they stay armed: %v", due)
+		}
+		c.append(due...)
+	}
+}
+
+// last is the last interaction of each thread.
+func (c *clock) last() (all string) {
+	c.t.Helper()
+	v := viewOf(c.t, c.store)
+	defer func() { _ = v.Close() }()
+	for _, name := range []string{"chat", "mail", "call"} {
+		thread, err := v.Thread(context.Background(), lawTenant, hashed(name))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		all += shown(thread[max(len(thread)-1, 0):]...)
+	}
+	return all
+}
+
+// When the clock is looked at makes no difference: what it fires at once, a perfect one, is what it fires when everything has been
+// told; and what something has happened behind needs no firing.
+func TestWhenTimersFireMakesNoDifference(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		events := anyEvents(rt, rapid.IntRange(1, 40).Draw(rt, "events"))
+		inTime := slices.Clone(events)
+		slices.SortStableFunc(inTime, func(a, b *eventv1.Event) int { return a.GetOccurredAt().AsTime().Compare(b.GetOccurredAt().AsTime()) })
+		perfect, fired := &clock{journal: newJournal(rt), store: memkv.New()}, 0
+		for _, e := range inTime {
+			if story.KindOf(e.GetType()) != story.Silent {
+				fired += perfect.fire(e.GetOccurredAt().AsTime(), e.GetThreadId())
+			}
+			perfect.append(e)
+		}
+		perfect.fire(lawEpoch, "") // folds
+		late := &clock{journal: newJournal(rt), store: memkv.New()}
+		late.append(rapid.Permutation(events).Draw(rt, "order")...)
+		late.fire(lawEpoch, "")
+		if got, want := late.last(), perfect.last(); got != want {
+			rt.Fatalf("without timers:\n%s\nwith %d of them:\n%s", got, fired, want)
+		}
+		end := lawEpoch.Add(time.Hour)
+		perfect.fire(end, "")
+		late.fire(end, "")
+		if got, want := late.checkReads(late.store), perfect.checkReads(perfect.store); got != want {
+			rt.Fatalf("with timers in the end:\n%s\nin time:\n%s", got, want)
 		}
 	})
 }

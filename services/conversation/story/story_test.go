@@ -221,6 +221,83 @@ func TestHistoryArmsNoTimerUntilSomebodyActs(t *testing.T) {
 	}
 }
 
+func snoozes(second int, until time.Duration) story.Fact {
+	return at(second, story.StatusChanged, says(story.Body{Status: eventv1.InteractionStatus_INTERACTION_STATUS_SNOOZED, Until: int64(until)}))
+}
+
+func TestASnoozeUntilBeforeItselfIsOverAtOnce(t *testing.T) {
+	facts := []story.Fact{at(0, story.Received), snoozes(9, 5*time.Second)}
+	if i := only(t, facts...); i.Status() != story.Snoozed || i.Timers()[0].Due != int64(9*time.Second) {
+		t.Error(i.Status(), i.Timers())
+	}
+	if i := only(t, append(facts, at(9, story.TimerFired))...); i.Status() != story.Open || len(i.Timers()) != 0 {
+		t.Error(i.Status(), i.Timers())
+	}
+}
+
+func TestATimeOutThatIsOverWhenItIsSetEndsThen(t *testing.T) {
+	facts := []story.Fact{at(0, story.Received), at(20, story.PolicySet, says(story.Body{Time: 5 * time.Second, Window: time.Second}))}
+	if i := only(t, append(facts, at(20, story.TimerFired))...); i.EndedAt != int64(20*time.Second) || i.ReopenUntil != int64(21*time.Second) {
+		t.Errorf("%+v", i)
+	}
+}
+
+// The window to reopen counts from when it was due, and of what is due at a time targets are missed before it ends.
+func TestWhatWasDueIsDoneBeforeWhatComesLater(t *testing.T) {
+	const resolution = eventv1.SlaMetric_SLA_METRIC_RESOLUTION
+	facts := []story.Fact{
+		at(1, story.Received),
+		at(1, story.PolicySet, says(story.Body{Time: 30 * time.Second, Window: 10 * time.Second, Clocks: []story.Clock{{Metric: resolution, Due: int64(31 * time.Second)}}})),
+	}
+	for second, want := range map[int]struct{ interactions, reopened int }{31: {1, 0}, 32: {1, 1}, 40: {1, 1}, 41: {2, 0}} {
+		for _, timers := range [][]story.Fact{nil, {at(31, story.TimerFired, func(f *story.Fact) { f.Received = math.MaxInt64 })}} {
+			all := story.Whole(slices.Concat(facts, []story.Fact{at(second, story.Received)}, timers))
+			if len(all) != want.interactions || int(all[0].Reopened) != want.reopened || all[len(all)-1].EndedAt != 0 {
+				t.Errorf("a message of second %d: %+v", second, all)
+			}
+			if missed := all[0].SLAs[0].State == story.SLAMissed; missed != (second > 31 || timers != nil) {
+				t.Errorf("a message of second %d: %+v", second, all[0].SLAs)
+			}
+		}
+	}
+}
+
+func TestHistoryThatGoesOnCountsFromThere(t *testing.T) {
+	imported := func(f *story.Fact) { f.Backfill = true }
+	clock := says(story.Body{Time: time.Second, Clocks: []story.Clock{{Metric: eventv1.SlaMetric_SLA_METRIC_RESOLUTION, Due: int64(5 * time.Second)}}})
+	snooze := snoozes(2, 3*time.Second)
+	snooze.Backfill = true
+	facts := []story.Fact{at(0, story.Received, imported), at(1, story.PolicySet, clock, imported), snooze, at(50, story.NoteAdded, imported)}
+	if i := only(t, facts...); i.EndedAt != 0 || i.Status() != story.Snoozed || i.SLAs[0].State != story.SLAActive || i.LiveSince != 0 {
+		t.Errorf("%+v", i)
+	}
+	i := only(t, append(facts, at(99, story.NoteAdded, byAnna))...)
+	if i.LiveSince != int64(99*time.Second) || i.EndedAt != 0 || i.SnoozedUntil != i.LiveSince || i.SLAs[0].State != story.SLACancelled {
+		t.Errorf("%+v", i)
+	}
+	for _, timer := range i.Timers() {
+		if timer.Due < i.LiveSince {
+			t.Error(timer)
+		}
+	}
+}
+
+// The clock may name an interaction by the event that would have opened it, had none come late, and by the provider's id.
+func TestAnIdThatAnInteractionEverHadFindsIt(t *testing.T) {
+	p, q := event.ID{7}, event.ID{8}
+	named := func(name event.ID) func(*story.Fact) { return func(f *story.Fact) { f.Interaction = name } }
+	once := at(2, story.Received)
+	facts := []story.Fact{at(1, story.Received), once, at(3, story.Sent, named(p)), at(4, story.Received, named(q))}
+	for about, want := range map[event.ID]int{once.ID: 0, facts[0].ID: 0, p: 0, q: 1, facts[3].ID: 1, {9}: 1} {
+		policy := at(5, story.PolicySet, says(story.Body{Text: "it", About: about}))
+		for n, i := range story.Whole(append(slices.Clone(facts), policy)) {
+			if is := i.Policy == "it"; is != (n == want) {
+				t.Errorf("%v: interaction %d has the policy %q", about, n, i.Policy)
+			}
+		}
+	}
+}
+
 // What a provider tells without end does not make an interaction grow without end.
 func TestAnInteractionHoldsSoMuchAndNoMore(t *testing.T) {
 	facts := []story.Fact{at(0, story.Received)}
