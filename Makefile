@@ -37,7 +37,7 @@ test: $(BIN)/kafka ## Run all tests, those of the log on a real Kafka too (SKEIN
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
-	$(BIN)/kafka exec -- $(GO) test -timeout 20m $(RACE) work
+	$(BIN)/kafka exec -- $(GO) test -timeout 45m $(RACE) work
 
 .PHONY: bench
 bench: build ## Measure it beside its ceilings and peers: docs/benchmarks.md (GROWTH=10000000, ONLY=ingest,fold; half an hour)
