@@ -102,7 +102,7 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 			return err
 		}
 	}
-	o.value = in.fact.Moment.Append(o.value[:0])
+	o.value = in.fact.Append(o.value[:0])
 	tx.Set(o.key, o.value)
 	o.memory.add(t, in.fact.ID)
 	if t.head.native == "" && in.event.GetSeal() == "" {
