@@ -261,7 +261,8 @@ func TestWhatCannotBeReadIsPassedOver(t *testing.T) {
 	sealed, err := event.Encode(e)
 	must(t, err)
 	_, err = eventlog.AppendAll(t.Context(), w.log, []eventlog.Message{
-		{Topic: event.TopicInteractions, Key: r.Key, Value: []byte("no event")}, {Topic: event.TopicInteractions, Key: r.Key, Value: sealed},
+		{Topic: event.TopicInteractions, Key: r.Key, Value: []byte("no event")},
+		{Topic: event.TopicInteractions, Key: r.Key, Value: sealed},
 		{Topic: event.TopicInteractions, Key: []byte("elsewhere"), Value: r.Value},
 	})
 	must(t, err)
