@@ -86,11 +86,10 @@ func indexUntilKilled(dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("indexing")
 	return s.Run(ctx)
 }
 
-// slowLog gives few records at a time.
+// slowLog gives few records at a time, and tells of it.
 type slowLog struct{ eventlog.Log }
 
 type slowReader struct{ eventlog.Reader }
@@ -101,25 +100,30 @@ func (l slowLog) Open(ctx context.Context, topic string, partition int32, offset
 }
 
 func (r slowReader) Read(ctx context.Context, _ int) ([]eventlog.Record, error) {
-	return r.Reader.Read(ctx, 7)
+	records, err := r.Reader.Read(ctx, 7)
+	fmt.Println(len(records))
+	return records, err
 }
 
 // Processes that are killed in the middle of their work, one after the other, and one that is left alive: what is found is what a process
 // finds that was never disturbed.
 func TestAKilledProcessNeitherLosesNorDoubles(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	dir := t.TempDir()
 	for i := range 6 {
-		child := exec.CommandContext(t.Context(), os.Args[0])
+		child := exec.CommandContext(ctx, os.Args[0])
 		child.Env = append(os.Environ(), childDir+"="+dir)
 		var said bytes.Buffer
 		child.Stderr = &said
 		out, err := child.StdoutPipe()
 		must(t, err)
 		must(t, child.Start())
-		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			t.Fatalf("%q, %v: %s", line, err, said.String())
+		for reads, lines := 0, bufio.NewReader(out); reads < 10+12*i; reads++ { // somewhere in the middle
+			if _, err := lines.ReadString('\n'); err != nil {
+				t.Fatalf("%v: %s", err, said.String())
+			}
 		}
-		<-time.After(time.Duration(20+30*i) * time.Millisecond) // somewhere in the middle
 		must(t, child.Process.Kill())
 		var killed *exec.ExitError
 		if err := child.Wait(); !errors.As(err, &killed) {

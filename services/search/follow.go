@@ -141,12 +141,11 @@ func (s *Service) write(ctx context.Context, reads <-chan read) error {
 	due := time.NewTimer(0)
 	defer due.Stop()
 	written := time.Now() // when the last batch was
-	var limit int
 	for {
 		select {
 		case in := <-reads:
-			linger := s.cfg.Flush - time.Since(written)
-			if limit = maxLive; in.full {
+			limit, linger := maxLive, s.cfg.Flush-time.Since(written)
+			if in.full {
 				limit, linger = maxBehind, lingerBehind-time.Since(written)
 			}
 			for _, i := range in.items {

@@ -79,13 +79,21 @@ func openTable(dir string) (t *table, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errUnfit, err)
 	}
-	t = &table{Index: opened}
 	if found, err := opened.GetInternal(layoutKey); err != nil || string(found) != layout {
 		_ = opened.Close() // it is dropped
 		return nil, fmt.Errorf("%w: its layout is %q instead of %q: %w", errUnfit, found, layout, err)
 	}
-	err = t.begin()
-	return t, err
+	return begun(opened)
+}
+
+// begun is a table that is ready for its first batch.
+func begun(i bleve.Index) (*table, error) {
+	t := &table{Index: i}
+	if err := t.begin(); err != nil {
+		_ = i.Close() // nothing is pending
+		return nil, err
+	}
+	return t, nil
 }
 
 func makeTable(path string) (*table, error) {
@@ -104,9 +112,7 @@ func makeTable(path string) (*table, error) {
 		_ = made.Close() // nothing is in it
 		return nil, fmt.Errorf("search: make an index: %w", err)
 	}
-	t := &table{Index: made}
-	err = t.begin()
-	return t, err
+	return begun(made)
 }
 
 // dropTable removes an index.

@@ -33,7 +33,11 @@ const (
 type SearchServiceClient interface {
 	// Search gives the events that hold the words, the best first. What was said a moment ago is found a moment later; min_positions wait.
 	//
-	// INVALID_ARGUMENT: a wrong field, or a query that cannot be read. OUT_OF_RANGE: a page too deep.
+	// Of a message that was edited, the last text is searched, and the hit is the message; one that was taken back is not found. Words of
+	// English are found in any form, but in quotes as they are written; accents of Latin letters do not matter.
+	//
+	// INVALID_ARGUMENT: a wrong field, or a query that cannot be read. NOT_FOUND: there is no such customer. OUT_OF_RANGE: a page too
+	// deep, or a page token of links that are gone.
 	Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error)
 }
 
@@ -64,7 +68,11 @@ func (c *searchServiceClient) Search(ctx context.Context, in *SearchRequest, opt
 type SearchServiceServer interface {
 	// Search gives the events that hold the words, the best first. What was said a moment ago is found a moment later; min_positions wait.
 	//
-	// INVALID_ARGUMENT: a wrong field, or a query that cannot be read. OUT_OF_RANGE: a page too deep.
+	// Of a message that was edited, the last text is searched, and the hit is the message; one that was taken back is not found. Words of
+	// English are found in any form, but in quotes as they are written; accents of Latin letters do not matter.
+	//
+	// INVALID_ARGUMENT: a wrong field, or a query that cannot be read. NOT_FOUND: there is no such customer. OUT_OF_RANGE: a page too
+	// deep, or a page token of links that are gone.
 	Search(context.Context, *SearchRequest) (*SearchResponse, error)
 	mustEmbedUnimplementedSearchServiceServer()
 }
