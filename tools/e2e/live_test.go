@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,9 @@ func watchAll(ctx context.Context, addr string, n int) error {
 	return nil
 }
 
+// servesTimeline3 is what skein lag says of the third generation of timelines.
+var servesTimeline3 = regexp.MustCompile(`(?m)^timeline +3 `)
+
 func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 	s := newSite(t)
 	srv := s.Up()
@@ -176,7 +180,7 @@ func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if out := s.Run("lag", "--server", s.GRPC); !strings.Contains(out, "timeline  3") {
+	if out := s.Run("lag", "--server", s.GRPC); !servesTimeline3.MatchString(out) {
 		t.Errorf("lag says:\n%s", out)
 	}
 	if err := srv.Stop(); err != nil {

@@ -105,7 +105,7 @@ func TestARebuildSwitchesAllProcesses(t *testing.T) {
 	})
 	for _, s := range p.sites {
 		p.servers[0].WaitFor("serving generation 3", func() bool {
-			return strings.Contains(s.Run("lag", "--server", s.GRPC), "timeline  3 ")
+			return servesTimeline3.MatchString(s.Run("lag", "--server", s.GRPC))
 		})
 	}
 	p.stop(t)
