@@ -67,8 +67,8 @@ generate: $(TOOLS_STAMP) ## Write the generated code and docs again
 
 .PHONY: generate-check
 generate-check: generate ## Prove that generated code and docs are fresh
-	@test -z "$$(git status --porcelain -- '*.pb.go' '*_gen.go' docs/events.md)" || \
-		{ git status --short -- '*.pb.go' '*_gen.go' docs/events.md; echo "Generated files are stale: commit what make generate wrote."; exit 1; }
+	@test -z "$$(git status --porcelain -- '*.pb.go' '*.pb.gw.go' '*_gen.go' docs/events.md docs/skein.swagger.json)" || \
+		{ git status --short -- '*.pb.go' '*.pb.gw.go' '*_gen.go' docs/events.md docs/skein.swagger.json; echo "Generated files are stale: commit what make generate wrote."; exit 1; }
 
 .PHONY: tools
 tools: $(TOOLS_STAMP) ## Install the pinned generators, linters and grpcurl into bin/

@@ -250,7 +250,7 @@ func (m *searching) kinds() []struct {
 
 // asks makes queries of a kind from random messages, the same ones each time.
 func (m *searching) asks(kind askedKind, chinese bool) []asked {
-	random := rand.New(rand.NewPCG(1, uint64(kind))) //nolint:gosec // the same ones each time
+	random := rand.New(rand.NewPCG(1, uint64(kind)))
 	var all []asked
 	for len(all) < distinctQueries {
 		u := m.corpus[random.IntN(len(m.corpus))]

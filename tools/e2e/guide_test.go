@@ -79,7 +79,7 @@ func (g *guide) run(b block) {
 	var args, env []string
 	switch b.language {
 	case "sh":
-		_, err := os.Stat(filepath.Join(g.root, "bin/grpcurl"))
+		_, err := os.Stat(filepath.Join(g.root, "bin", "grpcurl"))
 		skeintest.Require(g.t, "grpcurl", err == nil, "make tools puts it into bin/")
 		args, env = []string{"sh", "-e", write("example.sh")}, []string{"SKEIN_SERVER=" + g.site.GRPC}
 	case "go":
@@ -142,7 +142,7 @@ func (g *guide) typeScript() string {
 		dir := g.t.TempDir()
 		out, err := exec.CommandContext(g.t.Context(), "npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", typeScript).CombinedOutput()
 		skeintest.Require(g.t, "npm", err == nil, fmt.Sprintf("npm cannot install %s: %s", typeScript, out))
-		g.tsx = filepath.Join(dir, "node_modules/.bin/tsx")
+		g.tsx = filepath.Join(dir, "node_modules", ".bin", "tsx")
 	}
 	return g.tsx
 }
@@ -152,7 +152,7 @@ func TestTheExamplesOfTheGuideForTeamsThatIntegrateWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "docs/integrate.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "integrate.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
