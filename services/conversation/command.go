@@ -28,8 +28,9 @@ type command struct {
 	types []string
 	// events are those that it takes, or why it cannot be.
 	events func(*target) ([]*eventv1.Submission, error)
-	// finish gives further events, once those are applied; may be nil.
-	finish func(*target) []*eventv1.Submission
+	// finish gives further events, once those are applied: what was cut off, and what others have done meanwhile. Again tells that the
+	// command was given before. It may be nil.
+	finish func(t *target, again bool) []*eventv1.Submission
 }
 
 // target is the interaction that a command is about.
@@ -56,12 +57,15 @@ func agentActor(agent string) *eventv1.SubmittedActor {
 	return &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, Id: agent}
 }
 
+// handOver is the provider's id of the event that hands an assignment over: whoever does it, and however many at once, it is one event.
+func handOver(a *conversationv1.Assignment) string { return "handed over " + a.GetId() }
+
 // handedOver ends an agent's assignment, because another one or a queue has it now.
 func (t *target) handedOver(a *conversationv1.Assignment) *eventv1.Submission {
 	s := t.event(event.TypeAssignmentEnded, agentActor(a.GetAgent()), &eventv1.Content{
 		Body: &eventv1.Content_AssignmentEnded{AssignmentEnded: &eventv1.AssignmentEnded{Reason: eventv1.EndReason_END_REASON_TRANSFER}},
 	})
-	s.Discriminator = []byte(a.GetId())
+	s.NativeId = handOver(a)
 	return s
 }
 
@@ -124,7 +128,8 @@ func (s *Server) do(ctx context.Context, c command) (*conversationv1.CommandResp
 		return nil, err
 	}
 	resp := &conversationv1.CommandResponse{}
-	if done == nil {
+	again := done != nil
+	if !again {
 		submissions, err := c.events(t)
 		if err != nil {
 			return nil, err
@@ -134,7 +139,7 @@ func (s *Server) do(ctx context.Context, c command) (*conversationv1.CommandResp
 		}
 	}
 	if c.finish != nil {
-		if done, err = s.finish(ctx, caller.Tenant, t, c, done); err != nil {
+		if done, err = s.finish(ctx, caller.Tenant, t, c, done, again); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +182,9 @@ func ofSubmit(err error) error {
 }
 
 // finish publishes what else is to be done now that the events of a command are applied.
-func (s *Server) finish(ctx context.Context, tenant string, t *target, c command, done []channel.Acknowledgement) ([]channel.Acknowledgement, error) {
+func (s *Server) finish(
+	ctx context.Context, tenant string, t *target, c command, done []channel.Acknowledgement, again bool,
+) ([]channel.Acknowledgement, error) {
 	r, err := s.read(ctx)
 	if err != nil {
 		return nil, err
@@ -187,12 +194,17 @@ func (s *Server) finish(ctx context.Context, tenant string, t *target, c command
 	if err != nil || !found {
 		return done, err
 	}
-	more := c.finish(&target{i, t.req, t.ids})
+	more := c.finish(&target{i, t.req, t.ids}, again)
 	if len(more) == 0 {
 		return done, nil
 	}
 	acks, err := s.submit(ctx, tenant, more)
-	return append(done, acks...), err
+	for n, ack := range acks {
+		if more[n].GetNativeId() == t.req.GetRequestId() {
+			done = append(done, ack)
+		}
+	}
+	return done, err
 }
 
 // target finds the interaction that a command is about, or the events that the command has given already.
@@ -235,33 +247,42 @@ func (s *Server) target(ctx context.Context, tenant string, id event.ID, c comma
 // given are the events of a command that the thread of an interaction holds already; none unless the one is there that stands for it. They
 // are looked for among all facts of the thread, which is rare.
 func given(ctx context.Context, view *View, tenant string, p *part, ids *event.IDs, c command) ([]channel.Acknowledgement, error) {
-	known := func(typ string, discriminator []byte) event.ID {
-		return ids.Event(p.thread, c.GetRequestId(), typ, 0, discriminator)
-	}
-	_, found, err := view.snap.Get(ctx, appendPair(nil, tenant, subSeen, p.thread, known(c.types[0], nil)))
+	known := func(native, typ string) event.ID { return ids.Event(p.thread, native, typ, 0, nil) }
+	standsForIt := known(c.GetRequestId(), c.types[0])
+	_, found, err := view.snap.Get(ctx, appendPair(nil, tenant, subSeen, p.thread, standsForIt))
 	if err != nil || !found {
 		return nil, wrap("look for an earlier command", err)
 	}
-	events := map[event.ID]struct{}{}
+	own, others := map[event.ID]struct{}{}, map[event.ID]struct{}{}
 	for _, typ := range c.types {
-		events[known(typ, nil)] = struct{}{}
-		if typ != event.TypeAssignmentEnded {
-			continue
-		}
-		for _, a := range p.GetAssignments() {
-			events[known(typ, []byte(a.GetId()))] = struct{}{}
-		}
+		own[known(c.GetRequestId(), typ)] = struct{}{}
 	}
-	var done []channel.Acknowledgement
+	for _, a := range p.GetAssignments() {
+		others[known(handOver(a), event.TypeAssignmentEnded)] = struct{}{}
+	}
+	var facts []story.Fact
+	var received int64
 	err = view.facts(ctx, tenant, p.thread, func(f *story.Fact) {
-		if _, is := events[f.ID]; is {
-			done = append(done, channel.Acknowledgement{
-				EventID: f.ID.String(), ThreadID: p.GetThreadId(),
-				Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: f.Offset},
-			})
+		_, mine := own[f.ID]
+		_, handsOver := others[f.ID]
+		if mine || handsOver {
+			facts = append(facts, *f)
+		}
+		if f.ID == standsForIt {
+			received = f.Received
 		}
 	})
-	slices.SortFunc(done, func(a, b channel.Acknowledgement) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
+	slices.SortFunc(facts, func(a, b story.Fact) int { return cmp.Compare(a.Offset, b.Offset) })
+	var done []channel.Acknowledgement
+	for _, f := range facts {
+		if _, mine := own[f.ID]; !mine && f.Received != received {
+			continue // another command's
+		}
+		done = append(done, channel.Acknowledgement{
+			EventID: f.ID.String(), ThreadID: p.GetThreadId(),
+			Position: eventlog.Position{Topic: event.TopicInteractions, Partition: p.GetPosition().GetPartition(), Offset: f.Offset},
+		})
+	}
 	return done, wrap("read an earlier command", err)
 }
 
@@ -276,14 +297,14 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// Assign gives an interaction to an agent, who is connected by that unless it is a call. Of several agents who take it at once, the last in the log has it: whoever finds another one
-// before theirs ends that.
+// Assign gives an interaction to an agent, who is connected by that unless it is a call. Of several agents who take it at once, the last one
+// has it.
 func (s *Server) Assign(ctx context.Context, req *conversationv1.AssignRequest) (*conversationv1.CommandResponse, error) {
 	if err := checkName("agent", req.GetAgent()); err != nil {
 		return nil, err
 	}
 	return s.do(ctx, command{
-		Command: req.GetCommand(), types: []string{event.TypeAssignmentAccepted, event.TypeAssignmentConnected, event.TypeAssignmentEnded},
+		Command: req.GetCommand(), types: []string{event.TypeAssignmentAccepted, event.TypeAssignmentConnected},
 		events: func(t *target) ([]*eventv1.Submission, error) {
 			switch err := t.unended(); {
 			case err != nil:
@@ -300,27 +321,38 @@ func (s *Server) Assign(ctx context.Context, req *conversationv1.AssignRequest) 
 			}
 			return events, nil
 		},
-		finish: func(t *target) (events []*eventv1.Submission) {
-			mine := slices.IndexFunc(t.GetAssignments(), func(a *conversationv1.Assignment) bool {
-				return a.GetId() == t.ids.Assignment(id(t.GetThreadId()), t.req.GetRequestId()).String()
-			})
-			if mine < 0 {
-				return nil
-			}
-			own := t.GetAssignments()[mine]
-			at := takenAt(own)
-			if t.isText() && own.GetConnectedAt() == nil && own.GetEndedAt() == nil {
-				events = append(events, t.assigned(event.TypeAssignmentConnected, req.GetAgent()))
-			}
-			for n, a := range t.GetAssignments() {
-				earlier := takenAt(a) < at || takenAt(a) == at && n < mine
-				if earlier && a.GetAgent() != req.GetAgent() && slices.Contains(t.taken(), a) {
-					events = append(events, t.handedOver(a))
-				}
-			}
-			return events
-		},
+		finish: func(t *target, again bool) []*eventv1.Submission { return t.settleShares(req.GetAgent(), again) },
 	})
+}
+
+// settleShares completes an assignment once it is applied: of it and of what others have assigned meanwhile, the last one stays. Of any
+// two, the one that is applied last sees both, and ends the one that is earlier by its time.
+func (t *target) settleShares(agent string, again bool) (events []*eventv1.Submission) {
+	own := t.ids.Assignment(id(t.GetThreadId()), t.req.GetRequestId()).String()
+	n := slices.IndexFunc(t.GetAssignments(), func(a *conversationv1.Assignment) bool { return a.GetId() == own })
+	if n < 0 {
+		return nil
+	}
+	mine := t.GetAssignments()[n]
+	if t.isText() && mine.GetConnectedAt() == nil && mine.GetEndedAt() == nil {
+		events = append(events, t.assigned(event.TypeAssignmentConnected, agent))
+	}
+	lost, open := false, false
+	for _, a := range t.taken() {
+		switch {
+		case a == mine:
+			open = true
+		case a.GetAgent() == agent:
+		case takenAt(a) < takenAt(mine) || takenAt(a) == takenAt(mine) && slices.Index(t.GetAssignments(), a) < n:
+			events = append(events, t.handedOver(a))
+		default:
+			lost = true
+		}
+	}
+	if lost && open && !again { // later, who is beside the agent is so by somebody's will
+		events = append(events, t.handedOver(mine))
+	}
+	return events
 }
 
 // Transfer hands an interaction to an agent, who is offered it, or into a queue.
@@ -333,7 +365,7 @@ func (s *Server) Transfer(ctx context.Context, req *conversationv1.TransferReque
 	if req.GetQueue() != "" {
 		last, kind, to = event.TypeQueueEntered, eventv1.TransferKind_TRANSFER_KIND_QUEUE, req.GetQueue()
 	}
-	types := []string{last, event.TypeTransferStarted, event.TypeTransferCompleted, event.TypeAssignmentEnded, event.TypeNoteAdded}
+	types := []string{last, event.TypeTransferStarted, event.TypeTransferCompleted, event.TypeNoteAdded}
 	return s.do(ctx, command{
 		Command: req.GetCommand(), types: types,
 		events: func(t *target) ([]*eventv1.Submission, error) {

@@ -445,7 +445,7 @@ func (x *GetResponse) GetConversation() *Conversation {
 // Filter says which work. Fields of one filter must all match; none matches all.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Status; none means all that is not settled: open, pending, snoozed.
+	// Status; none means all that is not settled: open, pending, snoozed. Of what is settled, a list looks at the latest 50,000.
 	Statuses []WorkStatus `protobuf:"varint,1,rep,packed,name=statuses,proto3,enum=skein.conversation.v1.WorkStatus" json:"statuses,omitempty"`
 	// Any of these queues.
 	Queues []string `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`

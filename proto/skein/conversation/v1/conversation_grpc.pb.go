@@ -58,7 +58,8 @@ type ConversationServiceClient interface {
 	// missing or come twice; Watch completes it.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Watch sends what matches as it is now, then each change of it. It ends with OUT_OF_RANGE where the cursor is too old, and sends a
-	// reset where the read model was built anew: list again.
+	// reset where the read model was built anew: list again. Who goes on from a cursor may be told the last of it once more. What matches by
+	// the time of day (due_before) or by whose an endpoint is (customer_id) is looked at when something happens to the interaction.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// Link joins conversations: every member named, with all that it is joined with already.
 	Link(ctx context.Context, in *LinkRequest, opts ...grpc.CallOption) (*LinkResponse, error)
@@ -67,7 +68,8 @@ type ConversationServiceClient interface {
 	// Token gives a continuation token: whoever hands it on with the next contact (as correlation_id of any event of that) makes that
 	// contact a part of this conversation. It cannot be guessed, and is valid for as long as stated.
 	Token(ctx context.Context, in *TokenRequest, opts ...grpc.CallOption) (*TokenResponse, error)
-	// Assign gives an interaction to an agent, and ends the share of whoever has it.
+	// Assign gives an interaction to an agent, who is connected by that unless it is a call, and ends the share of whoever has it. Of several
+	// who take it at once, the last one has it.
 	Assign(ctx context.Context, in *AssignRequest, opts ...grpc.CallOption) (*CommandResponse, error)
 	// Transfer hands it to another agent or into a queue.
 	Transfer(ctx context.Context, in *TransferRequest, opts ...grpc.CallOption) (*CommandResponse, error)
@@ -263,7 +265,8 @@ type ConversationServiceServer interface {
 	// missing or come twice; Watch completes it.
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Watch sends what matches as it is now, then each change of it. It ends with OUT_OF_RANGE where the cursor is too old, and sends a
-	// reset where the read model was built anew: list again.
+	// reset where the read model was built anew: list again. Who goes on from a cursor may be told the last of it once more. What matches by
+	// the time of day (due_before) or by whose an endpoint is (customer_id) is looked at when something happens to the interaction.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// Link joins conversations: every member named, with all that it is joined with already.
 	Link(context.Context, *LinkRequest) (*LinkResponse, error)
@@ -272,7 +275,8 @@ type ConversationServiceServer interface {
 	// Token gives a continuation token: whoever hands it on with the next contact (as correlation_id of any event of that) makes that
 	// contact a part of this conversation. It cannot be guessed, and is valid for as long as stated.
 	Token(context.Context, *TokenRequest) (*TokenResponse, error)
-	// Assign gives an interaction to an agent, and ends the share of whoever has it.
+	// Assign gives an interaction to an agent, who is connected by that unless it is a call, and ends the share of whoever has it. Of several
+	// who take it at once, the last one has it.
 	Assign(context.Context, *AssignRequest) (*CommandResponse, error)
 	// Transfer hands it to another agent or into a queue.
 	Transfer(context.Context, *TransferRequest) (*CommandResponse, error)
