@@ -166,7 +166,7 @@ func (v *view) position(o *decided) *eventv1.Position {
 
 // histories are those of all nodes that mean a customer.
 func (v *view) histories(ctx context.Context, id event.ID) ([][]byte, error) {
-	_, c, err := v.walk.resolve(ctx, id)
+	c, err := v.walk.named(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -307,6 +307,28 @@ func TestAnIdThatHasNothingLeftMeansWhoeverHasItsEndpoint(t *testing.T) {
 	}
 }
 
+func TestAnAddressMeansWhoeverHasItThoughTheCustomerNamedAfterItGoesOn(t *testing.T) {
+	d := newDesk(t)
+	a, b, c := d.w.named(anna), d.w.named(bob), d.w.named(carla)
+	d.merge(a, b)
+	_, err := d.Split(patient(t), &customerv1.SplitRequest{CustomerId: a, Endpoints: []*customerv1.Target{target(mail(bob))}, To: c})
+	must(t, err)
+	resolved, err := d.Resolve(patient(t), &customerv1.ResolveRequest{Addresses: []*eventv1.Address{mail(bob)}})
+	must(t, err)
+	named, err := event.ParseID(b)
+	must(t, err)
+	for what, got := range map[string]string{
+		"by its address": resolved.GetCustomers()[0].GetId(), "by the endpoint's id": d.get(event.EndpointOf(named).String()).GetId(),
+	} {
+		if got != c {
+			t.Errorf("%s it is %s's, not %s's", what, got, c)
+		}
+	}
+	if got := d.get(b).GetId(); got != a {
+		t.Errorf("the customer of that name became %s, not %s", got, a)
+	}
+}
+
 func TestOfLinksThatOverlapTheLaterCounts(t *testing.T) {
 	d := newDesk(t)
 	shared := phone("+4930901820")
