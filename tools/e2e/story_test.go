@@ -150,7 +150,8 @@ func tellStory(t *testing.T, s *skeintest.Site, srv *skeintest.Process) (*desk, 
 		t.Errorf("she wrote again, and it is %v", c)
 	}
 	_, end = d.play("8-resolved.jsonl", "")
-	return d, d.conversation(chat, end)
+	whole := d.conversation(chat, end)
+	return d, whole
 }
 
 func agent(id string) *eventv1.SubmittedActor {
