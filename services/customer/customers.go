@@ -47,7 +47,8 @@ func NewCustomers(store kv.Store, partitions int, progress *projection.Progress,
 	}
 }
 
-// Scope implements scope.Source. Every id means a customer, but for none.
+// Scope implements scope.Source. Every id means a customer, but for none; an endpoint's the one who has it at present, or had it at the
+// moment that is asked about.
 func (x *Customers) Scope(ctx context.Context, tenant string, id event.ID, at scope.At) (scope.Scope, error) {
 	if id.IsZero() {
 		return scope.Scope{}, scope.ErrUnknown
@@ -119,27 +120,34 @@ func (x *Customers) Wait(ctx context.Context, positions ...eventlog.Position) er
 type version struct {
 	generation uint32
 	asOf
+	// present is the moment at which it was asked who has an endpoint; unasked where it was not.
+	present int64
 }
+
+const unasked = math.MinInt64
 
 const versionForm = "a version is made of numbers joined by dots"
 
 // String is the form that a scope has.
 func (v version) String() string {
 	s := strconv.FormatUint(uint64(v.generation), 10) + "." + strconv.FormatInt(v.before, 10)
-	if v.by != math.MaxInt64 {
+	if v.by != math.MaxInt64 || v.present != unasked {
 		s += "." + strconv.FormatInt(v.by, 10)
+	}
+	if v.present != unasked {
+		s += "." + strconv.FormatInt(v.present, 10)
 	}
 	return s
 }
 
 func parseVersion(s string) (version, error) {
 	parts := strings.Split(s, ".")
-	if len(parts) < 2 || len(parts) > 3 {
+	if len(parts) < 2 || len(parts) > 4 {
 		return version{}, fmt.Errorf("%w: %s", scope.ErrExpired, versionForm)
 	}
 	generation, err := strconv.ParseUint(parts[0], 10, 32)
-	v := version{generation: uint32(generation), asOf: now}
-	for i, into := range []*int64{&v.before, &v.by}[:len(parts)-1] {
+	v := version{generation: uint32(generation), asOf: now, present: unasked}
+	for i, into := range []*int64{&v.before, &v.by, &v.present}[:len(parts)-1] {
 		var failed error
 		*into, failed = strconv.ParseInt(parts[1+i], 10, 64)
 		err = cmp.Or(err, failed)
@@ -156,6 +164,7 @@ type view struct {
 	walk         *walk
 	partition    int32
 	version      version
+	present      int64 // the moment that counts as now
 	interactions scope.Interactions
 }
 
@@ -165,7 +174,7 @@ func (x *Customers) view(ctx context.Context, tenant string, at scope.At) (*view
 	if err != nil {
 		return nil, err
 	}
-	wanted := version{generation: ns.Generation, asOf: now}
+	wanted := version{generation: ns.Generation, asOf: now, present: unasked}
 	if at.Version != "" {
 		if wanted, err = parseVersion(at.Version); err != nil {
 			return nil, err
@@ -193,7 +202,14 @@ func (x *Customers) view(ctx context.Context, tenant string, at scope.At) (*view
 		wanted.before = math.MaxInt64
 	}
 	v.walk = newWalk(snap, tenant, wanted.asOf)
-	v.version = wanted
+	v.version, v.present = wanted, wanted.present
+	switch {
+	case v.present != unasked:
+	case wanted.by != math.MaxInt64:
+		v.present = wanted.by
+	default:
+		v.present = time.Now().UnixNano()
+	}
 	v.version.before = min(wanted.before, next)
 	return v, nil
 }
@@ -211,6 +227,19 @@ func nanosOf(t time.Time) int64 {
 
 func (v *view) close() { _ = v.snap.Close() } // nothing is written through a snapshot
 
+// named gives the customer that an id means: of an endpoint's, the one who has it, whoever the customer of that name has become.
+func (v *view) named(ctx context.Context, id event.ID) (*customer, error) {
+	if !id.IsCustomer() {
+		owner, err := v.walk.owner(ctx, id, v.present)
+		if err != nil {
+			return nil, err
+		}
+		return v.walk.customer(ctx, owner)
+	}
+	_, c, err := v.walk.resolve(ctx, id)
+	return c, err
+}
+
 // scan yields the rows of a range until that fails. Keys and values are lent.
 func (v *view) scan(ctx context.Context, r kv.Range, yield func(key, value []byte) error) error {
 	it, err := v.snap.Scan(ctx, r)
@@ -227,9 +256,12 @@ func (v *view) scan(ctx context.Context, r kv.Range, yield func(key, value []byt
 }
 
 func (v *view) scope(ctx context.Context, id event.ID) (scope.Scope, error) {
-	_, c, err := v.walk.resolve(ctx, id)
+	c, err := v.named(ctx, id)
 	if err != nil {
 		return scope.Scope{}, err
+	}
+	if !id.IsCustomer() {
+		v.version.present = v.present
 	}
 	s := scope.Scope{ID: c.root, Version: v.version.String()}
 	for _, h := range c.holdings {

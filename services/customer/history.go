@@ -74,7 +74,7 @@ func (x *Customers) page(ctx context.Context, tenant, token string, query [8]byt
 		if t.query != query {
 			return nil, "", errForeignToken
 		}
-		at.Version = version{generation: t.generation, asOf: asOf{t.before, math.MaxInt64}}.String()
+		at.Version = version{generation: t.generation, asOf: asOf{t.before, math.MaxInt64}, present: unasked}.String()
 	}
 	v, err := x.view(ctx, tenant, at)
 	if errors.Is(err, scope.ErrExpired) {
@@ -166,7 +166,7 @@ func (v *view) position(o *decided) *eventv1.Position {
 
 // histories are those of all nodes that mean a customer.
 func (v *view) histories(ctx context.Context, id event.ID) ([][]byte, error) {
-	c, err := v.walk.named(ctx, id)
+	c, err := v.named(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -177,10 +177,19 @@ func (p *play) step(rt *rapid.T) {
 func (p *play) check(version int, at scope.At) {
 	p.t.Helper()
 	for _, e := range p.model.endpoints {
-		got, err := p.customers.Scope(context.Background(), tenant, e, at)
+		got, err := p.customers.Scope(context.Background(), tenant, event.CustomerOf(e), at)
 		must(p.t, err)
 		if want := sorted(p.model.scope(version, e)); !reflect.DeepEqual(sorted(got), want) {
 			p.t.Fatalf("at %d, scope of %s:\ngot  %v\nwant %v", version, e, sorted(got), want)
+		}
+		present := int64(math.MaxInt64) // long after all that is linked for a time
+		if !at.Time.IsZero() {
+			present = at.Time.UnixNano()
+		}
+		holder, err := p.customers.Scope(context.Background(), tenant, e, at)
+		must(p.t, err)
+		if want := p.model.owner(version, e, present); holder.ID != want {
+			p.t.Fatalf("at %d, who has %s: got %s, want %s", version, e, holder.ID, want)
 		}
 	}
 }

@@ -30,8 +30,9 @@ func FuzzPageToken(f *testing.F) {
 }
 
 func FuzzVersion(f *testing.F) {
-	f.Add(version{generation: 3, asOf: asOf{7, math.MaxInt64}}.String())
-	f.Add(version{generation: 3, asOf: asOf{7, -5}}.String())
+	f.Add(version{generation: 3, asOf: asOf{7, math.MaxInt64}, present: unasked}.String())
+	f.Add(version{generation: 3, asOf: asOf{7, -5}, present: unasked}.String())
+	f.Add(version{generation: 3, asOf: asOf{7, math.MaxInt64}, present: 11}.String())
 	f.Add("1.-2")
 	f.Fuzz(func(t *testing.T, s string) {
 		v, err := parseVersion(s)

@@ -245,7 +245,7 @@ func (s *Server) exists(ctx context.Context, v *view, id event.ID) error {
 
 // customer shows the customer that an id means; stated are addresses that the caller has stated.
 func (s *Server) customer(ctx context.Context, v *view, id event.ID, stated map[event.ID]event.Endpoint) (*customerv1.Customer, error) {
-	c, err := v.walk.named(ctx, id)
+	c, err := v.named(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package customer_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -326,6 +327,29 @@ func TestAnAddressMeansWhoeverHasItThoughTheCustomerNamedAfterItGoesOn(t *testin
 	}
 	if got := d.get(b).GetId(); got != a {
 		t.Errorf("the customer of that name became %s, not %s", got, a)
+	}
+}
+
+func TestALinkThatEndsInTheFutureCountsUntilThen(t *testing.T) {
+	d := newDesk(t)
+	shared, b := phone("+4930901820"), d.w.named(bob)
+	until := time.Now().Add(time.Hour)
+	_, err := d.Link(patient(t), &customerv1.LinkRequest{
+		Endpoint: target(shared), CustomerId: b, Validity: &customerv1.Validity{Until: timestamppb.New(until)},
+	})
+	must(t, err)
+	resolved, err := d.Resolve(patient(t), &customerv1.ResolveRequest{Addresses: []*eventv1.Address{shared}})
+	must(t, err)
+	if got := resolved.GetCustomers()[0].GetId(); got != b {
+		t.Errorf("the number is %s's, not %s's", got, b)
+	}
+	reads, endpoint := d.w.reads(d.w.store), d.w.endpoint(shared)
+	s, err := reads.Scope(t.Context(), tenant, endpoint, scope.At{})
+	must(t, err)
+	again, err := reads.Scope(t.Context(), tenant, endpoint, scope.At{Version: s.Version}) // as a later page asks, whenever that is
+	must(t, err)
+	if s.ID.String() != b || !reflect.DeepEqual(again, s) {
+		t.Errorf("its scope is %v, and then %v", s, again)
 	}
 }
 

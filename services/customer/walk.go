@@ -268,19 +268,6 @@ func (w *walk) resolve(ctx context.Context, id event.ID) (event.ID, *customer, e
 	return named, c, err
 }
 
-// named gives the customer that an id means: of an endpoint's, the one who has it, whoever the customer of that name has become.
-func (w *walk) named(ctx context.Context, id event.ID) (*customer, error) {
-	if !id.IsCustomer() {
-		pieces, err := w.pieces(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		id = pieces[len(pieces)-1].node
-	}
-	_, c, err := w.resolve(ctx, id)
-	return c, err
-}
-
 // aliases are the nodes beside its own that mean a customer: those of customers who have nothing any more, and whose endpoint it has.
 func (w *walk) aliases(ctx context.Context, c *customer) ([]event.ID, error) {
 	var named []event.ID

@@ -226,7 +226,7 @@ func (c *checker) customer(field string, ids *event.IDs, a *eventv1.Address, sou
 		c.wrong(field, err)
 		return subject{}
 	}
-	return c.subject(field, event.CustomerOf(ids.Endpoint(endpoint)).String(), source)
+	return c.subject(field, ids.Endpoint(endpoint).String(), source)
 }
 
 func (c *checker) time(field string, t *timestamppb.Timestamp) time.Time {
