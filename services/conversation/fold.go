@@ -48,7 +48,7 @@ func (f *Fold) Begin() projection.Fold { return &owned{fold: f, memory: newMemor
 // owned is the fold of one partition.
 type owned struct {
 	fold       *Fold
-	memory     *memory
+	memory     memory
 	in         incoming
 	key, value []byte // of what is written next
 }
@@ -69,11 +69,11 @@ func (o *owned) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.
 	if !o.fold.read(r, in) {
 		return nil, func(_ context.Context, tx *projection.Tx) error { o.trim(tx, r); return nil }
 	}
-	t := o.memory.thread(in.name())
+	t := o.memory.Get(in.name())
 	if t == nil {
 		reads = append(reads, appendThread(nil, in.tenant, subHead, in.thread))
 	}
-	if t == nil || !t.lacks(in.fact.ID) {
+	if t == nil || !t.events.Lacks(in.fact.ID) {
 		reads = append(reads, appendPair(nil, in.tenant, subSeen, in.thread, in.fact.ID))
 	}
 	return reads, func(ctx context.Context, tx *projection.Tx) error {
@@ -97,14 +97,16 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 		return err
 	}
 	o.key = appendPair(o.key[:0], in.tenant, subSeen, in.thread, in.fact.ID)
-	if !t.lacks(in.fact.ID) {
+	if !t.events.Lacks(in.fact.ID) {
 		if _, seen, err := tx.Get(ctx, o.key); seen || err != nil {
 			return err
 		}
 	}
 	o.value = in.fact.Append(o.value[:0])
 	tx.Set(o.key, o.value)
-	o.memory.add(t, in.fact.ID)
+	if t.events.Add(in.fact.ID) {
+		o.memory.Grow(projection.SeenBytes)
+	}
 	if t.head.native == "" && in.event.GetSeal() == "" {
 		t.head.native = nativeThread(in.event.GetContent())
 	}
@@ -136,7 +138,7 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 // thread remembers the thread of a record, or reads it.
 func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*thread, error) {
 	name := in.name()
-	if t := o.memory.thread(name); t != nil {
+	if t := o.memory.Get(name); t != nil {
 		return t, nil
 	}
 	o.key = appendThread(o.key[:0], in.tenant, subHead, in.thread)
@@ -144,7 +146,7 @@ func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*t
 	if err != nil {
 		return nil, err
 	}
-	t := &thread{whole: !found, tail: tail{known: !found}}
+	t := &thread{events: projection.NewSeen(!found), tail: tail{known: !found}}
 	if found {
 		if t.head, err = decodeHead(value); err != nil {
 			return nil, err
@@ -163,7 +165,7 @@ func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*t
 			}
 		}
 	}
-	o.memory.keep(name, t)
+	o.memory.Keep(name, t)
 	return t, nil
 }
 
@@ -228,7 +230,7 @@ func (d *derivation) late() error {
 	t := d.thread
 	d.memory.insert(t, d.in.fact.Moment, d.value)
 	base, facts := t.tail.base, t.tail.facts
-	if !t.tail.known || !base.at.Before(d.in.fact.Moment) || d.memory.limit == 0 {
+	if !t.tail.known || !base.at.Before(d.in.fact.Moment) || d.memory.Off() {
 		var err error
 		if base, err = d.rewind(d.in.fact.Moment); err != nil {
 			return err

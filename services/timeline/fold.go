@@ -82,11 +82,11 @@ func (o *owned) Prefetch(r eventlog.Record) (reads [][]byte, apply func(context.
 	if in.aside() {
 		return nil, func(context.Context, *projection.Tx) error { return nil }
 	}
-	t := o.memory.thread(in.name())
+	t := o.memory.Get(in.name())
 	if t == nil {
 		reads = append(reads, appendOpenerKey(nil, in.event.GetTenant(), in.thread))
 	}
-	if t == nil || !t.lacks(in.id) {
+	if t == nil || !t.events.Lacks(in.id) {
 		reads = append(reads, appendSeenKey(nil, in.event.GetTenant(), in.thread, in.id))
 	}
 	return reads, func(ctx context.Context, tx *projection.Tx) error { return o.apply(ctx, tx, in) }
@@ -115,7 +115,7 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 // thread remembers the thread of a record, or asks who opened it. One that nobody has opened has no events.
 func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*thread, error) {
 	name := in.name()
-	if t := o.memory.thread(name); t != nil {
+	if t := o.memory.Get(name); t != nil {
 		return t, nil
 	}
 	o.key = appendOpenerKey(o.key[:0], name.tenant, name.id)
@@ -123,11 +123,11 @@ func (o *owned) thread(ctx context.Context, tx *projection.Tx, in *incoming) (*t
 	if err != nil {
 		return nil, err
 	}
-	t := &thread{whole: !found, opened: len(opener) == len(event.ID{})}
+	t := &thread{events: projection.NewSeen(!found), opened: len(opener) == len(event.ID{})}
 	if t.opened {
 		t.opener = event.ID(opener)
 	}
-	o.memory.keep(name, t)
+	o.memory.Keep(name, t)
 	return t, nil
 }
 
@@ -214,7 +214,7 @@ func (in *incoming) addEndpoint(id event.ID) {
 // first reports whether the event was not seen before. The first in the log keeps an id; another event under it is dead.
 func (o *owned) first(ctx context.Context, tx *projection.Tx, in *incoming, t *thread) (bool, error) {
 	o.key = appendSeenKey(o.key[:0], in.event.GetTenant(), in.thread, in.id)
-	if !t.lacks(in.id) {
+	if !t.events.Lacks(in.id) {
 		seen, found, err := tx.Get(ctx, o.key)
 		if err != nil {
 			return false, err
@@ -225,7 +225,9 @@ func (o *owned) first(ctx context.Context, tx *projection.Tx, in *incoming, t *t
 	}
 	o.value = appendSeenValue(o.value[:0], in.record.Offset, in.event.GetDigest())
 	tx.Set(o.key, o.value)
-	o.memory.add(t, in.id)
+	if t.events.Add(in.id) {
+		o.memory.Grow(projection.SeenBytes)
+	}
 	return true, nil
 }
 
@@ -288,7 +290,7 @@ func (o *owned) open(ctx context.Context, tx *projection.Tx, in *incoming, t *th
 		record []byte
 	}
 	var rows []row
-	if !t.whole || len(t.ids) > 1 { // there are events before this one
+	if !t.events.Whole() || t.events.Len() > 1 { // there are events before this one
 		var damaged error
 		prefix := threadPrefix(tenant, in.thread)
 		err := tx.Scan(ctx, kv.Prefix(prefix), func(key, value []byte) bool {

@@ -1,23 +1,16 @@
 package timeline
 
 import (
-	"encoding/binary"
-	"slices"
-
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/projection"
 )
 
 // DefaultMemory is how many bytes a fold remembers of each partition, unless it is told otherwise: some fifteen thousand
 // threads of a few events.
 const DefaultMemory = 4 << 20
 
-const (
-	// threadBytes is about what a thread takes, idBytes what each of its events takes.
-	threadBytes = 192
-	idBytes     = 16
-	// maxRemembered is how many events of a thread are remembered. Of a longer one the store is asked.
-	maxRemembered = 1024
-)
+// threadBytes is about what a thread takes, beside its events.
+const threadBytes = 192
 
 // threadName tells a thread from all others.
 type threadName struct {
@@ -29,66 +22,12 @@ type threadName struct {
 type thread struct {
 	opened bool
 	opener event.ID // where it is opened
-	// whole says that the thread began under our eyes: ids are those of all its events.
-	whole bool
-	ids   []uint64
+	events projection.Seen
 }
 
-// lacks reports that an event is none of the thread's. Where it says no, only the store knows.
-func (t *thread) lacks(id event.ID) bool { return t.whole && !slices.Contains(t.ids, short(id)) }
-
-// short is a part of an id that two events hardly share. Where they do, the store is asked.
-func short(id event.ID) uint64 { return binary.BigEndian.Uint64(id[8:]) }
-
-// memory is what the owner of a partition knows of its threads, of those that had events lately. It forgets in halves: what was
-// not asked for since the younger half began goes when that is full.
-type memory struct {
-	limit          int // of each half, in bytes
-	size           int // of the younger half
-	younger, older map[threadName]*thread
-}
+// memory is what the owner of a partition knows of its threads.
+type memory = projection.Memory[threadName, thread]
 
 func newMemory(size int) *memory {
-	return &memory{limit: size / 2, younger: map[threadName]*thread{}, older: map[threadName]*thread{}}
-}
-
-// thread gives what is known of a thread; nil for nothing.
-func (m *memory) thread(name threadName) *thread {
-	if t, found := m.younger[name]; found {
-		return t
-	}
-	t, found := m.older[name]
-	if found {
-		delete(m.older, name)
-		m.keep(name, t)
-	}
-	return t
-}
-
-// keep remembers a thread that it did not know.
-func (m *memory) keep(name threadName, t *thread) {
-	if m.limit == 0 {
-		return
-	}
-	m.younger[name] = t
-	m.grow(threadBytes + idBytes*len(t.ids))
-}
-
-// add notes an event of a thread.
-func (m *memory) add(t *thread, id event.ID) {
-	switch {
-	case !t.whole:
-	case len(t.ids) == maxRemembered:
-		t.whole, t.ids = false, nil
-	default:
-		t.ids = append(t.ids, short(id))
-		m.grow(idBytes)
-	}
-}
-
-func (m *memory) grow(by int) {
-	if m.size += by; m.size > m.limit {
-		m.younger, m.older, m.size = m.older, m.younger, 0
-		clear(m.younger)
-	}
+	return projection.NewMemory[threadName](size, func(t *thread) int { return threadBytes + projection.SeenBytes*t.events.Len() })
 }
