@@ -46,21 +46,29 @@ type Pass struct {
 // Run calls pass for whatever is applied, one call at a time, until ctx ends, and then returns nil. A pass that fails comes again, with
 // what was applied since.
 func (f *Follower) Run(ctx context.Context, pass func(context.Context, Pass) error) error {
+	Poll(ctx, f.Logger, f.Slice, func(ctx context.Context) error { return f.Once(ctx, pass) }, f.Progress, nil)
+	return nil
+}
+
+// Poll calls look whenever a progress tells of something, and else every few milliseconds, for what other processes apply, until ctx ends. What
+// fails it tries again, after a while; what names it in the log. Logger and both progresses may be nil.
+func Poll(ctx context.Context, logger *slog.Logger, what string, look func(context.Context) error, progress, also *Progress) {
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for {
-		pause, changed := pollFollowed, f.Progress.Changed()
-		if err := f.Once(ctx, pass); err != nil && ctx.Err() == nil {
-			pause, changed = afterFailure, nil
-			if f.Logger != nil {
-				f.Logger.ErrorContext(ctx, "cannot follow a read model, trying again", "slice", f.Slice, "in", pause, "error", err)
+		pause, changed, changedToo := pollFollowed, progress.Changed(), also.Changed()
+		if err := look(ctx); err != nil && ctx.Err() == nil {
+			pause, changed, changedToo = afterFailure, nil, nil
+			if logger != nil {
+				logger.ErrorContext(ctx, "cannot follow a read model, trying again", "slice", what, "in", pause, "error", err)
 			}
 		}
 		tick.Reset(pause)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-changed:
+		case <-changedToo:
 		case <-tick.C:
 		}
 	}

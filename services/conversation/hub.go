@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,10 +23,6 @@ const (
 	queueLength = 256
 	// maxWatches of one process.
 	maxWatches = 20_000
-	// pollChanges is how often the hub looks where nobody tells it that something was applied: in another process.
-	pollChanges = 20 * time.Millisecond
-	// afterFailure is how long it leaves a store alone that it could not read.
-	afterFailure = 500 * time.Millisecond
 )
 
 var (
@@ -126,24 +121,9 @@ func newHub(c *Conversations) *hub {
 
 // run follows until ctx ends. What keeps it from reading it tries again.
 func (h *hub) run(ctx context.Context) error {
-	tick := time.NewTimer(0)
-	defer tick.Stop()
-	for {
-		pause, work, links := pollChanges, h.work.Progress.Changed(), h.links.Progress.Changed()
-		if err := h.follow(ctx); err != nil && ctx.Err() == nil {
-			pause, work, links = afterFailure, nil, nil
-			h.cfg.Logger.ErrorContext(ctx, "cannot follow the conversations, trying again", "in", pause, "error", err)
-		}
-		tick.Reset(pause)
-		select {
-		case <-ctx.Done():
-			h.stop()
-			return nil
-		case <-work:
-		case <-links:
-		case <-tick.C:
-		}
-	}
+	projection.Poll(ctx, h.cfg.Logger, LinksSlice, h.follow, h.work.Progress, h.links.Progress)
+	h.stop()
+	return nil
 }
 
 // follow hands out everything that was applied since the last call.

@@ -70,9 +70,9 @@ func (f *Follower) Follow(ctx context.Context, thread channel.Thread, from strin
 // history yields what the thread holds, and returns the cursor behind it. Until the last event, the cursor is the one
 // before all of them: whoever goes on from there sees them again rather than none.
 func (f *Follower) history(ctx context.Context, sel Selection, c cursor, yield func(channel.Filed) error) (cursor, error) {
-	q := Query{Selection: sel, PageSize: MaxPageSize, Topic: f.hub.topic}
+	q := Query{Selection: sel, PageSize: MaxPageSize, Topic: f.hub.slice.Topic}
 	for {
-		p, err := list(ctx, f.hub.store, q)
+		p, err := list(ctx, f.hub.slice.Store, q)
 		if err != nil {
 			return c, err
 		}

@@ -3,12 +3,10 @@ package timeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
@@ -20,10 +18,6 @@ const (
 	queueLength = 256
 	// maxWatchers of one process.
 	maxWatchers = 20_000
-	// pollChanges is how often the hub looks where nobody tells it that something was applied: in another process.
-	pollChanges = 20 * time.Millisecond
-	// afterFailure is how long it leaves a store alone that it could not read.
-	afterFailure = 500 * time.Millisecond
 )
 
 var (
@@ -35,11 +29,7 @@ var (
 
 // Hub follows what is applied, once for all watchers of a process, and hands each filing to those who wait for it.
 type Hub struct {
-	store      kv.Store
-	topic      string
-	partitions int
-	progress   *projection.Progress
-	logger     *slog.Logger
+	slice projection.Follower
 
 	pass sync.Mutex // held while following, so that nobody joins in the middle
 
@@ -47,7 +37,6 @@ type Hub struct {
 	stopped   bool
 	serving   kv.Namespace
 	followed  projection.Vector // everything before was handed out
-	seen      projection.Vector // when somebody was told last that something is new
 	endpoints map[event.ID]map[*watcher]struct{}
 	threads   map[event.ID]map[*watcher]struct{}
 	watchers  map[*watcher]struct{}
@@ -56,7 +45,7 @@ type Hub struct {
 // NewHub makes a hub of what is folded from a topic with so many partitions; Run makes it follow.
 func NewHub(store kv.Store, topic string, partitions int, progress *projection.Progress, logger *slog.Logger) *Hub {
 	return &Hub{
-		store: store, topic: topic, partitions: partitions, progress: progress, logger: logger,
+		slice:     projection.Follower{Store: store, Slice: Slice, Topic: topic, Partitions: partitions, Progress: progress, Logger: logger},
 		endpoints: map[event.ID]map[*watcher]struct{}{}, threads: map[event.ID]map[*watcher]struct{}{}, watchers: map[*watcher]struct{}{},
 	}
 }
@@ -79,78 +68,37 @@ type watcher struct {
 
 // Run follows until ctx ends. What keeps it from reading it tries again.
 func (h *Hub) Run(ctx context.Context) error {
-	tick := time.NewTimer(0)
-	defer tick.Stop()
-	for {
-		pause, changed := pollChanges, h.progress.Changed()
-		if err := h.Follow(ctx); err != nil && ctx.Err() == nil {
-			pause, changed = afterFailure, nil
-			h.logger.ErrorContext(ctx, "cannot follow the timeline, trying again", "in", pause, "error", err)
-		}
-		tick.Reset(pause)
-		select {
-		case <-ctx.Done():
-			h.stop()
-			return nil
-		case <-changed:
-		case <-tick.C:
-		}
-	}
+	projection.Poll(ctx, h.slice.Logger, Slice, h.Follow, h.slice.Progress, nil)
+	h.stop()
+	return nil
 }
 
 // Follow hands out everything that was applied since the last call.
 func (h *Hub) Follow(ctx context.Context) error {
 	h.pass.Lock()
 	defer h.pass.Unlock()
-	return h.follow(ctx)
+	return h.slice.Once(ctx, h.handOutAll)
 }
 
-func (h *Hub) follow(ctx context.Context) error {
-	ns, err := projection.Serving(ctx, h.store, Slice)
-	if err != nil {
-		return err
-	}
-	snap, err := h.store.Snapshot(ctx, ns)
-	if err != nil {
-		return fmt.Errorf("timeline: follow: %w", err)
-	}
-	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
-	applied, err := projection.Applied(ctx, snap, h.topic, h.partitions)
-	if err != nil {
-		return err
-	}
+func (h *Hub) handOutAll(ctx context.Context, p projection.Pass) error {
 	h.mu.Lock()
-	if !maps.Equal(applied, h.seen) { // perhaps by another process: who waits for it is told
-		h.seen = maps.Clone(applied)
-		h.progress.Notify()
-	}
-	if ns != h.serving || h.followed == nil || len(h.watchers) == 0 || behind(applied, h.followed) {
+	if p.Reset || len(h.watchers) == 0 {
 		// Nobody waits for what was before; those who wait for another generation have to list again.
 		h.expel()
-		h.serving, h.followed = ns, applied
+		h.serving, h.followed = p.Namespace, maps.Clone(p.Until)
 		h.mu.Unlock()
 		return nil
 	}
-	followed := maps.Clone(h.followed)
+	followed := maps.Clone(h.followed) // further than the pass where the one before broke off
 	h.mu.Unlock()
-	for p, next := range applied {
-		if next > followed[p] {
-			if err := h.partition(ctx, snap, p, followed[p], next); err != nil {
+	for partition, next := range p.Until {
+		if next > followed[partition] {
+			if err := h.partition(ctx, p, partition, followed[partition], next); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// behind reports whether a store holds less than was followed: it was dropped and is being built again.
-func behind(applied, followed projection.Vector) bool {
-	for p, next := range followed {
-		if applied[p] < next {
-			return true
-		}
-	}
-	return false
 }
 
 func (h *Hub) partition(ctx context.Context, snap kv.Reader, partition int32, from, until int64) error {
@@ -250,7 +198,7 @@ func (s *Selection) selects(at place, c change) bool {
 func (h *Hub) join(ctx context.Context, s Selection) (*watcher, error) {
 	h.pass.Lock()
 	defer h.pass.Unlock()
-	if err := h.follow(ctx); err != nil { // a cursor may be ahead of the last pass
+	if err := h.slice.Once(ctx, h.handOutAll); err != nil { // a cursor may be ahead of the last pass
 		return nil, err
 	}
 	h.mu.Lock()

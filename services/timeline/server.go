@@ -307,8 +307,8 @@ func (s *Server) query(ctx context.Context, tenant string, req *timelinev1.ListR
 		Until:       check.time("until", req.GetUntil()),
 		AsOf:        check.time("as_of", req.GetAsOf()),
 		PageSize:    int(req.GetPageSize()),
-		Topic:       s.hub.topic,
-		Partitions:  s.hub.partitions,
+		Topic:       s.hub.slice.Topic,
+		Partitions:  s.hub.slice.Partitions,
 		Token:       req.GetPageToken(),
 	}
 	if q.PageSize == 0 {

@@ -126,7 +126,7 @@ func (w *watch) turn(ctx context.Context, joined *watcher) (ended bool, err erro
 
 // backfill sends what lies between the cursor and what was followed when the watcher joined.
 func (w *watch) backfill(ctx context.Context, joined *watcher) error {
-	snap, err := w.hub.store.Snapshot(ctx, joined.ns)
+	snap, err := w.hub.slice.Store.Snapshot(ctx, joined.ns)
 	if err != nil {
 		return fmt.Errorf("timeline: watch: %w", err)
 	}
