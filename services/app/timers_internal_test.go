@@ -1,4 +1,4 @@
-package app_test
+package app
 
 import (
 	"bytes"
@@ -31,60 +31,6 @@ import (
 // nine is when the tests begin: a Monday.
 var nine = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
-// modelOf is the read model of interactions as timers and policies see it.
-type modelOf struct {
-	store    kv.Store
-	progress *projection.Progress
-	read     *conversation.Interactions
-}
-
-func (m modelOf) Await(ctx context.Context, at eventlog.Position) error {
-	ns, err := projection.Serving(ctx, m.store, conversation.Slice)
-	if err != nil {
-		return err
-	}
-	return projection.Wait(ctx, m.store, ns, event.TopicInteractions, []eventlog.Position{at}, m.progress)
-}
-
-func (m modelOf) Find(ctx context.Context, tenant string, id event.ID) (*conversationv1.Interaction, error) {
-	return viewed(ctx, m.read, func(v *conversation.View) (*conversationv1.Interaction, error) {
-		it, found, err := v.Find(ctx, tenant, id)
-		if !found {
-			it = nil
-		}
-		return it, err
-	})
-}
-
-func (m modelOf) At(ctx context.Context, tenant string, thread event.ID, at time.Time) (*conversationv1.Interaction, error) {
-	return viewed(ctx, m.read, func(v *conversation.View) (*conversationv1.Interaction, error) {
-		it, found, err := v.At(ctx, tenant, thread, at.UnixNano())
-		if !found {
-			it = nil
-		}
-		return it, err
-	})
-}
-
-func (m modelOf) Due(ctx context.Context, by time.Time, yield func(timers.Timer) bool) (next time.Time, err error) {
-	return viewed(ctx, m.read, func(v *conversation.View) (time.Time, error) {
-		return v.Due(ctx, by, func(t conversation.Timer) bool {
-			return yield(timers.Timer{Tenant: t.Tenant, Interaction: t.Interaction, Name: t.Name, DueAt: t.DueAt, ArmedBy: t.ArmedBy})
-		})
-	})
-}
-
-// viewed reads the read model as it is now.
-func viewed[T any](ctx context.Context, x *conversation.Interactions, read func(*conversation.View) (T, error)) (T, error) {
-	v, err := x.View(ctx)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	defer func() { _ = v.Close() }() // nothing is written through a view
-	return read(v)
-}
-
 // clocked is a world with a clock that stands until the test moves it.
 type clocked struct {
 	t        *testing.T
@@ -92,7 +38,7 @@ type clocked struct {
 	store    kv.Store
 	keyring  *event.Keyring
 	host     *intake.Intake
-	model    modelOf
+	model    timed
 	policies *timers.Policies
 	clock    atomic.Int64
 	sent     int
@@ -115,7 +61,7 @@ func newClocked(t *testing.T, policies ...timers.Policy) *clocked {
 	w.must(err)
 	w.host = intake.New(intake.Config{Compiler: compiler, Keyring: w.keyring, Log: w.log, Now: w.now})
 	progress := &projection.Progress{}
-	w.model = modelOf{w.store, progress, conversation.NewInteractions(w.store, 1, progress)}
+	w.model = timed{interactions{w.store, progress, conversation.NewInteractions(w.store, 1, progress)}}
 	w.policies, err = timers.NewPolicies(timers.Settings{Policies: policies})
 	w.must(err)
 	return w
