@@ -460,24 +460,15 @@ func (s *Server) SetStatus(ctx context.Context, req *conversationv1.SetStatusReq
 
 // Resolve says that the matter of an interaction is settled.
 func (s *Server) Resolve(ctx context.Context, req *conversationv1.ResolveRequest) (*conversationv1.CommandResponse, error) {
-	tenant, err := tenantOf(ctx)
-	if err != nil {
-		return nil, err
-	}
 	return s.one(ctx, req.GetCommand(), event.TypeInteractionResolved, unresolved, func(t *target) *eventv1.Content {
 		window := DefaultReopenWindow
-		if s.cfg.Policies != nil {
-			window = s.cfg.Policies.ReopenWindow(tenant, t.GetInbox())
+		if t.GetPolicy() != "" {
+			window = t.GetReopenWindow().AsDuration()
 		}
 		return &eventv1.Content{Body: &eventv1.Content_InteractionResolved{InteractionResolved: &eventv1.InteractionResolved{
-			Resolution: req.GetResolution(), ReopenWindow: durationpb.New(max(window, 0)),
+			Resolution: req.GetResolution(), ReopenWindow: durationpb.New(window),
 		}}}
 	})
-}
-
-func tenantOf(ctx context.Context) (string, error) {
-	caller, err := auth.From(ctx)
-	return caller.Tenant, err
 }
 
 // Reopen says that it is not settled after all.

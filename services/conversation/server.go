@@ -29,13 +29,7 @@ type Submitter interface {
 	Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error)
 }
 
-// Policies are the tenant's settings that commands carry in their events. It is safe for concurrent use.
-type Policies interface {
-	// ReopenWindow is how long after its resolution a message still reopens an interaction of an inbox.
-	ReopenWindow(tenant, inbox string) time.Duration
-}
-
-// DefaultReopenWindow holds where there are no policies.
+// DefaultReopenWindow is how long after its resolution a message still reopens an interaction for which no policy was set.
 const DefaultReopenWindow = 72 * time.Hour
 
 // How long a continuation token is valid: by default, and at most.
@@ -51,8 +45,6 @@ type ServerConfig struct {
 	Submitter     Submitter
 	Keyring       *event.Keyring
 	Tokens        *continuation.Tokens
-	// Policies may be nil.
-	Policies Policies
 	// Now is nil for time.Now.
 	Now func() time.Time
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
@@ -48,6 +49,21 @@ func answered(t *testing.T, resp *conversationv1.CommandResponse, err error) *co
 	}
 	all := resp.GetConversation().GetInteractions()
 	return all[len(all)-1]
+}
+
+func TestAResolutionCanBeTakenBackForAsLongAsThePolicySays(t *testing.T) {
+	w := newWorld(t, memory())
+	w.live(t)
+	id := begun(t, w, "a")
+	policy := submission("a", "policy", event.TypeInteractionPolicySet, 2)
+	policy.Content = &eventv1.Content{Body: &eventv1.Content_InteractionPolicySet{
+		InteractionPolicySet: &eventv1.InteractionPolicySet{Policy: "chat", ReopenWindow: durationpb.New(time.Hour)},
+	}}
+	positions := w.publishAll(policy)
+	w.get(id, positions...)
+	resp, err := w.server.Resolve(caller(), &conversationv1.ResolveRequest{Command: command(id, "1")})
+	i := answered(t, resp, err)
+	expect(t, "window", i.GetReopenUntil().AsTime().Sub(i.GetResolvedAt().AsTime()), time.Hour)
 }
 
 func TestCommandsDoWhatTheySay(t *testing.T) {
