@@ -263,10 +263,40 @@ func (v *View) Settled(ctx context.Context, tenant string, yield func(*conversat
 	return wrap("read what is settled", v.each(ctx, tenant, kv.Prefix(prefix), len(prefix)+8, yield))
 }
 
+// readTogether is how many interactions are read at once: a store may be a round trip away.
+const readTogether = 256
+
 // each yields the interactions that the keys of a range name behind so many bytes.
 func (v *View) each(ctx context.Context, tenant string, r kv.Range, behind int, yield func(*conversationv1.Interaction) bool) error {
-	var t *stored // interactions of one thread often stand together
-	return v.scan(ctx, r, func(key, _ []byte) (bool, error) {
+	var threads []event.ID
+	var rows [][]byte // head and interaction, in turn
+	read := func() (more bool, err error) {
+		values, err := v.snap.GetMany(ctx, rows)
+		if err != nil {
+			return false, err
+		}
+		for n, thread := range threads {
+			head, row := values[2*n], values[2*n+1]
+			if head == nil || row == nil {
+				return false, errDamaged
+			}
+			t := &stored{v: v, tenant: tenant, thread: thread}
+			if t.head, err = decodeHead(head); err != nil {
+				return false, err
+			}
+			i, err := story.DecodeInteraction(row)
+			if err != nil {
+				return false, err
+			}
+			if !yield(t.proto(i)) {
+				return false, nil
+			}
+		}
+		threads, rows = threads[:0], rows[:0]
+		return true, nil
+	}
+	stopped := false
+	err := v.scan(ctx, r, func(key, _ []byte) (bool, error) {
 		if len(key) != behind+placeSize {
 			return false, errDamaged
 		}
@@ -274,23 +304,20 @@ func (v *View) each(ctx context.Context, tenant string, r kv.Range, behind int, 
 		if err != nil {
 			return false, err
 		}
-		if t == nil || t.thread != thread {
-			if t, err = v.stored(ctx, tenant, thread); err != nil {
-				return false, err
-			}
+		threads = append(threads, thread)
+		rows = append(rows, appendThread(nil, tenant, subHead, thread), appendMoment(nil, tenant, subRow, thread, start))
+		if len(threads) < readTogether {
+			return true, nil
 		}
-		if t == nil {
-			return false, errDamaged
-		}
-		i, err := t.get(ctx, start)
-		if err != nil {
-			return false, err
-		}
-		if i == nil {
-			return false, errDamaged
-		}
-		return yield(t.proto(i)), nil
+		more, err := read()
+		stopped = !more
+		return more, err
 	})
+	if err != nil || stopped {
+		return err
+	}
+	_, err = read()
+	return err
 }
 
 // Changes yields what the records of a partition from one offset to before another have changed.

@@ -530,14 +530,14 @@ func (w *world) work(t rapid.TB, n int) {
 
 func TestAListGivesEveryMatchOnceInOrder(t *testing.T) {
 	w := newWorld(t, memory())
-	w.work(t, 60)
+	w.work(t, 320) // more than are read together
 	w.fold(1000)
 	customer := event.CustomerOf(w.keyring.Tenant(tenant).Endpoint(event.Endpoint{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: "1@x.org"})).String()
 	settledToo := []conversationv1.WorkStatus{
 		conversationv1.WorkStatus_WORK_STATUS_OPEN, conversationv1.WorkStatus_WORK_STATUS_RESOLVED,
 	}
 	all := w.listed(t, &conversationv1.ListRequest{Filter: &conversationv1.Filter{Statuses: settledToo}, PageSize: 500})
-	expect(t, "all", len(all), 60)
+	expect(t, "all", len(all), 320)
 	for name, c := range map[string]struct {
 		filter *conversationv1.Filter
 		fits   func(*conversationv1.Work) bool
