@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -30,44 +31,38 @@ const threadPage = 20
 
 // Newest calls yield for the events of a thread, newest first, until it returns false.
 func (t *Threads) Newest(ctx context.Context, tenant string, thread event.ID, yield func(channel.Filed) bool) error {
-	q := Query{
-		Selection: Selection{Tenant: tenant, Threads: always(thread)}, NewestFirst: true, PageSize: threadPage,
-		Topic: event.TopicInteractions, Partitions: t.partitions,
+	q := Query{Selection: Selection{Tenant: tenant, Threads: always(thread)}, NewestFirst: true, PageSize: threadPage}
+	err := t.each(ctx, q, func(f channel.Filed) error {
+		if !yield(f) {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	for {
-		p, err := list(ctx, t.store, q)
-		if err != nil {
-			return err
-		}
-		for _, r := range p.rows {
-			e, err := r.entry()
-			if err != nil {
-				return err
-			}
-			if !yield(channel.Filed{Event: e.GetEvent(), Content: e.GetContent()}) {
-				return nil
-			}
-		}
-		if q.Token = p.next; q.Token == "" {
-			return nil
-		}
-		q.PageSize = MaxPageSize
-	}
+	return err
 }
+
+// errEnough ends a reading.
+var errEnough = errors.New("timeline: that is enough")
 
 // Scope calls yield for the events of what belongs to a customer or a conversation, oldest first, as far as they happened within a
 // stretch of time, until it fails.
 func (t *Threads) Scope(ctx context.Context, tenant string, source scope.Source, id event.ID, within scope.Range, yield func(channel.Filed) error) error {
-	q := Query{
-		Selection: Selection{Tenant: tenant, about: subject{source: source, id: id}}, PageSize: MaxPageSize,
-		Topic: event.TopicInteractions, Partitions: t.partitions,
-	}
+	q := Query{Selection: Selection{Tenant: tenant, about: subject{source: source, id: id}}, PageSize: MaxPageSize}
 	if within.From != scope.Ever.From {
 		q.From = time.Unix(0, within.From)
 	}
 	if within.Until != scope.Ever.Until {
 		q.Until = time.Unix(0, within.Until)
 	}
+	return t.each(ctx, q, yield)
+}
+
+// each calls yield for what a query finds, page by page, until it fails.
+func (t *Threads) each(ctx context.Context, q Query, yield func(channel.Filed) error) error {
+	q.Topic, q.Partitions = event.TopicInteractions, t.partitions
 	for {
 		p, err := list(ctx, t.store, q)
 		if err != nil {
@@ -85,6 +80,7 @@ func (t *Threads) Scope(ctx context.Context, tenant string, source scope.Source,
 		if q.Token = p.next; q.Token == "" {
 			return nil
 		}
+		q.PageSize = MaxPageSize
 	}
 }
 
