@@ -33,7 +33,7 @@ build: ## Build bin/skein
 	@$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN)/skein ./services/cmd/skein
 
 .PHONY: test
-test: $(BIN)/kafka ## Run all tests, those of the log on a real Kafka too (SKEIN_REQUIRE=all fails where something they need is missing)
+test: $(BIN)/kafka $(BIN)/grpcurl ## Run all tests, those of the log on a real Kafka too (SKEIN_REQUIRE=all fails where something they need is missing)
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
@@ -98,6 +98,11 @@ kafka-down: $(BIN)/kafka ## Stop it; what it holds stays in .kafka/
 .PHONY: $(BIN)/kafka
 $(BIN)/kafka:
 	@$(GO) build -o $@ ./tools/cmd/kafka
+
+# The examples of the guides need it; so does whoever reads them.
+$(BIN)/grpcurl:
+	@mkdir -p $(BIN)
+	@GOBIN=$(BIN) GOWORK=off GOFLAGS= $(GO) install $(foreach t,$(TOOLS),$(if $(findstring /grpcurl@,$(t)),$(t)))
 
 .PHONY: java
 java: ## Install Java and Maven for the real Kafka (Debian, as root)
