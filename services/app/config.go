@@ -469,7 +469,7 @@ func (v *verifier) roles(roles []string, c *Config) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender, roleCustomers, roleWork, roleSearch, roleTimers, roleLinker}
+	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender, roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker}
 	if c.fetchesMail() {
 		sharing = append(sharing, roleEmail)
 	}

@@ -6,24 +6,24 @@ import (
 
 // The roles that a process can have.
 const (
-	roleIngest    = "ingest"
-	roleEmail     = "email"
-	rolePhone     = "phone"
-	roleChat      = "chat"
-	roleSocial    = "social"
-	roleCustom    = "custom"
-	roleProjector = "projector"
-	roleTimeline  = "timeline"
-	roleWebhooks  = "webhooks"
-	roleSender    = "sender"
-	roleFiles     = "files"
-	roleMedia     = "media"
-	roleCustomers = "customers"
-	roleWork      = "conversations"
-	roleSearch    = "search"
-	roleTimers    = "timers"
-	roleLinker    = "linker"
-	roleAdmin     = "admin"
+	roleIngest        = "ingest"
+	roleEmail         = "email"
+	rolePhone         = "phone"
+	roleChat          = "chat"
+	roleSocial        = "social"
+	roleCustom        = "custom"
+	roleProjector     = "projector"
+	roleTimeline      = "timeline"
+	roleWebhooks      = "webhooks"
+	roleSender        = "sender"
+	roleFiles         = "files"
+	roleBlobs         = "blobs"
+	roleCustomers     = "customers"
+	roleConversations = "conversations"
+	roleSearch        = "search"
+	roleTimers        = "timers"
+	roleLinker        = "linker"
+	roleAdmin         = "admin"
 )
 
 // Parts that roles need; nobody asks for them by name.
@@ -33,7 +33,7 @@ const (
 	partBroker  = "broker"
 	partLog     = "log"
 	partStore   = "store"
-	partBlobs   = "blobs"
+	partBlobs   = "blob store"
 	partIntake  = "intake"
 	partGRPC    = "grpc"
 	partHTTP    = "http"
@@ -45,7 +45,7 @@ const (
 func RoleNames() []string {
 	return []string{
 		roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
-		roleCustomers, roleWork, roleSearch, roleTimers, roleLinker, roleMedia, roleAdmin,
+		roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker, roleBlobs, roleAdmin,
 	}
 }
 
@@ -89,7 +89,7 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.registerCustomers,
 		},
 		lifecycle.Part{
-			Name: roleWork, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partGRPC},
+			Name: roleConversations, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partGRPC},
 			Start: a.registerConversations,
 		},
 		lifecycle.Part{
@@ -100,7 +100,7 @@ func (a *App) graph() []lifecycle.Part {
 			Name: roleLinker, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks},
 			Start: a.openLinker, Run: a.runLinker,
 		},
-		lifecycle.Part{Name: roleMedia, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openMedia},
+		lifecycle.Part{Name: roleBlobs, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openBlobService},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
 		lifecycle.Part{Name: roleEmail, Needs: emailNeeds, Start: a.openEmail, Run: a.runChannels(roleEmail)},

@@ -89,8 +89,8 @@ func (a *App) registerIngest(context.Context) error {
 	return nil
 }
 
-// openMedia serves files to those who may see them.
-func (a *App) openMedia(context.Context) error {
+// openBlobService serves files to those who may see them.
+func (a *App) openBlobService(context.Context) error {
 	service := blobs.New(blobs.Config{Store: a.blobs, Host: a.intake})
 	blobs.NewServer(service).Register(a.grpc)
 	service.Mount(a.mux, func(h http.Handler) http.Handler { return rpc.Authenticated(a.auth, h) })
