@@ -13,11 +13,19 @@ TOOLS := \
 	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv2@v2.33.0 \
 	github.com/bufbuild/buf/cmd/buf@v1.75.0 \
 	github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 \
-	github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+	github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4 \
+	github.com/a-h/templ/cmd/templ@v0.3.1118
 TOOLS_STAMP := $(BIN)/.tools-$(shell echo '$(TOOLS)' | cksum | cut -d' ' -f1)
 
 # The race detector needs a C compiler.
 RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+
+# These run the program in processes of its own: the race detector would see the tests themselves only, and take most of the time. With
+# -trimpath they share with make build what it has compiled.
+E2E_TESTS := ./tools/e2e
+# Tests that wait for processes more than they compute begin first, beside the others.
+LONG_TESTS := ./tools/kafka ./tools/browser ./pkg/pubsub
+TEST_PROCS := $(shell getconf _NPROCESSORS_ONLN)
 
 .PHONY: help
 help: ## Show this list
@@ -37,12 +45,20 @@ test: $(BIN)/kafka $(BIN)/grpcurl ## Run all tests, those of the log on a real K
 	@$(if $(RACE),,echo "No C compiler: the tests run without the race detector.")
 	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
-	$(BIN)/kafka exec -- $(GO) test -timeout 45m $(RACE) work
+	$(BIN)/kafka exec -- sh -c 'all=$$($(GO) list work) || exit; \
+		$(GO) test -timeout 45m -trimpath $(E2E_TESTS) & e2e=$$!; \
+		$(GO) test -timeout 45m -p $(TEST_PROCS) $(RACE) $(LONG_TESTS) $$(echo "$$all" | grep -v /tools/e2e$$); others=$$?; \
+		wait $$e2e && exit $$others'
 
 .PHONY: bench
-bench: build ## Measure it beside its ceilings and peers: docs/benchmarks.md (GROWTH=10000000, ONLY=ingest,fold; half an hour)
+bench: build ## Measure it beside its ceilings and peers: docs/benchmarks.md (GROWTH=10000000, ONLY=ingest,fold, BENCHFLAGS="-rows 10000000"; three quarters of an hour)
 	@$(GO) build -o $(BIN)/bench ./tools/cmd/bench
 	@$(BIN)/bench -skein $(BIN)/skein -growth $(or $(GROWTH),0) -only "$(ONLY)" $(BENCHFLAGS)
+
+.PHONY: simulate
+simulate: ## Play a simulated day to a running skein and compare what it tells (SIMULATE="--agents 60 --queues 6 --contacts 3000 --speed 0 --check 200 --skein bin/skein")
+	@$(GO) build -o $(BIN)/simulate ./tools/cmd/simulate
+	@$(BIN)/simulate $(or $(SIMULATE),--check 1000)
 
 .PHONY: check
 check: lint proto-check generate-check ## Lint, and prove that generated code is fresh and the protos break nobody
@@ -60,15 +76,29 @@ proto-check: $(TOOLS_STAMP) ## Lint the protos and compare them with the last re
 proto-release: $(TOOLS_STAMP) ## Make the protos of now the ones that nothing may break
 	cd proto && $(BIN)/buf build --exclude-source-info -o released.binpb
 
+GENERATED := '*_templ.go' '*.pb.go' '*.pb.gw.go' '*_gen.go' docs/events.md docs/skein.swagger.json docs/metrics.md deploy/grafana/dashboards
+
 .PHONY: generate
 generate: $(TOOLS_STAMP) ## Write the generated code and docs again
 	cd proto && PATH=$(BIN):$$PATH $(BIN)/buf generate
+	$(BIN)/templ fmt -log-level error services/console
+	$(BIN)/templ generate -log-level error -path services/console
 	$(GO) run ./tools/cmd/eventtypes
+	$(GO) run ./tools/cmd/analyticsdocs
+	$(GO) run ./tools/cmd/dashboards
 
 .PHONY: generate-check
 generate-check: generate ## Prove that generated code and docs are fresh
-	@test -z "$$(git status --porcelain -- '*.pb.go' '*.pb.gw.go' '*_gen.go' docs/events.md docs/skein.swagger.json)" || \
-		{ git status --short -- '*.pb.go' '*.pb.gw.go' '*_gen.go' docs/events.md docs/skein.swagger.json; echo "Generated files are stale: commit what make generate wrote."; exit 1; }
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || \
+		{ git status --short -- $(GENERATED); echo "Generated files are stale: commit what make generate wrote."; exit 1; }
+
+.PHONY: vendored
+vendored: ## Prove that the console's libraries are what npm has (RENEW=1 fetches the versions of services/console/assets/vendor/SOURCES.txt)
+	@tools/vendored.sh $(if $(RENEW),renew)
+
+.PHONY: pictures
+pictures: ## Draw the pictures of the docs anew, in Chromium on the demonstration
+	@$(GO) test -count=1 ./tools/browser -run 'TestPictures$$' -pictures $(CURDIR)/docs/images
 
 .PHONY: tools
 tools: $(TOOLS_STAMP) ## Install the pinned generators, linters and grpcurl into bin/

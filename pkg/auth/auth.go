@@ -7,13 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 var (
 	// ErrUnauthenticated means that the caller showed no token, or one that is not known.
 	ErrUnauthenticated = errors.New("auth: a known API token is needed: send \"authorization: Bearer TOKEN\"")
 	// ErrForbidden means that the caller is known and lacks a right.
-	ErrForbidden = errors.New("auth: this call needs a token with the admin right")
+	ErrForbidden = errors.New("auth: this call needs a token with the")
 )
 
 // Identity is who calls.
@@ -24,6 +25,20 @@ type Identity struct {
 	Name string
 	// Admin may operate the whole installation.
 	Admin bool
+	// Directory may change the tenant's directory.
+	Directory bool
+}
+
+// ActorID is the name as the id of an actor: a name may be anything, and an id has letters, digits and a few signs.
+func (id Identity) ActorID() string {
+	const most = 128
+	actor := strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._:/@+-", r)) {
+			return r
+		}
+		return '-'
+	}, id.Name)
+	return actor[:min(len(actor), most)]
 }
 
 // Token is an API token as it stands in the configuration: its hash, never itself.
@@ -95,7 +110,16 @@ func From(ctx context.Context) (Identity, error) {
 func RequireAdmin(ctx context.Context) error {
 	id, err := From(ctx)
 	if err == nil && !id.Admin {
-		err = ErrForbidden
+		err = fmt.Errorf("%w admin right", ErrForbidden)
+	}
+	return err
+}
+
+// RequireDirectory gives ErrForbidden unless the caller has the directory right, or the admin right, which includes it.
+func RequireDirectory(ctx context.Context) error {
+	id, err := From(ctx)
+	if err == nil && !id.Directory && !id.Admin {
+		err = fmt.Errorf("%w directory right", ErrForbidden)
 	}
 	return err
 }

@@ -72,3 +72,26 @@ func TestOnlyAdminsMayOperate(t *testing.T) {
 		t.Errorf("nobody: %v", err)
 	}
 }
+
+func TestTheDirectoryIsChangedByThoseWhoMay(t *testing.T) {
+	for who, want := range map[auth.Identity]error{
+		{Tenant: "acme"}:                  auth.ErrForbidden,
+		{Tenant: "acme", Directory: true}: nil,
+		{Tenant: "acme", Admin: true}:     nil,
+	} {
+		if err := auth.RequireDirectory(auth.With(t.Context(), who)); !errors.Is(err, want) {
+			t.Errorf("%v: %v", who, err)
+		}
+	}
+	if err := auth.RequireDirectory(t.Context()); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestANameBecomesTheIDOfAnActor(t *testing.T) {
+	for name, want := range map[string]string{"agent desktop": "agent-desktop", "crm@acme/1": "crm@acme/1", "李": "-", strings.Repeat("n", 200): strings.Repeat("n", 128)} {
+		if got := (auth.Identity{Name: name}).ActorID(); got != want {
+			t.Errorf("%q becomes %q", name, got)
+		}
+	}
+}

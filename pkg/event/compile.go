@@ -57,7 +57,7 @@ func (c Compiled) key() string {
 	switch c.Topic() {
 	case TopicAgents:
 		return c.Event.GetActor().GetId()
-	case TopicLinks, TopicDirectory:
+	case TopicLinks, TopicDirectory, TopicAlerts:
 		return c.Event.GetTenant()
 	}
 	return c.Event.GetThreadId()

@@ -11,5 +11,6 @@ const (
 	TopicAgents       = "skein.agents.v1"       // presence, routing status, capacity, by agent id
 	TopicLinks        = "skein.links.v1"        // links, merges, consent, erasure, by tenant
 	TopicDirectory    = "skein.directory.v1"    // settings, agents, teams, queues, by tenant
+	TopicAlerts       = "skein.alerts.v1"       // alerts of the floor, by tenant
 	TopicDead         = "skein.dead.v1"         // what could not be understood, by source position
 )

@@ -102,6 +102,12 @@ const (
 	TypeAgentHeartbeat            = "agent.heartbeat"              // The agent's desktop is alive.
 )
 
+// Alert.
+const (
+	TypeAlertRaised  = "alert.raised"  // Something on the floor needs a supervisor.
+	TypeAlertCleared = "alert.cleared" // It is over.
+)
+
 // Link.
 const (
 	TypeThreadJoined              = "thread.joined"               // Two thread ids mean one thing.
@@ -189,6 +195,8 @@ var registered = []Type{
 	{Name: TypeAgentRoutingStatusChanged, Topic: TopicAgents, Group: "Agent", Description: "What the system made of the agent.", Body: "agent_routing_status_changed"},
 	{Name: TypeAgentCapacityChanged, Topic: TopicAgents, Group: "Agent", Description: "How much the agent can take at once.", Body: "agent_capacity_changed"},
 	{Name: TypeAgentHeartbeat, Topic: TopicAgents, Group: "Agent", Description: "The agent's desktop is alive.", Body: "agent_heartbeat"},
+	{Name: TypeAlertRaised, Topic: TopicAlerts, Group: "Alert", Description: "Something on the floor needs a supervisor.", Body: "alert_raised"},
+	{Name: TypeAlertCleared, Topic: TopicAlerts, Group: "Alert", Description: "It is over.", Body: "alert_cleared"},
 	{Name: TypeThreadJoined, Topic: TopicLinks, Group: "Link", Description: "Two thread ids mean one thing.", Body: "thread_joined"},
 	{Name: TypeEndpointLinked, Topic: TopicLinks, Group: "Link", Description: "An endpoint belongs to a customer.", Body: "endpoint_linked"},
 	{Name: TypeInteractionAttributed, Topic: TopicLinks, Group: "Link", Description: "One interaction belongs to a customer, whatever its endpoint's link says.", Body: "interaction_attributed"},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 var (
@@ -84,6 +86,15 @@ type Record struct {
 	Headers []Header
 	// Time is when the producer appended it, in milliseconds' precision.
 	Time time.Time
+}
+
+// Checksum tells the record from another one that stands at the same offset of another log.
+func (r Record) Checksum() uint64 {
+	h := xxhash.New()
+	_, _ = h.Write(r.Key) // a hash never fails
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write(r.Value)
+	return h.Sum64()
 }
 
 // Topic says how a topic must be.

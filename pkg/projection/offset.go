@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/kv"
 )
@@ -55,15 +53,6 @@ func decodeOffsetRow(b []byte) (offsetRow, error) {
 func offsetKey(topic string, partition int32) []byte {
 	b := append(append(make([]byte, 0, len(topic)+6), reserved), topic...)
 	return binary.BigEndian.AppendUint32(append(b, 0), uint32(partition))
-}
-
-// checksum tells one record from another that stands at the same offset of another log.
-func checksum(r eventlog.Record) uint64 {
-	h := xxhash.New()
-	_, _ = h.Write(r.Key) // a hash never fails
-	_, _ = h.Write([]byte{0})
-	_, _ = h.Write(r.Value)
-	return h.Sum64()
 }
 
 // Vector is how far each partition of a topic was applied: the next offset, by partition. Partitions of which nothing
@@ -136,6 +125,26 @@ func Wait(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, po
 		case <-timer.C:
 		}
 	}
+}
+
+// rewait is after how long Await looks whether another generation serves by now.
+const rewait = time.Second
+
+// Await is Wait for the generation of a slice that serves, whichever that is meanwhile.
+func Await(ctx context.Context, store kv.Store, slice, topic string, positions []eventlog.Position, progress *Progress) error {
+	for len(positions) > 0 {
+		ns, err := Serving(ctx, store, slice)
+		if err != nil {
+			return err
+		}
+		some, cancel := context.WithTimeout(ctx, rewait)
+		err = Wait(some, store, ns, topic, positions, progress)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return nil
 }
 
 func allApplied(ctx context.Context, store kv.Store, ns kv.Namespace, topic string, positions []eventlog.Position) (bool, error) {

@@ -107,7 +107,7 @@ func (p *partition) verify(ctx context.Context, row offsetRow, first, end int64)
 	if err != nil {
 		return err
 	}
-	if r.Offset != last || checksum(r) != row.checksum {
+	if r.Offset != last || r.Checksum() != row.checksum {
 		return mismatch(fmt.Sprintf("%s is another record than the one that was applied", r.Position))
 	}
 	return nil
@@ -250,7 +250,7 @@ func (p *partition) readAhead(ctx context.Context, tx *Tx, records []eventlog.Re
 // write writes the batch and the offset behind it, unless somebody else has moved the offset.
 func (p *partition) write(ctx context.Context, b *kv.Batch, last eventlog.Record) error {
 	key := offsetKey(p.cfg.Topic, p.number)
-	row := offsetRow{next: last.Offset + 1, checksum: checksum(last)}.encode()
+	row := offsetRow{next: last.Offset + 1, checksum: last.Checksum()}.encode()
 	b.Require(key, p.row)
 	b.Set(key, row)
 	err := p.cfg.Store.Apply(ctx, p.cfg.Namespace, b)

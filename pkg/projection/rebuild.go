@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/skein-cx/skein/pkg/lease"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 // rebuilds builds new generations: those that this process is asked for, and those that another one, or an earlier one,
 // has left behind.
 func (m *Manager) rebuilds(ctx context.Context) error {
-	l := newLease(m.cfg.Store, m.cfg.Namespace.Slice, m.cfg.Now)
+	l := m.lease()
 	tick := time.NewTicker(resumeEvery)
 	defer tick.Stop()
 	asked, resume := false, time.Time{}
@@ -29,16 +31,16 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 		g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
 		if err == nil && (asked || g.Building != 0 && time.Now().After(resume)) {
 			var mine bool
-			if mine, err = m.leased(ctx, l); mine {
-				err = l.hold(ctx, func(ctx context.Context) error { return m.rebuild(ctx, asked) })
+			if mine, err = l.Take(ctx); mine {
+				err = l.Hold(ctx, func(ctx context.Context) error { return m.rebuild(ctx, asked) })
 				asked = false
-				if dropErr := l.drop(context.WithoutCancel(ctx)); dropErr != nil && ctx.Err() == nil {
+				if dropErr := l.Drop(context.WithoutCancel(ctx)); dropErr != nil && ctx.Err() == nil {
 					m.cfg.Logger.WarnContext(ctx, "the lease of a rebuild was not given back: it ends by itself", "error", dropErr)
 				}
 			} else if err == nil && g.Building != 0 {
 				asked = false // another process is at it
 			}
-			if err != nil && ctx.Err() == nil && !errors.Is(err, errLeaseLost) && !unavailable(err) {
+			if err != nil && ctx.Err() == nil && !errors.Is(err, lease.ErrLost) && !unavailable(err) {
 				resume = time.Now().Add(resumeAfter)
 				m.cfg.Logger.ErrorContext(ctx, "a rebuild failed, trying again later", "slice", m.cfg.Namespace.Slice, "in", resumeAfter, "error", err)
 				m.update(func(s *Status) { s.Err = err })
@@ -54,12 +56,13 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 	}
 }
 
-// leased tells whether this process may build. Where it owns the store, nobody else can.
-func (m *Manager) leased(ctx context.Context, l *lease) (bool, error) {
-	if m.cfg.Groups == nil { // what a process before this one has left does not count
-		l.owner = "owner-of-the-store"
+// lease keeps two processes from building one generation at the same time.
+func (m *Manager) lease() *lease.Lease {
+	l := lease.New(m.cfg.Store, pointers(), m.cfg.Namespace.Slice+"/builder", m.cfg.Now)
+	if m.cfg.Groups == nil {
+		return l.Alone()
 	}
-	return l.take(ctx)
+	return l
 }
 
 // rebuild goes on with a generation, or begins one where it was asked to, and makes it the one that serves. Each step waits out

@@ -33,7 +33,7 @@ func subscribersInGroupsPassWatermillsSuite(t *testing.T, c cluster) {
 		return pub, subscriber(t, pubsub.Config{Log: log, Group: group, Groups: groups})
 	}
 	tests.TestPubSub(t,
-		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: restart(c)},
+		tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: restart(c), ForceShort: raceDetector},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
 			t.Helper()
 			return construct(t, "group")
@@ -51,7 +51,9 @@ func subscribersWithoutGroupPassWatermillsSuite(t *testing.T, c cluster) {
 	t.Helper()
 	log := connect(t, c)
 	tests.TestPubSub(t,
-		tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: restart(c)},
+		tests.Features{
+			Persistent: true, NewSubscriberReceivesOldMessages: true, RestartServiceCommand: restart(c), ForceShort: raceDetector,
+		},
 		func(t *testing.T) (message.Publisher, message.Subscriber) {
 			t.Helper()
 			return pubsub.NewPublisher(log), subscriber(t, pubsub.Config{Log: log})
@@ -60,8 +62,7 @@ func subscribersWithoutGroupPassWatermillsSuite(t *testing.T, c cluster) {
 	)
 }
 
-// restart is the command for TestReconnect, unless that runs by itself: see
-// TestReconnectOfWatermillsSuiteWithoutTheRaceDetector.
+// restart is the command for TestReconnect, unless that runs by itself: see TestWatermillsWholeSuiteWithoutTheRaceDetector.
 func restart(c cluster) []string {
 	if raceDetector {
 		return nil
@@ -78,7 +79,7 @@ func newGroups(t *testing.T, c cluster) *kafkagroup.Groups {
 
 func connect(t *testing.T, c cluster) eventlog.Log {
 	t.Helper()
-	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: c.brokers})
+	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: c.brokers, Patience: time.Minute})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })
 	return log

@@ -26,14 +26,10 @@ type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 // REST answers JSON over HTTP by calling the server's services within this process: so every call passes what a gRPC call passes. Fields
 // have the names of the protos. Serve must be called for it to answer; it is of no use once the server has stopped.
 func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, error) {
-	pipe := bufconn.Listen(localBuffer)
-	conn, err := grpc.NewClient("passthrough:///local",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return pipe.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxRequest)))
+	conn, err := s.Local()
 	if err != nil {
-		return nil, fmt.Errorf("rpc: connect to this process: %w", err)
+		return nil, err
 	}
-	s.local = append(s.local, pipe)
 	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 		MarshalOptions: protojson.MarshalOptions{UseProtoNames: true},
 	}))
@@ -45,7 +41,20 @@ func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, e
 	return mux, nil
 }
 
-// Serve answers on a port, and calls of REST.
+// Local connects to the server within this process, before Serve is called: calls of it wait until then.
+func (s *Server) Local() (*grpc.ClientConn, error) {
+	pipe := bufconn.Listen(localBuffer)
+	conn, err := grpc.NewClient("passthrough:///local",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return pipe.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxRequest)))
+	if err != nil {
+		return nil, fmt.Errorf("rpc: connect to this process: %w", err)
+	}
+	s.local = append(s.local, pipe)
+	return conn, nil
+}
+
+// Serve answers on a port, and calls from within this process.
 func (s *Server) Serve(port net.Listener) error {
 	for _, l := range s.local {
 		go func() { _ = s.Server.Serve(l) }() // it ends with the server

@@ -30,6 +30,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	authv1 "github.com/skein-cx/skein/proto/skein/auth/v1"
 )
 
 const (
@@ -46,6 +47,8 @@ type Config struct {
 	Logger        *slog.Logger
 	// Decoder may decode some requests in the place of Protobuf; nil leaves all to it.
 	Decoder Decoder
+	// Version of the program, for whoever asks.
+	Version string
 }
 
 // Server is a gRPC server and the health that it tells.
@@ -81,6 +84,7 @@ func NewServer(cfg Config) (*Server, error) {
 	}
 	s.Health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(s.Server, s.Health)
+	authv1.RegisterAuthServiceServer(s.Server, whoami{open: cfg.Authenticator.Open(), version: cfg.Version})
 	reflection.Register(s.Server)
 	return s, nil
 }

@@ -29,6 +29,18 @@ type Slice struct {
 	Manager *projection.Manager
 }
 
+// Rebuilder builds something anew from the log or from read models. What a Status tells is as a projection's.
+type Rebuilder interface {
+	Rebuild(ctx context.Context, report func(projection.Status)) error
+}
+
+// Tables are what can be rebuilt and is no read model.
+type Tables interface {
+	Rebuilder
+	// Status tells which generation serves, and how far the one is that is being built.
+	Status(ctx context.Context) (projection.Status, error)
+}
+
 // Channel is one that this process has opened.
 type Channel struct {
 	channel.Channel
@@ -41,10 +53,16 @@ type Config struct {
 	Log    eventlog.Log
 	Store  kv.Store
 	Slices map[string]Slice
+	// Tables are what else can be rebuilt, by name.
+	Tables map[string]Tables
 	// Topics are the names of Skein's.
 	Topics []string
 	// Channels gives the channels of this process; nil means that there are none.
 	Channels func() []Channel
+	// Settings are those in force, without any secret.
+	Settings []*adminv1.Setting
+	// Process tells what this process is.
+	Process *adminv1.GetProcessResponse
 	// Now measures delays; nil means time.Now.
 	Now func() time.Time
 }
@@ -79,6 +97,13 @@ func (s *Server) ListSlices(ctx context.Context, _ *adminv1.ListSlicesRequest) (
 		}
 		resp.Slices = append(resp.Slices, slice)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.cfg.Tables)) {
+		st, err := s.cfg.Tables[name].Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp.Tables = append(resp.Tables, &adminv1.Tables{Name: name, Serving: st.Serving, Building: st.Building, Done: st.Done, Total: st.Total})
+	}
 	return resp, nil
 }
 
@@ -97,7 +122,7 @@ func (s *Server) slice(ctx context.Context, name string, in Slice) (*adminv1.Sli
 	if err != nil {
 		return nil, err
 	}
-	out := &adminv1.Slice{Name: name, Serving: status.Serving, Building: status.Building, Topic: in.Topic}
+	out := &adminv1.Slice{Name: name, Serving: status.Serving, Building: status.Building, Done: status.Done, Total: status.Total, Topic: in.Topic}
 	for p := range int32(partitions) {
 		lag, err := s.lag(ctx, in.Topic, p, applied[p])
 		if err != nil {
@@ -166,13 +191,16 @@ func (s *Server) Rebuild(req *adminv1.RebuildRequest, stream grpc.ServerStreamin
 	if err := auth.RequireAdmin(ctx); err != nil {
 		return err
 	}
-	slice, ok := s.cfg.Slices[req.GetSlice()]
-	if !ok {
-		return rpc.NotFound(fmt.Errorf("%w: %q; there are: %v", ErrNoSlice, req.GetSlice(), slices.Sorted(maps.Keys(s.cfg.Slices))))
+	var rebuilt Rebuilder
+	if slice, ok := s.cfg.Slices[req.GetSlice()]; ok {
+		rebuilt = slice.Manager
+	} else if rebuilt, ok = s.cfg.Tables[req.GetSlice()]; !ok {
+		there := slices.Sorted(maps.Keys(s.cfg.Slices))
+		return rpc.NotFound(fmt.Errorf("%w: %q; there are: %v", ErrNoSlice, req.GetSlice(), slices.AppendSeq(there, maps.Keys(s.cfg.Tables))))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err := slice.Manager.Rebuild(ctx, func(st projection.Status) {
+	err := rebuilt.Rebuild(ctx, func(st projection.Status) {
 		err := stream.Send(&adminv1.RebuildResponse{Serving: st.Serving, Building: st.Building, Done: st.Done, Total: st.Total})
 		if err != nil {
 			cancel(err)
@@ -214,4 +242,20 @@ func source(s channel.Status) *adminv1.ChannelSource {
 		out.Since = timestamppb.New(s.Since)
 	}
 	return out
+}
+
+// GetConfig tells the settings in force.
+func (s *Server) GetConfig(ctx context.Context, _ *adminv1.GetConfigRequest) (*adminv1.GetConfigResponse, error) {
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return nil, err
+	}
+	return &adminv1.GetConfigResponse{Settings: s.cfg.Settings}, nil
+}
+
+// GetProcess tells what this process is.
+func (s *Server) GetProcess(ctx context.Context, _ *adminv1.GetProcessRequest) (*adminv1.GetProcessResponse, error) {
+	if err := auth.RequireAdmin(ctx); err != nil {
+		return nil, err
+	}
+	return s.cfg.Process, nil
 }

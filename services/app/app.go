@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,7 +30,10 @@ import (
 	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/services/admin"
+	"github.com/skein-cx/skein/services/alerts"
+	"github.com/skein-cx/skein/services/analytics/warehouse"
 	"github.com/skein-cx/skein/services/channels/web/chat"
+	"github.com/skein-cx/skein/services/directory"
 	"github.com/skein-cx/skein/services/files"
 	"github.com/skein-cx/skein/services/linker"
 	"github.com/skein-cx/skein/services/outbound"
@@ -43,6 +47,7 @@ import (
 type App struct {
 	cfg      Config
 	roles    []string
+	started  time.Time
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	broken   chan error // a part that cannot go on, outside of its Run
@@ -77,6 +82,12 @@ type App struct {
 	timers     *timers.Service
 	policies   *timers.Worker
 	linker     *linker.Service
+	books      *directory.Directory
+	floor      *floor
+	alerts     *alerts.Worker
+	warehouse  *warehouse.Warehouse
+	analytics  *analytics
+	console    *served
 	socials    map[string]*social // by the name of their inboxes' channel
 }
 
@@ -88,7 +99,7 @@ func New(cfg Config, roles []string, logger *slog.Logger) (*App, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &App{
-		cfg: cfg, roles: roles, logger: logger, registry: registry, broken: make(chan error, 1),
+		cfg: cfg, roles: roles, started: time.Now(), logger: logger, registry: registry, broken: make(chan error, 1),
 		slices: newReadModels(), channels: map[string][]admin.Channel{}, redrivers: map[string]channel.Redriver{},
 	}, nil
 }
@@ -177,6 +188,7 @@ func Topics(partitions int) []eventlog.Topic {
 		{Name: event.TopicAgents, Partitions: partitions},
 		{Name: event.TopicLinks, Partitions: partitions},
 		{Name: event.TopicDirectory, Partitions: partitions},
+		{Name: event.TopicAlerts, Partitions: partitions},
 		{Name: event.TopicDead, Partitions: partitions, Retention: deadRetention},
 		{Name: live.Topic, Partitions: live.Partitions, Retention: live.Retention}, // which is not part of the log of truth
 	}
@@ -196,6 +208,9 @@ func (a *App) Addresses() []Address {
 	}
 	if a.httpPort != nil {
 		list = append(list, Address{"http", a.HTTPAddr()})
+	}
+	if a.console != nil {
+		list = append(list, Address{"console", "http://" + a.HTTPAddr() + "/"})
 	}
 	return list
 }

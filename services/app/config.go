@@ -12,6 +12,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/kv/pgkv"
+	"github.com/skein-cx/skein/services/alerts"
 	"github.com/skein-cx/skein/services/channels/custom/mapped"
 	"github.com/skein-cx/skein/services/linker"
 	"github.com/skein-cx/skein/services/timers"
@@ -21,28 +22,34 @@ import (
 // Config is everything that can be set. Sources, each over the one before: Default, a YAML file, the environment
 // (SKEIN_GRPC_ADDR for grpc.addr), flags. In the place of a secret may stand where it is: env:NAME or file:PATH.
 type Config struct {
-	Data     string          `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
-	Tenant   string          `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
-	Log      LogConfig       `koanf:"log"`
-	Store    StoreConfig     `koanf:"store"`
-	Blobs    BlobConfig      `koanf:"blobs"`
-	GRPC     ListenConfig    `koanf:"grpc"`
-	HTTP     ListenConfig    `koanf:"http"`
-	Auth     AuthConfig      `koanf:"auth"`
-	Limits   LimitConfig     `koanf:"limits"`
-	Disk     DiskConfig      `koanf:"disk"`
-	Email    EmailConfig     `koanf:"email"`
-	Inboxes  []InboxConfig   `koanf:"inboxes" help:"the company's accounts"`
-	Webhooks WebhooksConfig  `koanf:"webhooks"`
-	Outbound OutboundConfig  `koanf:"outbound"`
-	Hours    []timers.Hours  `koanf:"hours" help:"business hours, by name"`
-	Policies []timers.Policy `koanf:"policies" help:"targets and windows of interactions: the first that fits holds"`
-	Linking  []LinkingConfig `koanf:"linking" help:"rules by which links are asked for, where they are not the usual ones"`
-	Search   SearchConfig    `koanf:"search"`
-	VCon     VConConfig      `koanf:"vcon"`
-	Logging  LoggingConfig   `koanf:"logging"`
-	Debug    DebugConfig     `koanf:"debug"`
-	Stop     time.Duration   `koanf:"stop_timeout" help:"how long a shutdown may take"`
+	Data      string          `koanf:"data" help:"directory of everything that is kept: log, store, blobs, keyring"`
+	Tenant    string          `koanf:"tenant" help:"tenant of callers without a token, where no tokens are configured"`
+	Log       LogConfig       `koanf:"log"`
+	Store     StoreConfig     `koanf:"store"`
+	Blobs     BlobConfig      `koanf:"blobs"`
+	GRPC      ListenConfig    `koanf:"grpc"`
+	HTTP      ListenConfig    `koanf:"http"`
+	Auth      AuthConfig      `koanf:"auth"`
+	Limits    LimitConfig     `koanf:"limits"`
+	Disk      DiskConfig      `koanf:"disk"`
+	Email     EmailConfig     `koanf:"email"`
+	Inboxes   []InboxConfig   `koanf:"inboxes" help:"the company's accounts"`
+	Webhooks  WebhooksConfig  `koanf:"webhooks"`
+	Outbound  OutboundConfig  `koanf:"outbound"`
+	Hours     []timers.Hours  `koanf:"hours" help:"business hours, by name"`
+	Policies  []timers.Policy `koanf:"policies" help:"targets and windows of interactions: the first that fits holds"`
+	Alerts    []alerts.Rule   `koanf:"alerts" help:"what of the live board needs a supervisor"`
+	Linking   []LinkingConfig `koanf:"linking" help:"rules by which links are asked for, where they are not the usual ones"`
+	Search    SearchConfig    `koanf:"search"`
+	Analytics AnalyticsConfig `koanf:"analytics"`
+	VCon      VConConfig      `koanf:"vcon"`
+	Console   ConsoleConfig   `koanf:"console"`
+	Logging   LoggingConfig   `koanf:"logging"`
+	Debug     DebugConfig     `koanf:"debug"`
+	Stop      time.Duration   `koanf:"stop_timeout" help:"how long a shutdown may take"`
+
+	// Version of the program, for whoever asks the server.
+	Version string `koanf:"-"`
 }
 
 // LogConfig says where the log is.
@@ -68,6 +75,22 @@ type BlobConfig struct {
 	URL string `koanf:"url" help:"bucket; a folder DATA/blobs unless set"`
 }
 
+// AnalyticsConfig says where ClickHouse is, and how long it keeps what.
+type AnalyticsConfig struct {
+	Off        bool   `koanf:"off" help:"no ClickHouse: no tables, no reports"`
+	ClickHouse string `koanf:"clickhouse" secret:"true" help:"DSN of a ClickHouse server, clickhouse://user:password@host:9000/skein or http://host:8123/skein; embedded unless set"`
+	Addr       string `koanf:"addr" help:"address of the embedded ClickHouse, which speaks its HTTP interface"`
+	Dir        string `koanf:"dir" help:"directory of the embedded ClickHouse; DATA/clickhouse unless set"`
+	Cluster    string `koanf:"cluster" help:"name of the cluster of servers on which the tables are made"`
+	Sharded    bool   `koanf:"sharded" help:"tables are spread over the shards of the cluster"`
+	Replicated bool   `koanf:"replicated" help:"tables are held by every replica of their shard"`
+
+	Retention map[string]time.Duration `koanf:"retention" help:"how long rows are kept, by table or tenant/table; for ever unless set"`
+
+	BatchRows int           `koanf:"batch_rows" help:"rows that an insert has at most"`
+	BatchTime time.Duration `koanf:"batch_time" help:"how long events wait for others to be inserted with"`
+}
+
 // ListenConfig is an address to listen on.
 type ListenConfig struct {
 	Addr string `koanf:"addr" help:"address to listen on"`
@@ -84,6 +107,8 @@ type TokenConfig struct {
 	Tenant string `koanf:"tenant" help:"tenant that it speaks for"`
 	SHA256 string `koanf:"sha256" help:"hash of the token: printf %s TOKEN | sha256sum"`
 	Admin  bool   `koanf:"admin" help:"may operate the whole installation"`
+
+	Directory bool `koanf:"directory" help:"may change the tenant's directory; whoever may operate the installation may, too"`
 }
 
 // LimitConfig bounds what one tenant may hand in.
@@ -225,9 +250,10 @@ func Default() Config {
 			{ID: "support", Tenant: "default", Channel: channelEmail, Addresses: []string{"support@skein.example"}},
 			{ID: "web", Tenant: "default", Channel: channelWebChat, Name: "Skein Home"},
 		},
-		Outbound: OutboundConfig{MaxAge: time.Hour, Timeout: 30 * time.Second},
-		Logging:  LoggingConfig{Level: "info", Format: "text"},
-		Stop:     30 * time.Second,
+		Outbound:  OutboundConfig{MaxAge: time.Hour, Timeout: 30 * time.Second},
+		Analytics: AnalyticsConfig{Addr: "127.0.0.1:7123", BatchRows: 50_000, BatchTime: time.Second},
+		Logging:   LoggingConfig{Level: "info", Format: "text"},
+		Stop:      30 * time.Second,
 	}
 }
 
@@ -245,6 +271,15 @@ func (c *Config) searchDir() string {
 	return filepath.Join(c.Data, "search")
 }
 
+func (c *Config) clickhouseDir() string {
+	if c.Analytics.Dir != "" {
+		return c.Analytics.Dir
+	}
+	return filepath.Join(c.Data, "clickhouse")
+}
+
+func (c *Config) embeddedClickHouse() bool { return c.Analytics.ClickHouse == "" }
+
 func (c *Config) timers() timers.Settings {
 	return timers.Settings{Hours: c.Hours, Policies: c.Policies}
 }
@@ -254,7 +289,7 @@ func (c *Config) embeddedLog() bool { return len(c.Log.Kafka) == 0 }
 func (c *Config) tokens() []auth.Token {
 	tokens := make([]auth.Token, 0, len(c.Auth.Tokens))
 	for _, t := range c.Auth.Tokens {
-		tokens = append(tokens, auth.Token{SHA256: t.SHA256, Identity: auth.Identity{Tenant: t.Tenant, Name: t.Name, Admin: t.Admin}})
+		tokens = append(tokens, auth.Token{SHA256: t.SHA256, Identity: auth.Identity{Tenant: t.Tenant, Name: t.Name, Admin: t.Admin, Directory: t.Directory}})
 	}
 	return tokens
 }
@@ -317,6 +352,8 @@ func (c *Config) Verify(roles []string) []Problem {
 	v.social(c)
 	v.webhooks(c.Webhooks)
 	v.work(c)
+	v.analytics(roles, c)
+	v.console(roles, c)
 	v.check(c.Outbound.MaxAge >= time.Minute && c.Outbound.MaxAge <= maxOutboundAge, "outbound.max_age", "must be 1m to 72h: nobody expects an answer later")
 	v.check(c.Outbound.Timeout >= time.Second && c.Outbound.Timeout <= 5*time.Minute, "outbound.timeout", "must be 1s to 5m")
 	v.check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Logging.Level), "logging.level", "must be debug, info, warn or error")
@@ -345,6 +382,15 @@ func (v *verifier) tenant(field, name string) {
 		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 	}
 	v.check(ok, field, "a tenant's name is 1 to 63 of a-z, 0-9, \"-\" and \"_\"")
+}
+
+// addNamed adds a problem that begins with the name of a setting; otherwise stands where it has none.
+func (v *verifier) addNamed(otherwise string, err error) {
+	field, reason, found := strings.Cut(err.Error(), ": ")
+	if !found {
+		field, reason = otherwise, err.Error()
+	}
+	v.add(field, reason)
 }
 
 func (v *verifier) address(field, addr string) {
@@ -438,11 +484,10 @@ func (v *verifier) webhooks(c WebhooksConfig) {
 // work verifies what is said about interactions, customers and conversations.
 func (v *verifier) work(c *Config) {
 	if _, err := timers.NewPolicies(c.timers()); err != nil {
-		field, reason, found := strings.Cut(err.Error(), ": ")
-		if !found {
-			field, reason = "policies", err.Error()
-		}
-		v.add(field, reason)
+		v.addNamed("policies", err)
+	}
+	if _, err := alerts.NewRules(alerts.Settings{Alerts: c.Alerts}); err != nil {
+		v.addNamed("alerts", err)
 	}
 	tenants := map[string]bool{}
 	for i, l := range c.Linking {
@@ -469,7 +514,7 @@ func (v *verifier) roles(roles []string, c *Config) {
 		return
 	}
 	has := func(role string) bool { return slices.Contains(roles, role) }
-	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender, roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker}
+	sharing := []string{roleProjector, roleTimeline, roleAdmin, rolePhone, roleChat, roleSocial, roleFiles, roleWebhooks, roleSender, roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker, roleAgents, roleAlerts, roleAnalytics}
 	if c.fetchesMail() {
 		sharing = append(sharing, roleEmail)
 	}

@@ -160,6 +160,20 @@ func TestRolesThatShareTheEmbeddedStoreStayTogether(t *testing.T) {
 	}
 }
 
+func TestRolesOfAnalyticsHaveNothingToDoWithoutClickHouse(t *testing.T) {
+	c := app.Default()
+	c.Analytics.Off = true
+	for _, role := range []string{"analytics", "reports"} {
+		problems := c.Verify([]string{"projector", "timeline", role})
+		if len(problems) != 1 || problems[0].Field != "analytics.off" {
+			t.Errorf("%s: %v", role, problems)
+		}
+	}
+	if problems := c.Verify(app.RoleNames()); len(problems) != 0 {
+		t.Errorf("all roles, and no ClickHouse: %v", problems)
+	}
+}
+
 func TestWebhooksAreReadFromTheFileAndTheirSecretsAreShownNowhere(t *testing.T) {
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // of the tests alone
 	file := `webhooks:
@@ -204,6 +218,8 @@ func TestWebhooksAreReadFromTheFileAndTheirSecretsAreShownNowhere(t *testing.T) 
 func TestRolesThatShareADatabaseRunApart(t *testing.T) {
 	c := app.Default()
 	c.Store.DSN = "postgres://skein:secret@db.example:6432/customers?sslmode=require"
+	c.Analytics.ClickHouse = "http://skein:secret@clickhouse.example:8123/skein"
+	c.Console.API = "api.example:7070"
 	for _, role := range app.RoleNames() {
 		if problems := c.Verify([]string{role}); len(problems) != 0 {
 			t.Errorf("%s alone: %v", role, problems)

@@ -23,11 +23,7 @@ type interactions struct {
 
 // Await returns once records were applied.
 func (m interactions) Await(ctx context.Context, at ...eventlog.Position) error {
-	ns, err := projection.Serving(ctx, m.store, conversation.Slice)
-	if err != nil {
-		return err
-	}
-	return projection.Wait(ctx, m.store, ns, event.TopicInteractions, at, m.progress)
+	return projection.Await(ctx, m.store, conversation.Slice, event.TopicInteractions, at, m.progress)
 }
 
 // Find gives an interaction by any id that it ever had; nil where there is none.

@@ -87,7 +87,7 @@ func (a *App) registerConversations(context.Context) error {
 		return err
 	}
 	conversation.NewServer(conversation.ServerConfig{
-		Conversations: a.links.conversations, Submitter: a.intake, Keyring: a.keyring, Tokens: tokens,
+		Conversations: a.links.conversations, Submitter: a.intake, Keyring: a.keyring, Tokens: tokens, Books: a.books,
 	}).Register(a.grpc)
 	signer, err := a.cfg.VCon.signer()
 	if err != nil {

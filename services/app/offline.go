@@ -30,7 +30,8 @@ type StateHash struct {
 	kv.Digest
 }
 
-// StateHashes hashes the read models of a server that is not running.
+// StateHashes hashes the read models of a server that is not running: what is a function of the log alone. What the sink and the mirror of
+// ClickHouse note is none: it holds random names and the numbers of batches, which depend on when events came.
 func StateHashes(ctx context.Context, cfg Config) ([]StateHash, error) {
 	var hashes []StateHash
 	models := newReadModels()

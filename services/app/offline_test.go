@@ -26,9 +26,10 @@ func TestADroppedStoreKeepsThePlacesOfTheWebhooks(t *testing.T) {
 		return store
 	}
 	folded := []kv.Namespace{{Slice: "meta"}, {Slice: "serving"}, {Slice: timeline.Slice, Generation: 1}, {Slice: timeline.Slice, Generation: 2}}
+	noted := []kv.Namespace{{Slice: "analytics"}, {Slice: "analytics", Generation: 1}, {Slice: "mirror"}, {Slice: "mirror", Generation: 1}}
 	store := open()
 	kept := []kv.Namespace{cursorkv.Namespace, outbound.Namespace, webhooks.Namespace}
-	for _, ns := range slices.Concat(folded, kept) {
+	for _, ns := range slices.Concat(folded, noted, kept) {
 		b := &kv.Batch{}
 		b.Set([]byte("key"), []byte("value"))
 		if err := store.Apply(t.Context(), ns, b); err != nil {
@@ -50,7 +51,7 @@ func TestADroppedStoreKeepsThePlacesOfTheWebhooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(dropped) != len(folded) {
+	if len(dropped) != len(folded)+len(noted) {
 		t.Errorf("dropped %v", dropped)
 	}
 	store = open()

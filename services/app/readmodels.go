@@ -10,8 +10,11 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
+	"github.com/skein-cx/skein/services/agent"
+	"github.com/skein-cx/skein/services/alerts"
 	"github.com/skein-cx/skein/services/conversation"
 	"github.com/skein-cx/skein/services/customer"
+	"github.com/skein-cx/skein/services/directory"
 	"github.com/skein-cx/skein/services/timeline"
 )
 
@@ -36,6 +39,9 @@ func newReadModels() readModels {
 		{name: conversation.LinksSlice, topic: event.TopicLinks, fold: func(a *App, partitions int) projection.Fold {
 			return conversation.NewLinksFold(partitions, a.keyring)
 		}},
+		{name: directory.Slice, topic: event.TopicDirectory, fold: func(_ *App, partitions int) projection.Fold { return directory.NewFold(partitions) }},
+		{name: agent.Slice, topic: event.TopicAgents, fold: func(_ *App, partitions int) projection.Fold { return agent.NewFold(partitions) }},
+		{name: alerts.Slice, topic: event.TopicAlerts, fold: func(_ *App, partitions int) projection.Fold { return alerts.NewFold(partitions) }},
 	}
 	for _, m := range models {
 		m.progress = &projection.Progress{}

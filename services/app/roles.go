@@ -23,7 +23,12 @@ const (
 	roleSearch        = "search"
 	roleTimers        = "timers"
 	roleLinker        = "linker"
+	roleAgents        = "agents"
+	roleAlerts        = "alerts"
+	roleAnalytics     = "analytics"
+	roleReports       = "reports"
 	roleAdmin         = "admin"
+	roleConsole       = "console"
 )
 
 // Parts that roles need; nobody asks for them by name.
@@ -39,13 +44,16 @@ const (
 	partHTTP    = "http"
 	partLive    = "live"
 	partLinks   = "links"
+	partBooks   = "books"
+	partFloor   = "floor"
+	partHouse   = "clickhouse"
 )
 
 // RoleNames are the roles, in the order of an event's way.
 func RoleNames() []string {
 	return []string{
 		roleEmail, rolePhone, roleChat, roleSocial, roleCustom, roleIngest, roleProjector, roleTimeline, roleWebhooks, roleSender, roleFiles,
-		roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker, roleBlobs, roleAdmin,
+		roleCustomers, roleConversations, roleSearch, roleTimers, roleLinker, roleAgents, roleAlerts, roleAnalytics, roleReports, roleBlobs, roleAdmin, roleConsole,
 	}
 }
 
@@ -65,7 +73,7 @@ func (a *App) graph() []lifecycle.Part {
 	if a.cfg.fetchesMail() {
 		emailNeeds = append(emailNeeds, partStore) // for the cursors
 	}
-	return append(parts,
+	parts = append(parts,
 		log,
 		lifecycle.Part{Name: partStore, Needs: []string{partKeyring}, Start: a.openStore, Stop: a.closeStore},
 		lifecycle.Part{Name: partBlobs, Start: a.openBlobs, Stop: a.closeBlobs},
@@ -76,6 +84,9 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: partLive, Needs: []string{partKeyring, partLog, partGRPC}, Start: a.openLive, Run: a.runLive},
 		lifecycle.Part{Name: roleProjector, Needs: []string{partHTTP, partLog, partStore}, Start: a.openProjector, Run: a.project},
 		lifecycle.Part{Name: partLinks, Needs: []string{partKeyring, partLog, partStore}, Start: a.openLinks, Run: a.followLinks},
+		lifecycle.Part{Name: partBooks, Needs: []string{partLog, partStore}, Start: a.openBooks, Run: a.followBooks},
+		// What follows the board ends before the servers wait for their calls.
+		lifecycle.Part{Name: partFloor, Needs: []string{partLinks, partBooks, partGRPC}, Start: a.openFloor, Run: a.runFloor},
 		lifecycle.Part{Name: roleTimeline, Needs: []string{partHTTP, partKeyring, partLog, partStore, partLinks, partGRPC}, Start: a.registerTimeline, Run: a.followTimeline},
 		// Before what takes events in: an endpoint that is new gets all that is taken in from then on.
 		lifecycle.Part{Name: roleWebhooks, Needs: []string{partHTTP, partLog, partStore, partGRPC}, Start: a.openWebhooks, Run: a.runWebhooks},
@@ -89,17 +100,24 @@ func (a *App) graph() []lifecycle.Part {
 			Start: a.registerCustomers,
 		},
 		lifecycle.Part{
-			Name: roleConversations, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partGRPC},
+			Name: roleConversations, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks, partBooks, partGRPC},
 			Start: a.registerConversations,
 		},
 		lifecycle.Part{
 			Name: roleSearch, Needs: []string{partHTTP, partKeyring, partLog, partBlobs, partLinks, partGRPC}, Start: a.openSearch, Run: a.runSearch,
 		},
-		lifecycle.Part{Name: roleTimers, Needs: []string{partHTTP, partLog, partStore, partIntake, partLinks}, Start: a.openTimers, Run: a.runTimers},
+		lifecycle.Part{Name: roleTimers, Needs: []string{partHTTP, partLog, partStore, partIntake, partLinks, partBooks}, Start: a.openTimers, Run: a.runTimers},
 		lifecycle.Part{
 			Name: roleLinker, Needs: []string{partHTTP, partKeyring, partLog, partStore, partBlobs, partIntake, partLinks},
 			Start: a.openLinker, Run: a.runLinker,
 		},
+		lifecycle.Part{
+			Name: roleAgents, Needs: []string{partHTTP, partKeyring, partIntake, partFloor, partGRPC}, Start: a.registerAgents,
+		},
+		lifecycle.Part{Name: roleAlerts, Needs: []string{partHTTP, partLog, partStore, partIntake, partFloor}, Start: a.openAlerts, Run: a.runAlerts},
+	)
+	parts = append(parts, a.partsOfAnalytics()...)
+	return append(parts,
 		lifecycle.Part{Name: roleBlobs, Needs: []string{partHTTP, partIntake, partBlobs, partGRPC}, Start: a.openBlobService},
 		lifecycle.Part{Name: roleIngest, Needs: []string{partHTTP, partIntake, partGRPC}, Start: a.registerIngest},
 		lifecycle.Part{Name: roleChat, Needs: []string{partHTTP, partIntake, partLive, roleTimeline}, Start: a.openChat, Run: a.runChannels(roleChat)},
@@ -108,5 +126,6 @@ func (a *App) graph() []lifecycle.Part {
 		lifecycle.Part{Name: roleSocial, Needs: []string{partHTTP, partIntake, partStore}, Start: a.openSocial, Run: a.runChannels(roleSocial)},
 		lifecycle.Part{Name: roleCustom, Needs: []string{partHTTP, partIntake}, Start: a.openCustom, Run: a.runChannels(roleCustom)},
 		lifecycle.Part{Name: roleAdmin, Needs: []string{partHTTP, partLog, partStore, partIntake, partGRPC, roleProjector}, Start: a.registerAdmin},
+		lifecycle.Part{Name: roleConsole, Needs: []string{partHTTP, partKeyring, partGRPC}, Start: a.openConsole, Stop: a.closeConsole},
 	)
 }

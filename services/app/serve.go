@@ -18,11 +18,17 @@ import (
 	"github.com/skein-cx/skein/pkg/live"
 	"github.com/skein-cx/skein/pkg/pubsub"
 	"github.com/skein-cx/skein/pkg/rpc"
+	agentv1 "github.com/skein-cx/skein/proto/skein/agent/v1"
+	analyticsv1 "github.com/skein-cx/skein/proto/skein/analytics/v1"
+	authv1 "github.com/skein-cx/skein/proto/skein/auth/v1"
+	boardv1 "github.com/skein-cx/skein/proto/skein/board/v1"
 	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
 	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
+	directoryv1 "github.com/skein-cx/skein/proto/skein/directory/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	searchv1 "github.com/skein-cx/skein/proto/skein/search/v1"
+	staffingv1 "github.com/skein-cx/skein/proto/skein/staffing/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/admin"
 	"github.com/skein-cx/skein/services/blobs"
@@ -51,13 +57,15 @@ func (a *App) listenGRPC(ctx context.Context) error {
 	if a.grpcPort, err = listen(ctx, "grpc.addr", a.cfg.GRPC.Addr); err != nil {
 		return err
 	}
-	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: a.auth, Registerer: a.registry, Logger: a.logger, Decoder: ingest.Decode})
+	a.grpc, err = rpc.NewServer(rpc.Config{Authenticator: a.auth, Registerer: a.registry, Logger: a.logger, Decoder: ingest.Decode, Version: a.cfg.Version})
 	if err != nil {
 		return errors.Join(err, a.grpcPort.Close())
 	}
-	rest, err := a.grpc.REST(ctx, ingestv1.RegisterIngestServiceHandler, timelinev1.RegisterTimelineServiceHandler,
+	rest, err := a.grpc.REST(ctx, authv1.RegisterAuthServiceHandler, ingestv1.RegisterIngestServiceHandler, timelinev1.RegisterTimelineServiceHandler,
 		customerv1.RegisterCustomerServiceHandler, conversationv1.RegisterConversationServiceHandler,
-		searchv1.RegisterSearchServiceHandler, channelv1.RegisterChannelServiceHandler)
+		searchv1.RegisterSearchServiceHandler, channelv1.RegisterChannelServiceHandler, directoryv1.RegisterDirectoryServiceHandler,
+		agentv1.RegisterAgentServiceHandler, boardv1.RegisterBoardServiceHandler, boardv1.RegisterAlertServiceHandler,
+		staffingv1.RegisterStaffingServiceHandler, analyticsv1.RegisterAnalyticsServiceHandler)
 	if err != nil {
 		return errors.Join(err, a.grpcPort.Close())
 	}
@@ -130,7 +138,8 @@ func (a *App) registerAdmin(context.Context) error {
 		operated[s.name] = admin.Slice{Topic: s.topic, Manager: s.manager}
 	}
 	admin.NewServer(admin.Config{
-		Log: a.log, Store: a.store, Topics: topics, Channels: a.openChannels, Slices: operated,
+		Log: a.log, Store: a.store, Topics: topics, Channels: a.openChannels, Slices: operated, Tables: a.analytics.tables(),
+		Settings: a.cfg.inForce(), Process: a.process(),
 	}).Register(a.grpc)
 	letters := deadletters.New(deadletters.Config{
 		Log: a.log, Publisher: pubsub.NewPublisher(a.log), Host: a.intake, Blobs: a.blobs, Redrivers: a.redrivers,

@@ -21,6 +21,10 @@ import (
 // deadRetention is how long dead letters wait for somebody to look at them.
 const deadRetention = 30 * 24 * time.Hour
 
+// startPatience is how long a start waits for a log that is not ready yet: on a machine that has just booted, its brokers start
+// at the same time.
+const startPatience = time.Minute
+
 // clientID names this software to Kafka.
 const clientID = "skein"
 
@@ -67,7 +71,7 @@ func (a *App) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Logger = a.logger
+	cfg.Logger, cfg.Patience = a.logger, startPatience
 	if a.log, err = kafkalog.Open(ctx, cfg); err != nil {
 		return err
 	}

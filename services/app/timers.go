@@ -20,11 +20,8 @@ func (a *App) openTimers(ctx context.Context) error {
 	}
 	model, metrics := timed{a.links.interactions}, timers.NewMetrics(a.registry)
 	a.timers = timers.New(timers.Config{Armed: model, Host: a.intake, Metrics: metrics, Logger: a.logger})
-	if len(a.cfg.Policies) == 0 {
-		return nil // nobody wants targets or windows: the log is spared an event for each contact
-	}
 	a.policies, err = timers.NewWorker(ctx, timers.WorkerConfig{
-		Log: a.log, Store: a.store, Interactions: model, Host: a.intake, Policies: policies, Groups: groups, Metrics: metrics, Logger: a.logger,
+		Log: a.log, Store: a.store, Interactions: model, Host: a.intake, Policies: policies, Targets: timers.FromDirectory(a.books), Groups: groups, Metrics: metrics, Logger: a.logger,
 	})
 	return err
 }
@@ -32,8 +29,6 @@ func (a *App) openTimers(ctx context.Context) error {
 func (a *App) runTimers(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.timers.Run(ctx) })
-	if a.policies != nil {
-		g.Go(func() error { return a.policies.Run(ctx) })
-	}
+	g.Go(func() error { return a.policies.Run(ctx) })
 	return g.Wait()
 }

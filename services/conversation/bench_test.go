@@ -4,22 +4,35 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/skein-cx/skein/pkg/kv/pebblekv"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
 )
 
 // BenchmarkList reads the first 50 of 10,000 open interactions in their usual order.
 func BenchmarkList(b *testing.B) {
-	w := newWorld(b, memory())
-	for n := range 10_000 {
-		w.publish(message(fmt.Sprint("t", n), "1", n%1000, fmt.Sprint(n, "@x.org")))
-	}
-	w.fold(2000)
-	b.ReportAllocs()
-	for b.Loop() {
-		resp, err := w.server.List(caller(), &conversationv1.ListRequest{})
-		if err != nil || len(resp.GetWork()) != 50 {
-			b.Fatal(len(resp.GetWork()), err)
-		}
+	for _, engine := range []string{"memory", "pebble"} {
+		b.Run(engine, func(b *testing.B) {
+			store := memory()
+			if engine == "pebble" {
+				var err error
+				if store, err = pebblekv.Open(b.TempDir(), pebblekv.Options{NoSync: true}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			defer func() { _ = store.Close() }()
+			w := newWorld(b, store)
+			for n := range 10_000 {
+				w.publish(message(fmt.Sprint("t", n), "1", n%1000, fmt.Sprint(n, "@x.org")))
+			}
+			w.fold(2000)
+			b.ReportAllocs()
+			for b.Loop() {
+				resp, err := w.server.List(caller(), &conversationv1.ListRequest{})
+				if err != nil || len(resp.GetWork()) != 50 {
+					b.Fatal(len(resp.GetWork()), err)
+				}
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/channel"
+	"github.com/skein-cx/skein/pkg/directory"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/rpc"
@@ -355,15 +357,44 @@ func (t *target) settleShares(agent string, again bool) (events []*eventv1.Submi
 	return events
 }
 
+// teamQueue is the queue that the directory names for a team.
+func (s *Server) teamQueue(ctx context.Context, tenant, team string) (string, error) {
+	if s.cfg.Books == nil {
+		return "", rpc.InvalidField("team", errors.New("there is no directory"))
+	}
+	book, err := s.cfg.Books.Book(ctx, tenant)
+	if err != nil {
+		return "", fmt.Errorf("conversation: look a team up: %w", err)
+	}
+	entry := book.At(directory.Team, team, s.cfg.Now().UnixNano())
+	switch {
+	case entry == nil:
+		return "", rpc.InvalidField("team", errors.New("the directory has no such team"))
+	case entry.GetTeam().GetQueue() == "":
+		return "", rpc.InvalidField("team", errors.New("the directory names no queue for it"))
+	}
+	return entry.GetTeam().GetQueue(), nil
+}
+
 // Transfer hands an interaction to an agent, who is offered it, or into a queue.
 func (s *Server) Transfer(ctx context.Context, req *conversationv1.TransferRequest) (*conversationv1.CommandResponse, error) {
 	if err := checkName("agent", req.GetAgent()); err != nil {
 		return nil, err
 	}
+	queue := req.GetQueue()
+	if req.GetTeam() != "" {
+		caller, err := auth.From(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if queue, err = s.teamQueue(ctx, caller.Tenant, req.GetTeam()); err != nil {
+			return nil, err
+		}
+	}
 	last := event.TypeAssignmentOffered
 	kind, to := eventv1.TransferKind_TRANSFER_KIND_BLIND, req.GetAgent()
-	if req.GetQueue() != "" {
-		last, kind, to = event.TypeQueueEntered, eventv1.TransferKind_TRANSFER_KIND_QUEUE, req.GetQueue()
+	if queue != "" {
+		last, kind, to = event.TypeQueueEntered, eventv1.TransferKind_TRANSFER_KIND_QUEUE, queue
 	}
 	types := []string{last, event.TypeTransferStarted, event.TypeTransferCompleted, event.TypeNoteAdded}
 	return s.do(ctx, command{
@@ -390,7 +421,7 @@ func (s *Server) Transfer(ctx context.Context, req *conversationv1.TransferReque
 				events = append(events, t.note(req.GetNote()))
 			}
 			// The event that stands for the command comes last: where it is there, all are.
-			if req.GetQueue() != "" {
+			if queue != "" {
 				entered := t.own(last, nil)
 				entered.Queue, entered.Visit, entered.Origin = to, t.req.GetRequestId(), eventv1.Origin_ORIGIN_TRANSFER
 				return append(events, entered), nil

@@ -162,7 +162,7 @@ func fill(b *story.Body, content *eventv1.Content) {
 	case *eventv1.Content_InteractionPolicySet:
 		p := x.InteractionPolicySet
 		b.Text, b.Time, b.Window = event.Clip(p.GetPolicy(), keptName), span(p.GetIdleTimeout()), span(p.GetReopenWindow())
-		b.About = id(p.GetInteractionId())
+		b.Wrapup, b.About = span(p.GetWrapupTimeout()), id(p.GetInteractionId())
 		for _, k := range p.GetClocks()[:min(len(p.GetClocks()), keptList)] {
 			b.Clocks = append(b.Clocks, story.Clock{
 				Metric: k.GetMetric(), Target: span(k.GetTarget()), Since: nanos(k.GetSince()), Due: nanos(k.GetDueAt()),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -51,6 +52,7 @@ type owned struct {
 	memory     memory
 	in         incoming
 	key, value []byte // of what is written next
+	room       places // of the next ones
 }
 
 // Apply folds one record.
@@ -128,8 +130,9 @@ func (o *owned) apply(ctx context.Context, tx *projection.Tx, in *incoming) erro
 	o.value = t.head.append(o.value[:0])
 	tx.Set(o.key, o.value)
 	if d.changed {
+		slices.SortFunc(d.shares, func(a, b ChangedShare) int { return strings.Compare(a.Agent, b.Agent) })
 		o.key = appendChange(o.key[:0], in.record.Partition, in.record.Offset)
-		o.value = appendChangeValue(o.value[:0], in.tenant, in.thread)
+		o.value = appendChangeValue(o.value[:0], in.tenant, in.thread, d.shares)
 		tx.SetUnread(o.key, o.value)
 	}
 	return nil
@@ -176,12 +179,33 @@ type filed struct {
 	places places
 }
 
-// places are the rows by which an interaction is found.
+// places are the rows by which an interaction is found, and their values.
 type places struct {
 	id           event.ID
 	settled      int64
+	unfinished   bool // it is settled, and an assignment goes on
 	queue, agent string
+	brief        []byte // of work; nil where it is settled
 	timers       []story.Timer
+	shares       []sharePlace
+	sums         []uint64 // of the shares, each tells one state of it from another
+	visits       []visitPlace
+}
+
+// sharePlace is the row by which an assignment is found.
+type sharePlace struct {
+	agent string
+	class byte
+	begin int64
+	id    event.ID
+}
+
+// visitPlace is the row by which a visit is counted.
+type visitPlace struct {
+	queue   string
+	entered int64
+	id      event.ID
+	brief   story.VisitBrief
 }
 
 func readFiled(row []byte) (*filed, error) {
@@ -189,11 +213,33 @@ func readFiled(row []byte) (*filed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &filed{Interaction: i, row: bytes.Clone(row), places: placesOf(i)}, nil
+	return &filed{Interaction: i, row: bytes.Clone(row), places: placesOf(i, places{})}, nil
 }
 
-func placesOf(i *story.Interaction) places {
-	return places{id: i.ID(), settled: i.SettledAt(), queue: i.Queue, agent: i.Agent(), timers: i.Timers()}
+// placesOf gives those of an interaction, in the room of some that are not needed any more.
+func placesOf(i *story.Interaction, room places) places {
+	p := places{
+		id: i.ID(), settled: i.SettledAt(), queue: i.Queue, agent: i.Agent(), timers: i.Timers(), shares: room.shares[:0],
+		sums: room.sums[:0], visits: room.visits[:0],
+	}
+	for n := range i.Shares {
+		s := &i.Shares[n]
+		if begin := s.Begin(); begin != 0 && s.Agent != "" {
+			p.shares = append(p.shares, sharePlace{s.Agent, s.Class(), begin, s.ID})
+			p.sums = append(p.sums, i.ShareSum(s))
+		}
+	}
+	for n := range i.Visits {
+		if v := &i.Visits[n]; v.Queue != "" {
+			p.visits = append(p.visits, visitPlace{v.Queue, v.Entered, v.ID, i.VisitBrief(v)})
+		}
+	}
+	if p.settled == 0 {
+		brief := i.Brief()
+		p.brief = brief.Encode(room.brief[:0])
+	}
+	p.unfinished = p.settled != 0 && i.Unfinished()
+	return p
 }
 
 // derivation tells a thread one fact more, or some again.
@@ -209,6 +255,7 @@ type derivation struct {
 	left    []*filed // interactions that were the last one, in order, from the one at which it begins
 	formers []*filed // interactions from before that, as far as facts name them
 	changed bool
+	shares  []ChangedShare // that changed: one of each agent, the first
 }
 
 // next tells the fact that comes in order.
@@ -554,13 +601,14 @@ func (d *derivation) refile(f *filed) {
 	d.tx.Set(d.key, d.value)
 	isNew := f.row == nil
 	f.row = append(f.row[:0], d.value...)
-	now := placesOf(f.Interaction)
-	was := f.places
+	was, now := f.places, placesOf(f.Interaction, d.room)
 	f.places = now
 	if isNew || was.id != now.id {
 		d.name(f)
 	}
 	d.move(f, was, now, isNew)
+	d.moveParts(f, was, now)
+	d.touch(was, now)
 	for _, t := range was.timers {
 		if was.id != now.id || !slices.Contains(now.timers, t) {
 			d.tx.Delete(d.timer(f, t))
@@ -571,6 +619,7 @@ func (d *derivation) refile(f *filed) {
 			d.tx.SetUnread(d.timer(f, t), now.id[:])
 		}
 	}
+	d.room = was
 }
 
 // timer is the key of a timer, until the next one.
@@ -589,31 +638,109 @@ func (d *derivation) name(f *filed) {
 	}
 }
 
-// move writes under which work it is found.
+// move writes under which work it is found, in place of the old.
 func (d *derivation) move(f *filed, was, now places, isNew bool) {
-	if !isNew && was.settled == now.settled && was.queue == now.queue && was.agent == now.agent {
+	same := was.settled == now.settled && was.queue == now.queue && was.agent == now.agent && was.unfinished == now.unfinished
+	if !isNew && same && bytes.Equal(was.brief, now.brief) {
 		return
 	}
-	if !isNew {
+	if !isNew && !same {
 		d.eachPlace(f, was, d.tx.Delete)
 	}
-	d.eachPlace(f, now, func(key []byte) { d.tx.SetUnread(key, nil) })
+	d.eachPlace(f, now, func(key []byte) { d.tx.SetUnread(key, now.brief) })
 }
 
-// eachPlace yields the keys by which an interaction is found.
+// eachPlace yields the keys by which an interaction is found, each until the next one.
 func (d *derivation) eachPlace(f *filed, p places, yield func(key []byte)) {
+	place := func(key []byte) {
+		d.key = appendPlace(key, d.in.thread, f.Start)
+		yield(d.key)
+	}
 	tenant := d.in.tenant
+	if p.unfinished {
+		place(appendTenant(d.key[:0], tenant, subUnfinished))
+	}
 	if p.settled != 0 {
-		yield(appendPlace(appendSettled(nil, tenant, p.settled), d.in.thread, f.Start))
+		place(appendSettled(d.key[:0], tenant, p.settled))
 		return
 	}
-	yield(appendPlace(appendTenant(nil, tenant, subWork), d.in.thread, f.Start))
+	place(appendTenant(d.key[:0], tenant, subWork))
 	if p.queue != "" {
-		yield(appendPlace(workPrefix(tenant, subQueue, p.queue), d.in.thread, f.Start))
+		place(appendNamed(d.key[:0], tenant, subQueue, p.queue))
 	}
 	if p.agent != "" {
-		yield(appendPlace(workPrefix(tenant, subAgent, p.agent), d.in.thread, f.Start))
+		place(appendNamed(d.key[:0], tenant, subAgent, p.agent))
 	}
+}
+
+// moveParts writes where its assignments and visits are found, in place of the old.
+func (d *derivation) moveParts(f *filed, was, now places) {
+	for n, s := range was.shares {
+		if !among(now.shares, n, s) {
+			d.tx.Delete(d.share(f, s))
+		}
+	}
+	for n, s := range now.shares {
+		if !among(was.shares, n, s) {
+			d.tx.SetUnread(d.share(f, s), nil)
+		}
+	}
+	for n, v := range was.visits {
+		isAt := func(o visitPlace) bool { return o.id == v.id && o.entered == v.entered && o.queue == v.queue }
+		if !(n < len(now.visits) && isAt(now.visits[n])) && !slices.ContainsFunc(now.visits, isAt) {
+			d.tx.Delete(d.visit(f, v))
+		}
+	}
+	for n, v := range now.visits {
+		if !among(was.visits, n, v) {
+			key := d.visit(f, v)
+			d.value = v.brief.Encode(d.value[:0], v.entered)
+			d.tx.SetUnread(key, d.value)
+		}
+	}
+}
+
+// touch notes whose assignments were something else, or are it now.
+func (d *derivation) touch(was, now places) {
+	for _, pair := range [2][2]places{{was, now}, {now, was}} {
+		of, other := pair[0], pair[1]
+		for n, s := range of.shares {
+			if n < len(other.shares) && other.shares[n] == s && other.sums[n] == of.sums[n] {
+				continue
+			}
+			if k := slices.Index(other.shares, s); k < 0 || other.sums[k] != of.sums[n] {
+				d.touched(s)
+			}
+		}
+	}
+}
+
+func (d *derivation) touched(s sharePlace) {
+	for n := range d.shares {
+		if of := &d.shares[n]; of.Agent == s.agent {
+			of.Begin = min(of.Begin, s.begin)
+			return
+		}
+	}
+	d.shares = append(d.shares, ChangedShare{s.agent, s.begin})
+}
+
+// among tells whether something is in a list, most likely at a place.
+func among[T comparable](list []T, place int, one T) bool {
+	return place < len(list) && list[place] == one || slices.Contains(list, one)
+}
+
+// share and visit are the keys of those, until the next one.
+func (d *derivation) share(f *filed, s sharePlace) []byte {
+	d.key = appendNamed(d.key[:0], d.in.tenant, subShare, s.agent)
+	d.key = appendPart(appendTime(append(d.key, s.class), s.begin), d.in.thread, f.Start, s.id)
+	return d.key
+}
+
+func (d *derivation) visit(f *filed, v visitPlace) []byte {
+	d.key = appendTime(appendNamed(d.key[:0], d.in.tenant, subVisit, v.queue), v.entered)
+	d.key = appendPart(d.key, d.in.thread, f.Start, v.id)
+	return d.key
 }
 
 // remove takes away an interaction that is none any more: an event that came late has made it a part of another.
@@ -621,6 +748,8 @@ func (d *derivation) remove(f *filed) {
 	d.changed = true
 	d.tx.Delete(appendMoment(nil, d.in.tenant, subRow, d.in.thread, f.Start))
 	d.eachPlace(f, f.places, d.tx.Delete)
+	d.moveParts(f, f.places, places{})
+	d.touch(f.places, places{})
 	for _, t := range f.places.timers {
 		d.tx.Delete(d.timer(f, t))
 	}

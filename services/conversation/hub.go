@@ -16,6 +16,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	"github.com/skein-cx/skein/services/conversation/story"
 )
 
 const (
@@ -44,9 +45,12 @@ type hub struct {
 	stopped  bool
 	followed place
 	alarms   map[name]map[*alarm]struct{}
-	alarmed  map[string]int                // how many alarms there are of a tenant
-	feeds    map[string]map[*feed]struct{} // by tenant
+	alarmed  map[string]int                   // how many alarms there are of a tenant
+	feeds    map[string]map[*feed]struct{}    // by tenant
+	workers  map[string]map[*pending]struct{} // likewise
 	watches  int
+
+	maxPending int // threads that may wait for one who follows work
 }
 
 // name is an id of a tenant's.
@@ -86,9 +90,15 @@ type threadNews struct {
 type item struct {
 	*part
 	conversation event.ID
+	brief        story.Brief
 	once         sync.Once
 	digest       uint64
 	err          error
+}
+
+func newItem(p *part, conversation event.ID) (*item, error) {
+	brief, err := briefOf(p)
+	return &item{part: p, conversation: conversation, brief: brief}, err
 }
 
 // place is how far both slices were followed.
@@ -115,7 +125,8 @@ func newHub(c *Conversations) *hub {
 		links: projection.Follower{
 			Store: c.cfg.Store, Slice: LinksSlice, Topic: event.TopicLinks, Partitions: c.cfg.Partitions, Progress: c.cfg.Progress, Logger: c.cfg.Logger,
 		},
-		alarms: map[name]map[*alarm]struct{}{}, alarmed: map[string]int{}, feeds: map[string]map[*feed]struct{}{},
+		alarms: map[name]map[*alarm]struct{}{}, alarmed: map[string]int{}, feeds: map[string]map[*feed]struct{}{}, workers: map[string]map[*pending]struct{}{},
+		maxPending: maxPending,
 	}
 }
 
@@ -139,13 +150,23 @@ func (h *hub) catchUp(ctx context.Context) error {
 
 func (h *hub) workPass(ctx context.Context, p projection.Pass) error {
 	changed := changes{}
+	var work map[string][]ThreadWork
 	if !p.Reset {
-		if err := changed.readWork(ctx, h.cfg.Interactions.Of(p.Snapshot, p.Namespace), p.From, p.Until); err != nil {
+		view := h.cfg.Interactions.Of(p.Snapshot, p.Namespace)
+		err := changed.readWork(ctx, view, p.From, p.Until)
+		if err == nil {
+			work, err = h.readWork(ctx, view, changed)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	at := sliceAt{p.Namespace.Generation, p.Until}
-	return h.handOut(ctx, changed, p.Reset, func(followed *place) { followed.work = at })
+	if err := h.handOut(ctx, changed, p.Reset, func(followed *place) { followed.work = at }); err != nil {
+		return err
+	}
+	h.handOutWork(work, p.Until)
+	return nil
 }
 
 func (h *hub) linksPass(ctx context.Context, p projection.Pass) error {
@@ -359,6 +380,11 @@ func (h *hub) expel() {
 			h.remove(f)
 		}
 	}
+	for _, all := range h.workers {
+		for p := range all {
+			h.dropWork(p)
+		}
+	}
 	for n := range h.alarms {
 		h.ring(n)
 	}
@@ -452,7 +478,11 @@ func (c *change) resolve(ctx context.Context, w *walk) error {
 			if err != nil {
 				return err
 			}
-			n.items = append(n.items, &item{part: p, conversation: id})
+			i, err := newItem(p, id)
+			if err != nil {
+				return err
+			}
+			n.items = append(n.items, i)
 		}
 		c.news = append(c.news, n)
 	}

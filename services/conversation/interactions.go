@@ -46,12 +46,20 @@ type Change struct {
 	Thread event.ID
 }
 
+// ChangedShare is that an agent's assignment became another, or is not there any more.
+type ChangedShare struct {
+	// Agent whose it is or was, by the connector's id, of which the first 255 bytes count.
+	Agent string
+	// Begin is when it begins or did, in nanoseconds since 1970. What it changes lies at that moment or later.
+	Begin int64
+}
+
 // Timer is what the clock has to do for an interaction.
 type Timer struct {
 	Tenant      string
 	Thread      event.ID
 	Interaction event.ID
-	// Name is snooze, idle, sla.first_response, sla.next_response or sla.resolution.
+	// Name is snooze, idle, wrapup, sla.first_response, sla.next_response or sla.resolution.
 	Name    string
 	DueAt   time.Time
 	ArmedBy event.ID
@@ -241,13 +249,7 @@ func (v *View) Stretch(ctx context.Context, tenant string, id event.ID) (scope.S
 
 // Work yields the interactions that are not settled: of one queue or one agent, where those are named, else all.
 func (v *View) Work(ctx context.Context, tenant, queue, agent string, yield func(*conversationv1.Interaction) bool) error {
-	prefix := appendTenant(nil, tenant, subWork)
-	switch {
-	case agent != "":
-		prefix = workPrefix(tenant, subAgent, agent)
-	case queue != "":
-		prefix = workPrefix(tenant, subQueue, queue)
-	}
+	prefix := workPrefix(tenant, queue, agent)
 	err := v.each(ctx, tenant, kv.Prefix(prefix), len(prefix), func(i *conversationv1.Interaction) bool {
 		if queue != "" && i.GetQueue() != queue || agent != "" && i.GetAgent() != agent {
 			return true
@@ -257,46 +259,108 @@ func (v *View) Work(ctx context.Context, tenant, queue, agent string, yield func
 	return wrap("read the work", err)
 }
 
+// work yields the briefs of what is not settled, like Work, but for names that are too long: of those, others come as well. A brief is good until
+// yield returns.
+func (v *View) work(ctx context.Context, tenant, queue, agent string, yield func(spot, *story.Brief) bool) error {
+	prefix := workPrefix(tenant, queue, agent)
+	var brief story.Brief
+	err := v.spots(ctx, kv.Prefix(prefix), len(prefix), func(s spot, value []byte) (bool, error) {
+		if err := brief.Decode(value); err != nil {
+			return false, err
+		}
+		return yield(s, &brief), nil
+	})
+	return wrap("read the work", err)
+}
+
+func workPrefix(tenant, queue, agent string) []byte {
+	switch {
+	case agent != "":
+		return appendNamed(nil, tenant, subAgent, agent)
+	case queue != "":
+		return appendNamed(nil, tenant, subQueue, queue)
+	}
+	return appendTenant(nil, tenant, subWork)
+}
+
 // Settled yields the interactions that are resolved or closed, the latest first.
 func (v *View) Settled(ctx context.Context, tenant string, yield func(*conversationv1.Interaction) bool) error {
+	r, behind := settledRange(tenant)
+	return wrap("read what is settled", v.each(ctx, tenant, r, behind, yield))
+}
+
+// settled yields the briefs of what Settled yields. A brief is good until yield returns.
+func (v *View) settled(ctx context.Context, tenant string, yield func(spot, *story.Brief) bool) error {
+	r, behind := settledRange(tenant)
+	return wrap("read what is settled", v.eachStored(ctx, tenant, r, behind, func(t *stored, i *story.Interaction) bool {
+		brief := i.Brief()
+		return yield(spot{t.thread, i.Start}, &brief)
+	}))
+}
+
+// whole reads the interactions of some places, in their order.
+func (v *View) whole(ctx context.Context, tenant string, spots []spot) ([]*conversationv1.Interaction, error) {
+	all := make([]*conversationv1.Interaction, 0, len(spots))
+	for some := range slices.Chunk(spots, readTogether) {
+		err := v.read(ctx, tenant, some, func(t *stored, i *story.Interaction) (bool, error) {
+			all = append(all, t.proto(i))
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// settledRange is where the keys of what is settled are, and how many bytes of each are in front of its place.
+func settledRange(tenant string) (r kv.Range, behind int) {
 	prefix := appendTenant(nil, tenant, subSettled)
-	return wrap("read what is settled", v.each(ctx, tenant, kv.Prefix(prefix), len(prefix)+8, yield))
+	return kv.Prefix(prefix), len(prefix) + 8
 }
 
 // readTogether is how many interactions are read at once: a store may be a round trip away.
 const readTogether = 256
 
+// spot is where an interaction stands.
+type spot struct {
+	thread event.ID
+	start  story.Moment
+}
+
 // each yields the interactions that the keys of a range name behind so many bytes.
 func (v *View) each(ctx context.Context, tenant string, r kv.Range, behind int, yield func(*conversationv1.Interaction) bool) error {
-	var threads []event.ID
-	var rows [][]byte // head and interaction, in turn
-	read := func() (more bool, err error) {
-		values, err := v.snap.GetMany(ctx, rows)
-		if err != nil {
-			return false, err
-		}
-		for n, thread := range threads {
-			head, row := values[2*n], values[2*n+1]
-			if head == nil || row == nil {
-				return false, errDamaged
-			}
-			t := &stored{v: v, tenant: tenant, thread: thread}
-			if t.head, err = decodeHead(head); err != nil {
-				return false, err
-			}
-			i, err := story.DecodeInteraction(row)
-			if err != nil {
-				return false, err
-			}
-			if !yield(t.proto(i)) {
-				return false, nil
-			}
-		}
-		threads, rows = threads[:0], rows[:0]
-		return true, nil
-	}
+	return v.eachStored(ctx, tenant, r, behind, func(t *stored, i *story.Interaction) bool { return yield(t.proto(i)) })
+}
+
+// eachStored is each, of what is stored.
+func (v *View) eachStored(ctx context.Context, tenant string, r kv.Range, behind int, yield func(*stored, *story.Interaction) bool) error {
+	var spots []spot
 	stopped := false
-	err := v.scan(ctx, r, func(key, _ []byte) (bool, error) {
+	read := func() error {
+		err := v.read(ctx, tenant, spots, func(t *stored, i *story.Interaction) (bool, error) {
+			stopped = !yield(t, i)
+			return !stopped, nil
+		})
+		spots = spots[:0]
+		return err
+	}
+	err := v.spots(ctx, r, behind, func(s spot, _ []byte) (bool, error) {
+		if spots = append(spots, s); len(spots) < readTogether {
+			return true, nil
+		}
+		err := read()
+		return !stopped, err
+	})
+	if err != nil || stopped {
+		return err
+	}
+	return read()
+}
+
+// spots yields the keys of a range that name interactions behind so many bytes, with their values, until it returns false or an error.
+func (v *View) spots(ctx context.Context, r kv.Range, behind int, yield func(s spot, value []byte) (bool, error)) error {
+	return v.scan(ctx, r, func(key, value []byte) (bool, error) {
 		if len(key) != behind+placeSize {
 			return false, errDamaged
 		}
@@ -304,20 +368,41 @@ func (v *View) each(ctx context.Context, tenant string, r kv.Range, behind int, 
 		if err != nil {
 			return false, err
 		}
-		threads = append(threads, thread)
-		rows = append(rows, appendThread(nil, tenant, subHead, thread), appendMoment(nil, tenant, subRow, thread, start))
-		if len(threads) < readTogether {
-			return true, nil
-		}
-		more, err := read()
-		stopped = !more
-		return more, err
+		return yield(spot{thread, start}, value)
 	})
-	if err != nil || stopped {
+}
+
+// read yields the interactions of some places, in their order, until it returns false or an error.
+func (v *View) read(ctx context.Context, tenant string, spots []spot, yield func(*stored, *story.Interaction) (bool, error)) error {
+	if len(spots) == 0 {
+		return nil
+	}
+	keys := make([][]byte, 0, 2*len(spots)) // head and interaction, in turn
+	for _, s := range spots {
+		keys = append(keys, appendThread(nil, tenant, subHead, s.thread), appendMoment(nil, tenant, subRow, s.thread, s.start))
+	}
+	values, err := v.snap.GetMany(ctx, keys)
+	if err != nil {
 		return err
 	}
-	_, err = read()
-	return err
+	for n, s := range spots {
+		head, row := values[2*n], values[2*n+1]
+		if head == nil || row == nil {
+			return errDamaged
+		}
+		t := &stored{v: v, tenant: tenant, thread: s.thread}
+		if t.head, err = decodeHead(head); err != nil {
+			return err
+		}
+		i, err := story.DecodeInteraction(row)
+		if err != nil {
+			return err
+		}
+		if more, err := yield(t, i); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // Changes yields what the records of a partition from one offset to before another have changed.
@@ -325,9 +410,27 @@ func (v *View) Changes(ctx context.Context, partition int32, from, until int64, 
 	r := kv.Range{Start: appendChange(nil, partition, max(from, 0)), End: appendChange(nil, partition, max(until, 0))}
 	var told error
 	err := v.scan(ctx, r, func(key, value []byte) (bool, error) {
-		offset, c, err := decodeChange(key, value)
+		offset, c, _, err := decodeChange(key, value)
 		if err == nil {
 			told = yield(offset, c)
+		}
+		return told == nil, err
+	})
+	if told != nil {
+		return told
+	}
+	return wrap("read the changes", err)
+}
+
+// ShareChanges yields whose assignments the records of a partition from one offset to before another have changed, until yield fails: of the
+// assignments of one agent that a record has changed, the first.
+func (v *View) ShareChanges(ctx context.Context, partition int32, from, until int64, yield func(tenant string, s ChangedShare) error) error {
+	r := kv.Range{Start: appendChange(nil, partition, max(from, 0)), End: appendChange(nil, partition, max(until, 0))}
+	var told error
+	err := v.scan(ctx, r, func(key, value []byte) (bool, error) {
+		_, c, shares, err := decodeChange(key, value)
+		for n := 0; err == nil && told == nil && n < len(shares); n++ {
+			told = yield(c.Tenant, shares[n])
 		}
 		return told == nil, err
 	})

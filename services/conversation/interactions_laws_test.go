@@ -159,7 +159,8 @@ func anyEvents(rt *rapid.T, n int) (events []*eventv1.Event) {
 	}
 	common := []string{
 		event.TypeMessageReceived, event.TypeMessageReceived, event.TypeMessageSent, event.TypeInteractionEnded, event.TypeInteractionResolved,
-		event.TypeTimerFired, event.TypeInteractionPolicySet, event.TypeQueueEntered, event.TypeAssignmentConnected,
+		event.TypeTimerFired, event.TypeInteractionPolicySet, event.TypeQueueEntered, event.TypeAssignmentConnected, event.TypeAssignmentHeld,
+		event.TypeWrapupStarted, event.TypeAssignmentEnded,
 	}
 	types = append(types, slices.Repeat(common, 5)...)
 	some := func(label string, names ...string) string { return rapid.SampledFrom(names).Draw(rt, label) }
@@ -215,13 +216,13 @@ func anyEvents(rt *rapid.T, n int) (events []*eventv1.Event) {
 			}}
 		case event.TypeInteractionPolicySet:
 			content.Body = &eventv1.Content_InteractionPolicySet{InteractionPolicySet: &eventv1.InteractionPolicySet{
-				Policy: "p", IdleTimeout: window(), ReopenWindow: window(), InteractionId: about(), Clocks: []*eventv1.SlaClock{
+				Policy: "p", IdleTimeout: window(), ReopenWindow: window(), WrapupTimeout: window(), InteractionId: about(), Clocks: []*eventv1.SlaClock{
 					{Metric: eventv1.SlaMetric(rapid.IntRange(1, 3).Draw(rt, "metric")), Since: at("since"), DueAt: at("due")},
 				},
 			}}
 		case event.TypeTimerFired:
 			content.Body = &eventv1.Content_TimerFired{TimerFired: &eventv1.TimerFired{
-				Timer:   some("timer", "idle", "idle", "snooze", "sla.first_response", "sla.resolution"),
+				Timer:   some("timer", "idle", "idle", "snooze", "wrapup", "sla.first_response", "sla.resolution"),
 				ArmedBy: hashed(fmt.Sprint("event", rapid.IntRange(0, n).Draw(rt, "armed by"))).String(), InteractionId: about(),
 			}}
 		case event.TypeInteractionAttributesUpdated:
@@ -249,9 +250,11 @@ func (j *journal) checkReads(store kv.Store) (everything string) {
 	v := viewOf(j.t, store)
 	defer func() { _ = v.Close() }()
 	var work, settled, timers []string
+	wholes := map[event.ID][]*story.Interaction{}
 	for _, name := range []string{"chat", "mail", "call"} {
 		thread := hashed(name)
 		whole := story.Whole(j.facts(thread))
+		wholes[thread] = whole
 		var want []*conversationv1.Interaction
 		for n, i := range whole {
 			j.checkInvariants(i)
@@ -330,6 +333,7 @@ func (j *journal) checkReads(store kv.Store) (everything string) {
 			}
 		}
 	}
+	j.checkParts(v, wholes)
 	return everything
 }
 
@@ -357,6 +361,8 @@ func (j *journal) checkInvariants(i *story.Interaction) {
 		if s.HoldTime < 0 || s.PauseTime < 0 || s.Ended != 0 && (s.HeldSince != 0 || s.PausedSince != 0) {
 			j.t.Fatalf("an assignment is held behind its end: %+v", s)
 		}
+		j.checkStretches(s.Held, s.HoldTime)
+		j.checkStretches(s.Paused, s.PauseTime)
 		if i.EndedAt != 0 && s.Ended == 0 && s.Declined == 0 {
 			j.t.Fatalf("it is over, and somebody works on it: %+v", s)
 		}
@@ -368,6 +374,21 @@ func (j *journal) checkInvariants(i *story.Interaction) {
 	again, err := story.DecodeInteraction(row)
 	if err != nil || !bytes.Equal(again.Encode(nil), row) || shown(again.Proto()) != shown(i.Proto()) {
 		j.t.Fatalf("%v: written and read it is %+v instead of %+v", err, again, i)
+	}
+}
+
+// checkStretches holds stretches to their total.
+func (j *journal) checkStretches(all []story.Stretch, total time.Duration) {
+	j.t.Helper()
+	last, sum := int64(0), time.Duration(0)
+	for _, s := range all {
+		if s.From < last || s.Until <= s.From {
+			j.t.Fatalf("stretches that are none: %v", all)
+		}
+		last, sum = s.Until, sum+time.Duration(s.Until-s.From)
+	}
+	if sum != total {
+		j.t.Fatalf("%v take %v, not %v", all, sum, total)
 	}
 }
 

@@ -18,11 +18,14 @@ import (
 //	tenant, 'r', thread, start                 → interaction
 //	tenant, 'n', thread, name                  → starts of the former interactions that bear the name
 //	tenant, 'i', id, thread                    → moment of the event that opened the interaction which has or had the id
-//	tenant, 'w', thread, start                 → nothing: it is not settled
-//	tenant, 'q', queue, thread, start          → nothing: the same, by its queue
-//	tenant, 'a', agent, thread, start          → nothing: the same, by its agent
+//	tenant, 'w', thread, start                 → brief: it is not settled
+//	tenant, 'q', queue, thread, start          → brief: the same, by its queue
+//	tenant, 'a', agent, thread, start          → brief: the same, by its agent
 //	tenant, 'z', time from the last, thread, start → nothing: it was settled then
-//	changes, partition, offset                 → tenant, thread
+//	tenant, 'o', thread, start                 → nothing: it is settled, and an assignment of it goes on
+//	tenant, 'g', agent, class, begin, thread, start, assignment → nothing: an assignment of the agent, by how long it took
+//	tenant, 'v', queue, entered, thread, start, visit → brief of the visit: a wait in the queue, with what is counted of it
+//	changes, partition, offset                 → tenant, thread, agents whose assignments changed, and since when
 //	timers, due, tenant, thread, start, name, armed by → id of the interaction
 const (
 	spaceTenant  = 0x01
@@ -40,6 +43,9 @@ const (
 	subQueue      = 'q'
 	subAgent      = 'a'
 	subSettled    = 'z'
+	subUnfinished = 'o'
+	subShare      = 'g'
+	subVisit      = 'v'
 )
 
 const (
@@ -91,10 +97,46 @@ func invert(b []byte) {
 	}
 }
 
-// workPrefix is that of the work of a queue or agent.
-func workPrefix(tenant string, sub byte, name string) []byte {
+// appendNamed is what the rows of a queue or agent begin with.
+func appendNamed(b []byte, tenant string, sub byte, name string) []byte {
 	name = name[:min(len(name), maxName)]
-	return append(append(appendTenant(nil, tenant, sub), byte(len(name))), name...)
+	return append(append(appendTenant(b, tenant, sub), byte(len(name))), name...)
+}
+
+// decodeNamed reads the name at the end of what appendTenant and then appendNamed append.
+func decodeNamed(key []byte, behind int) (name string, end int, err error) {
+	if len(key) <= behind || len(key) < behind+1+int(key[behind]) {
+		return "", 0, errDamaged
+	}
+	end = behind + 1 + int(key[behind])
+	return string(key[behind+1 : end]), end, nil
+}
+
+// appendTime is in the order of time.
+func appendTime(b []byte, nanos int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(nanos)^1<<63)
+}
+
+func decodeTime(b []byte) int64 { return int64(binary.BigEndian.Uint64(b) ^ 1<<63) }
+
+// classSize and partSize are how much of a key says when a part of an interaction began, behind the name, and which one it is.
+const (
+	classSize = 1 + 8
+	partSize  = placeSize + idSize
+)
+
+// appendPart is which part of an interaction it is, behind what orders it.
+func appendPart(b []byte, thread event.ID, start story.Moment, part event.ID) []byte {
+	return append(appendPlace(b, thread, start), part[:]...)
+}
+
+func decodePart(key []byte) (thread event.ID, start story.Moment, part event.ID, err error) {
+	if len(key) < partSize {
+		return thread, start, part, errDamaged
+	}
+	part = event.ID(key[len(key)-idSize:])
+	thread, start, err = decodePlace(key[:len(key)-idSize])
+	return thread, start, part, err
 }
 
 // appendPlace is where an interaction stands, behind what orders it.
@@ -123,17 +165,30 @@ func appendChange(b []byte, partition int32, offset int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(offset))
 }
 
-func appendChangeValue(b []byte, tenant string, thread event.ID) []byte {
-	return append(append(append(b, byte(len(tenant))), tenant...), thread[:]...)
+func appendChangeValue(b []byte, tenant string, thread event.ID, shares []ChangedShare) []byte {
+	b = append(append(append(b, byte(len(tenant))), tenant...), thread[:]...)
+	for _, s := range shares {
+		name := s.Agent[:min(len(s.Agent), maxName)]
+		b = append(append(appendTime(b, s.Begin), byte(len(name))), name...)
+	}
+	return b
 }
 
-func decodeChange(key, value []byte) (offset int64, c Change, err error) {
-	if len(key) != 1+4+8 || len(value) < 1 || len(value) != 1+int(value[0])+idSize {
-		return 0, Change{}, errDamaged
+func decodeChange(key, value []byte) (offset int64, c Change, shares []ChangedShare, err error) {
+	if len(key) != 1+4+8 || len(value) < 1 || len(value) < 1+int(value[0])+idSize {
+		return 0, Change{}, nil, errDamaged
 	}
 	c.Tenant = string(value[1 : 1+value[0]])
 	c.Thread = event.ID(value[1+value[0]:])
-	return int64(binary.BigEndian.Uint64(key[5:])), c, nil
+	const head = 8 + 1
+	for rest := value[1+int(value[0])+idSize:]; len(rest) > 0; {
+		if len(rest) < head || len(rest) < head+int(rest[8]) {
+			return 0, Change{}, nil, errDamaged
+		}
+		shares = append(shares, ChangedShare{Begin: decodeTime(rest), Agent: string(rest[head : head+int(rest[8])])})
+		rest = rest[head+int(rest[8]):]
+	}
+	return int64(binary.BigEndian.Uint64(key[5:])), c, shares, nil
 }
 
 func appendDue(b []byte, due int64) []byte {

@@ -84,8 +84,10 @@ func (p *part) compare(o *part) int {
 // settled tells whether nothing is to be done about it.
 func (p *part) settled() bool { return settled(p.Interaction) }
 
-func settled(i *conversationv1.Interaction) bool {
-	return i.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_RESOLVED || i.GetStatus() == conversationv1.WorkStatus_WORK_STATUS_CLOSED
+func settled(i *conversationv1.Interaction) bool { return isSettled(i.GetStatus()) }
+
+func isSettled(s conversationv1.WorkStatus) bool {
+	return s == conversationv1.WorkStatus_WORK_STATUS_RESOLVED || s == conversationv1.WorkStatus_WORK_STATUS_CLOSED
 }
 
 // matter is a conversation: what links in force make one.

@@ -19,6 +19,7 @@ import (
 	"github.com/skein-cx/skein/pkg/rpc"
 	"github.com/skein-cx/skein/pkg/scope"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	"github.com/skein-cx/skein/services/conversation/story"
 )
 
 const (
@@ -62,34 +63,33 @@ func (c *Conversations) filter(ctx context.Context, tenant string, f *conversati
 	return out, nil
 }
 
-// matches tells whether it lets an interaction in, and whose that is. A customer is looked up only where the rest fits.
-func (f *filter) matches(ctx context.Context, i *conversationv1.Interaction) (ok bool, customer string, err error) {
-	if !f.fits(i) {
-		return false, "", nil
+// customerOf tells whose an interaction is, and whether that matches.
+func (f *filter) customerOf(ctx context.Context, b *story.Brief) (customer string, ok bool, err error) {
+	if !b.Customer.IsZero() {
+		if customer, err = f.c.owner(ctx, f.tenant, b.Customer, b.Started); err != nil {
+			return "", false, err
+		}
 	}
-	if customer, err = f.c.customer(ctx, f.tenant, i, opener(i)); err != nil {
-		return false, "", err
-	}
-	return f.customer == "" || f.customer == customer, customer, nil
+	return customer, f.customer == "" || f.customer == customer, nil
 }
 
-// fits tells whether everything but the customer matches.
-func (f *filter) fits(i *conversationv1.Interaction) bool {
-	if statuses := f.GetStatuses(); len(statuses) > 0 && !slices.Contains(statuses, i.GetStatus()) || len(statuses) == 0 && settled(i) {
+// fits tells whether everything but the customer matches. A customer is looked up only where the rest fits.
+func (f *filter) fits(b *story.Brief) bool {
+	status := conversationv1.WorkStatus(b.Status) // the same numbers
+	if statuses := f.GetStatuses(); len(statuses) > 0 && !slices.Contains(statuses, status) || len(statuses) == 0 && isSettled(status) {
 		return false
 	}
-	if f.GetUnassigned() && i.GetAgent() != "" || f.GetBreached() && !missed(i) {
+	if f.GetUnassigned() && b.Agent != "" || f.GetBreached() && !b.Missed {
 		return false
 	}
-	if t := f.GetDueBefore(); t != nil && !missed(i) && due(i) >= t.AsTime().UnixNano() {
+	if t := f.GetDueBefore(); t != nil && !b.Missed && due(b) >= nanosOf(t.AsTime()) {
 		return false
 	}
-	if t := f.GetStartedBefore(); t != nil && !i.GetStartedAt().AsTime().Before(t.AsTime()) {
+	if t := f.GetStartedBefore(); t != nil && b.Started >= nanosOf(t.AsTime()) {
 		return false
 	}
-	return anyOf(f.GetQueues(), i.GetQueue()) && anyOf(f.GetAgents(), i.GetAgent()) && anyOf(f.GetInboxes(), i.GetInbox()) &&
-		anyOf(f.GetChannels(), i.GetChannel()) &&
-		(len(f.GetTags()) == 0 || slices.ContainsFunc(f.GetTags(), func(tag string) bool { return slices.Contains(i.GetTags(), tag) }))
+	return anyOf(f.GetQueues(), b.Queue) && anyOf(f.GetAgents(), b.Agent) && anyOf(f.GetInboxes(), b.Inbox) && anyOf(f.GetChannels(), b.Channel) &&
+		(len(f.GetTags()) == 0 || slices.ContainsFunc(f.GetTags(), func(tag string) bool { return slices.Contains(b.Tags, tag) }))
 }
 
 func anyOf[T comparable](wanted []T, got T) bool {
@@ -97,40 +97,37 @@ func anyOf[T comparable](wanted []T, got T) bool {
 }
 
 // wantsSettled and wantsWork tell which rows may match.
-func (f *filter) wantsSettled() bool {
-	return slices.ContainsFunc(f.GetStatuses(), func(s conversationv1.WorkStatus) bool {
-		return s == conversationv1.WorkStatus_WORK_STATUS_RESOLVED || s == conversationv1.WorkStatus_WORK_STATUS_CLOSED
-	})
-}
+func (f *filter) wantsSettled() bool { return slices.ContainsFunc(f.GetStatuses(), isSettled) }
 
 func (f *filter) wantsWork() bool {
-	return len(f.GetStatuses()) == 0 || slices.ContainsFunc(f.GetStatuses(), func(s conversationv1.WorkStatus) bool {
-		return s != conversationv1.WorkStatus_WORK_STATUS_RESOLVED && s != conversationv1.WorkStatus_WORK_STATUS_CLOSED
-	})
+	return len(f.GetStatuses()) == 0 || slices.ContainsFunc(f.GetStatuses(), func(s conversationv1.WorkStatus) bool { return !isSettled(s) })
 }
 
-// each yields the interactions that fit, whoever's they are.
-func (f *filter) each(ctx context.Context, view *View, yield func(*conversationv1.Interaction)) error {
+// each yields the interactions that fit, whoever's they are, until it returns false. A brief is good until yield returns.
+func (f *filter) each(ctx context.Context, view *View, yield func(spot, *story.Brief) bool) error {
+	stopped := false
+	fit := func(s spot, b *story.Brief) bool {
+		stopped = ctx.Err() != nil || f.fits(b) && !yield(s, b)
+		return !stopped
+	}
 	if f.wantsWork() {
-		if err := f.eachWork(ctx, view, yield); err != nil {
-			return err
+		if err := f.eachWork(ctx, view, fit); err != nil || stopped {
+			return cmp.Or(err, ctx.Err())
 		}
 	}
 	if !f.wantsSettled() {
 		return nil
 	}
 	looked := 0
-	return view.Settled(ctx, f.tenant, func(i *conversationv1.Interaction) bool {
-		if f.fits(i) {
-			yield(i)
-		}
+	err := view.settled(ctx, f.tenant, func(s spot, b *story.Brief) bool {
 		looked++
-		return looked < MaxSettled && ctx.Err() == nil
+		return fit(s, b) && looked < MaxSettled
 	})
+	return cmp.Or(err, ctx.Err())
 }
 
 // eachWork reads the rows of the agents or queues that are asked for, where there are any.
-func (f *filter) eachWork(ctx context.Context, view *View, yield func(*conversationv1.Interaction)) error {
+func (f *filter) eachWork(ctx context.Context, view *View, yield func(spot, *story.Brief) bool) error {
 	narrow, by := []string{""}, func(string) (queue, agent string) { return "", "" }
 	switch agents, queues := distinct(f.GetAgents()), distinct(f.GetQueues()); {
 	case len(agents) > 0:
@@ -138,19 +135,20 @@ func (f *filter) eachWork(ctx context.Context, view *View, yield func(*conversat
 	case len(queues) > 0:
 		narrow, by = queues, func(name string) (string, string) { return name, "" }
 	}
+	more := true
 	for _, name := range narrow {
 		queue, agent := by(name)
-		err := view.Work(ctx, f.tenant, queue, agent, func(i *conversationv1.Interaction) bool {
-			if f.fits(i) {
-				yield(i)
+		err := view.work(ctx, f.tenant, queue, agent, func(s spot, b *story.Brief) bool {
+			if more = queue != "" && b.Queue != queue || agent != "" && b.Agent != agent || yield(s, b); !more {
+				return false
 			}
-			return ctx.Err() == nil
+			return true
 		})
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 // distinct gives names once each; none where one of them is empty, which no row is filed under.
@@ -163,22 +161,36 @@ func distinct(names []string) []string {
 	return slices.Compact(names)
 }
 
-// missed tells whether a target is missed.
-func missed(i *conversationv1.Interaction) bool {
-	return slices.ContainsFunc(i.GetSlas(), func(s *conversationv1.Sla) bool { return s.GetState() == conversationv1.SlaState_SLA_STATE_MISSED })
+// due is when the first target that is not done was or is missed; the end of time where there is none.
+func due(b *story.Brief) int64 {
+	if b.Due == 0 {
+		return math.MaxInt64
+	}
+	return b.Due
 }
 
-// due is when the first target that is not done was or is missed; the end of time where there is none.
-func due(i *conversationv1.Interaction) int64 {
-	first := int64(math.MaxInt64)
+// briefOf is the brief of an interaction that was read.
+func briefOf(p *part) (story.Brief, error) {
+	i := p.Interaction
+	b := story.Brief{
+		ID: p.id, Status: story.Status(i.GetStatus()), Queue: i.GetQueue(), Agent: i.GetAgent(), Inbox: i.GetInbox(), Channel: i.GetChannel(),
+		Tags: i.GetTags(), Priority: i.GetPriority(), Started: p.started, LastActivity: nanos(i.GetLastActivityAt()), WaitingSince: nanos(i.GetWaitingSince()),
+	}
 	for _, s := range i.GetSlas() {
-		open := s.GetState() == conversationv1.SlaState_SLA_STATE_ACTIVE ||
-			s.GetState() == conversationv1.SlaState_SLA_STATE_MISSED && s.GetDoneAt() == nil && !settled(i)
-		if open && s.GetDueAt() != nil {
-			first = min(first, s.GetDueAt().AsTime().UnixNano())
+		isMissed := s.GetState() == conversationv1.SlaState_SLA_STATE_MISSED
+		b.Missed = b.Missed || isMissed
+		open := s.GetState() == conversationv1.SlaState_SLA_STATE_ACTIVE || isMissed && s.GetDoneAt() == nil && !settled(i)
+		if at := nanos(s.GetDueAt()); at != 0 && open && (b.Due == 0 || at < b.Due) {
+			b.Due = at
 		}
 	}
-	return first
+	if c := opener(i); c != nil {
+		var err error
+		if b.Customer, err = event.ParseID(c.GetEndpointId()); err != nil {
+			return b, fmt.Errorf("conversation: read a participant: %w", err)
+		}
+	}
+	return b, nil
 }
 
 // rank is where an interaction stands in an order: by numbers, then by its id.
@@ -191,34 +203,35 @@ func (r rank) compare(o rank) int {
 	return cmp.Or(slices.Compare(r.by[:], o.by[:]), bytes.Compare(r.id[:], o.id[:]))
 }
 
-func rankOf(i *conversationv1.Interaction, order conversationv1.WorkOrder) (r rank, err error) {
-	waiting := int64(math.MaxInt64)
-	if t := i.GetWaitingSince(); t != nil {
-		waiting = t.AsTime().UnixNano()
+func rankOf(b *story.Brief, order conversationv1.WorkOrder) rank {
+	r := rank{id: b.ID}
+	waiting := b.WaitingSince
+	if waiting == 0 {
+		waiting = math.MaxInt64
 	}
 	switch order {
 	case conversationv1.WorkOrder_WORK_ORDER_UNSPECIFIED:
-		urgency := int64(i.GetPriority())
+		urgency := int64(b.Priority)
 		if urgency == 0 {
 			urgency = math.MaxInt64
 		}
-		r.by = [3]int64{due(i), urgency, waiting}
+		r.by = [3]int64{due(b), urgency, waiting}
 	case conversationv1.WorkOrder_WORK_ORDER_DUE:
-		r.by[0] = due(i)
+		r.by[0] = due(b)
 	case conversationv1.WorkOrder_WORK_ORDER_OLDEST:
-		r.by[0] = i.GetStartedAt().AsTime().UnixNano()
+		r.by[0] = b.Started
 	case conversationv1.WorkOrder_WORK_ORDER_LATEST_ACTIVITY:
-		r.by[0] = -i.GetLastActivityAt().AsTime().UnixNano()
+		r.by[0] = -b.LastActivity
 	case conversationv1.WorkOrder_WORK_ORDER_WAITING:
 		r.by[0] = waiting
 	}
-	r.id, err = event.ParseID(i.GetId())
-	return r, err
+	return r
 }
 
 // ranked is an interaction in its place.
 type ranked struct {
 	rank
+	spot
 	interaction *conversationv1.Interaction
 	customer    string
 }
@@ -236,36 +249,40 @@ func (f *first) Pop() any {
 	return last
 }
 
-// page reads the first so many that match behind a rank, in order.
+// page reads the first so many that match behind a rank, in order. Only those are read in full.
 func (f *filter) page(ctx context.Context, view *View, order conversationv1.WorkOrder, after *rank, size int) ([]ranked, error) {
 	var found first
 	var failed error
-	err := f.each(ctx, view, func(i *conversationv1.Interaction) {
-		if failed != nil {
-			return
-		}
-		r, err := rankOf(i, order)
-		if err != nil {
-			failed = err
-			return
-		}
+	err := f.each(ctx, view, func(s spot, b *story.Brief) bool {
+		r := rankOf(b, order)
 		if after != nil && r.compare(*after) <= 0 || len(found) == size && r.compare(found[0].rank) >= 0 {
-			return
+			return true
 		}
-		ok, customer, err := f.matches(ctx, i)
-		if err != nil || !ok {
-			failed = err
-			return
+		customer, ok, err := f.customerOf(ctx, b)
+		if failed = err; err != nil || !ok {
+			return err == nil
 		}
-		heap.Push(&found, ranked{r, i, customer})
+		heap.Push(&found, ranked{rank: r, spot: s, customer: customer})
 		if len(found) > size {
 			heap.Pop(&found)
 		}
+		return true
 	})
-	if err := cmp.Or(err, failed); err != nil {
+	if err := cmp.Or(failed, err); err != nil {
 		return nil, fmt.Errorf("conversation: list: %w", err)
 	}
 	slices.SortFunc(found, func(a, b ranked) int { return a.compare(b.rank) })
+	spots := make([]spot, len(found))
+	for n := range found {
+		spots[n] = found[n].spot
+	}
+	whole, err := view.whole(ctx, f.tenant, spots)
+	if err != nil {
+		return nil, fmt.Errorf("conversation: list: %w", err)
+	}
+	for n := range found {
+		found[n].interaction = whole[n]
+	}
 	return found, nil
 }
 

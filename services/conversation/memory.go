@@ -13,7 +13,7 @@ import (
 const DefaultMemory = 8 << 20
 
 // threadBytes is about what a thread takes, beside its events and facts.
-const threadBytes = 512
+const threadBytes = 768
 
 // threadName tells a thread from all others.
 type threadName struct {

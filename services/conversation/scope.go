@@ -276,10 +276,15 @@ func (c *Conversations) customer(ctx context.Context, tenant string, i *conversa
 	if err != nil {
 		return "", fmt.Errorf("conversation: read a participant: %w", err)
 	}
+	return c.owner(ctx, tenant, endpoint, i.GetStartedAt().AsTime().UnixNano())
+}
+
+// owner is whose an endpoint was at a moment.
+func (c *Conversations) owner(ctx context.Context, tenant string, endpoint event.ID, at int64) (string, error) {
 	if c.cfg.Customers == nil {
 		return event.CustomerOf(endpoint).String(), nil
 	}
-	id, err := c.cfg.Customers.Owner(ctx, tenant, endpoint, i.GetStartedAt().AsTime().UnixNano())
+	id, err := c.cfg.Customers.Owner(ctx, tenant, endpoint, at)
 	if err != nil {
 		return "", fmt.Errorf("conversation: find the customer of an endpoint: %w", err)
 	}

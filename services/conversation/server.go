@@ -15,6 +15,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/continuation"
+	"github.com/skein-cx/skein/pkg/directory"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/projection"
@@ -45,6 +46,8 @@ type ServerConfig struct {
 	Submitter     Submitter
 	Keyring       *event.Keyring
 	Tokens        *continuation.Tokens
+	// Books say which queue is a team's; may be nil.
+	Books directory.Books
 	// Now is nil for time.Now.
 	Now func() time.Time
 }
@@ -201,20 +204,12 @@ func (c *Conversations) Await(ctx context.Context, positions ...eventlog.Positio
 		return slices.ContainsFunc(positions, func(p eventlog.Position) bool { return p.Topic == topic })
 	}
 	if x := c.cfg.Interactions; has(event.TopicInteractions) {
-		ns, err := projection.Serving(ctx, x.store, Slice)
-		if err != nil {
-			return err
-		}
-		if err := projection.Wait(ctx, x.store, ns, event.TopicInteractions, positions, x.progress); err != nil {
+		if err := projection.Await(ctx, x.store, Slice, event.TopicInteractions, positions, x.progress); err != nil {
 			return err
 		}
 	}
 	if c := c.cfg; has(event.TopicLinks) {
-		ns, err := projection.Serving(ctx, c.Store, LinksSlice)
-		if err != nil {
-			return err
-		}
-		return projection.Wait(ctx, c.Store, ns, event.TopicLinks, positions, c.Progress)
+		return projection.Await(ctx, c.Store, LinksSlice, event.TopicLinks, positions, c.Progress)
 	}
 	return nil
 }
@@ -231,6 +226,26 @@ func (c *Conversations) Read(ctx context.Context, tenant string, id event.ID) (*
 		return nil, ofRead(err)
 	}
 	return r.conversation(ctx, tenant, m)
+}
+
+// Matter gives the ids of the conversation of an interaction and of its customer, as they are now; an empty customer where none took part.
+func (c *Conversations) Matter(ctx context.Context, tenant string, i *conversationv1.Interaction) (conversation, customer string, err error) {
+	r, err := c.read(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	defer r.close()
+	w := r.walk(tenant, present)
+	p, err := w.part(i)
+	if err != nil {
+		return "", "", err
+	}
+	id, err := w.conversation(ctx, p)
+	if err != nil {
+		return "", "", fmt.Errorf("conversation: find an interaction's: %w", err)
+	}
+	customer, err = c.customer(ctx, tenant, i, opener(i))
+	return id.String(), customer, err
 }
 
 // conversation is a matter as an answer.

@@ -154,8 +154,12 @@ func (w *workWatch) begin(ctx context.Context, f *feed) error {
 		return err
 	}
 	defer r.close()
-	var all []*conversationv1.Interaction
-	if err := w.each(ctx, r.view, func(i *conversationv1.Interaction) { all = append(all, i) }); err != nil {
+	var spots []spot
+	if err := w.each(ctx, r.view, func(s spot, _ *story.Brief) bool { spots = append(spots, s); return true }); err != nil {
+		return err
+	}
+	all, err := r.view.whole(ctx, w.tenant, spots)
+	if err != nil {
 		return err
 	}
 	w.whole, w.cursor.at = true, f.from // what was applied since is told twice, or not if it is the same
@@ -170,7 +174,11 @@ func (w *workWatch) begin(ctx context.Context, f *feed) error {
 			return err
 		}
 		// Whoever goes on from the middle begins again.
-		if _, err := w.update(ctx, &item{part: p, conversation: id}, ""); err != nil {
+		one, err := newItem(p, id)
+		if err != nil {
+			return err
+		}
+		if _, err := w.update(ctx, one, ""); err != nil {
 			return err
 		}
 	}
@@ -365,12 +373,12 @@ func (v *View) facts(ctx context.Context, tenant string, thread event.ID, yield 
 // update tells what is new of an interaction, if anything.
 func (w *workWatch) update(ctx context.Context, i *item, cursor string) (told bool, err error) {
 	digest, known := w.told[i.thread][i.id]
-	if w.fits(i.Interaction) {
+	if w.fits(&i.brief) {
 		sum, err := i.sum()
 		if err != nil || known && digest == sum {
 			return false, err
 		}
-		ok, customer, err := w.matches(ctx, i.Interaction)
+		customer, ok, err := w.customerOf(ctx, &i.brief)
 		if err != nil {
 			return false, err
 		}

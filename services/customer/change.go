@@ -264,21 +264,9 @@ func (c *call) submission(typ string, content *eventv1.Content, addresses ...*ev
 		s.Parties = append(s.Parties, &eventv1.SubmittedParty{Address: a, Side: eventv1.Side_SIDE_CUSTOMER})
 	}
 	if s.GetActor() == nil {
-		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: actorID(c.caller.Name)}
+		s.Actor = &eventv1.SubmittedActor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: c.caller.ActorID()}
 	}
 	return s
-}
-
-// actorID makes an actor's id of a token's name, which may be anything.
-func actorID(name string) string {
-	const most = 128
-	id := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._:/@+-", r)) {
-			return r
-		}
-		return '-'
-	}, name)
-	return id[:min(len(id), most)]
 }
 
 func (c *call) publish(ctx context.Context, typ string, content *eventv1.Content, addresses ...*eventv1.Address) (*customerv1.ChangeResponse, error) {

@@ -79,6 +79,27 @@ func (x *Customers) Owner(ctx context.Context, tenant string, endpoint event.ID,
 	return id, nil
 }
 
+// OwnerThen is the customer whose an endpoint was at a moment, by the links that had been received until then: what was linked, merged or
+// split later does not count. It is the endpoint itself where that was alone.
+func (x *Customers) OwnerThen(ctx context.Context, tenant string, endpoint event.ID, moment time.Time) (event.ID, error) {
+	v, err := x.view(ctx, tenant, scope.At{Time: moment})
+	if err != nil {
+		return event.ID{}, err
+	}
+	defer v.close()
+	id, err := v.walk.owner(ctx, endpoint, nanosOf(moment))
+	if err == nil && id == event.CustomerOf(endpoint) {
+		var c *customer
+		if c, err = v.walk.customer(ctx, id); err == nil && len(c.nodes) == 1 && len(c.holdings) <= 1 {
+			id = endpoint
+		}
+	}
+	if err != nil {
+		return event.ID{}, fmt.Errorf("customer: owner of endpoint %s then: %w", endpoint, err)
+	}
+	return id, nil
+}
+
 // Decided tells what was decided about an event of the links topic; false where it was not seen yet, or changes nothing about customers.
 func (x *Customers) Decided(ctx context.Context, tenant string, id event.ID) (*customerv1.HistoryEntry, bool, error) {
 	v, err := x.view(ctx, tenant, scope.At{})
@@ -94,26 +115,9 @@ func (x *Customers) Decided(ctx context.Context, tenant string, id event.ID) (*c
 	return o.entry, true, nil
 }
 
-// rewait is after how long a waiting call looks whether another generation serves by now.
-const rewait = time.Second
-
 // Wait returns once positions were applied, or when ctx ends.
 func (x *Customers) Wait(ctx context.Context, positions ...eventlog.Position) error {
-	if len(positions) == 0 {
-		return nil
-	}
-	for {
-		ns, err := projection.Serving(ctx, x.store, Slice)
-		if err != nil {
-			return err
-		}
-		some, cancel := context.WithTimeout(ctx, rewait)
-		err = projection.Wait(some, x.store, ns, event.TopicLinks, positions, x.progress)
-		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-	}
+	return projection.Await(ctx, x.store, Slice, event.TopicLinks, positions, x.progress)
 }
 
 // version names a state of the links: what was applied to a generation, perhaps as far as it was received by a moment.

@@ -481,6 +481,7 @@ func (d *decision) nameAttributed(ctx context.Context, interaction event.ID) ([]
 }
 
 func (d *decision) saveAttributions(interaction event.ID, all []attribution) {
+	d.interaction = interaction
 	d.tx.Set(prefix(d.tenant, subInteraction, interaction), encodeAttributions(all))
 }
 

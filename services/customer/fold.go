@@ -119,18 +119,12 @@ func matters(typ string) bool {
 
 // read understands a record.
 func (f *Fold) read(r eventlog.Record) (*incoming, error) {
-	e, err := event.Decode(r.Value)
-	var broken *event.InvalidError
-	switch {
-	case errors.As(err, &broken):
-		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: err.Error()}
-	case err != nil:
-		return nil, &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error()}
+	e, err := projection.Decode(r)
+	if err != nil {
+		return nil, err
 	}
 	invalid := func(format string, args ...any) (*incoming, error) {
-		return nil, &projection.DeadError{
-			Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: fmt.Sprintf(format, args...), Tenant: e.GetTenant(),
-		}
+		return nil, projection.Invalid(e.GetTenant(), format, args...)
 	}
 	if len(e.GetTenant()) > maxTenant {
 		return invalid("tenant: longer than %d bytes", maxTenant)
@@ -198,6 +192,8 @@ type decision struct {
 	hidden   bool              // in no history: it says what was so anyway
 	done     bool              // scopes may have changed
 	everyone bool              // those of all customers
+
+	interaction event.ID // that was attributed
 }
 
 // refused says why an event was decided against; nil where it was not.
@@ -390,7 +386,7 @@ func (d *decision) finish(ctx context.Context) error {
 		if !d.everyone {
 			customers = slices.SortedFunc(maps.Keys(d.affected), compare)
 		}
-		d.tx.SetUnread(changeKey(in.record.Partition, in.record.Offset), encodeChanged(d.tenant, customers))
+		d.tx.SetUnread(changeKey(in.record.Partition, in.record.Offset), encodeChanged(d.tenant, customers, d.interaction))
 	}
 	d.tx.Set(prefix(d.tenant, subTenant), d.row.encode())
 	if r := in.record; r.Offset%trimEvery == 0 && r.Offset > changeWindow {

@@ -20,7 +20,7 @@ import (
 //	tenant, 'q', offset                      → event: what rules asked for and did not get
 //	tenant, 'a', endpoint, name              → moment, statement: an attribute, fact or consent as it was stated last
 //	tenant, 'v', endpoint, name, moment      → statement: all that were stated
-//	changes, partition, offset               → tenant, customers of whom something changed, for those who watch
+//	changes, partition, offset               → tenant, customers of whom something changed, the interaction that was attributed, for those who watch
 //
 // Whatever deciding takes is one key, so that a decision never scans: a batch would have to be searched for each record of it.
 const (

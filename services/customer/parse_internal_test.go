@@ -54,7 +54,7 @@ func FuzzRows(f *testing.F) {
 	f.Add((&node{linked: []event.ID{{2}}, out: []merge{{c, event.ID{3}}}, erased: stamp{offset: never}}).encode())
 	f.Add((&endpoint{kind: 2, address: "a", links: []link{{change: c, node: event.ID{4}, Range: scope.Ever, split: true}}}).encode())
 	f.Add(encodeAttributions([]attribution{{c, event.ID{5}, event.ID{6}}}))
-	f.Add(encodeChanged("acme", []event.ID{{7}}))
+	f.Add(encodeChanged("acme", []event.ID{{7}}, event.ID{9}))
 	f.Add(tenantRow{clock: 8, taken: true}.encode())
 	row, err := decided{9, []byte("digest"), &customerv1.HistoryEntry{EventId: "e"}}.encode()
 	if err != nil {
@@ -75,9 +75,9 @@ func FuzzRows(f *testing.F) {
 		if row, err := decodeTenant(b); err == nil {
 			same(t, row, row.encode(), decodeTenant)
 		}
-		if tenant, customers, err := decodeChanged(b); err == nil {
-			same(t, customers, encodeChanged(tenant, customers), func(b []byte) ([]event.ID, error) {
-				_, customers, err := decodeChanged(b)
+		if tenant, customers, interaction, err := decodeChanged(b); err == nil {
+			same(t, customers, encodeChanged(tenant, customers, interaction), func(b []byte) ([]event.ID, error) {
+				_, customers, _, err := decodeChanged(b)
 				return customers, err
 			})
 		}

@@ -202,20 +202,27 @@ func decodeDecided(b []byte) (*decided, error) {
 	return o, nil
 }
 
-// changed is a change row: whose customers' scopes are to be read again. Without any, those of all customers of the tenant.
-func encodeChanged(tenant string, customers []event.ID) []byte {
+// encodeChanged makes a change row: whose customers' scopes are to be read again, without any those of all customers of the tenant; and the
+// interaction that was attributed, zero for none.
+func encodeChanged(tenant string, customers []event.ID, interaction event.ID) []byte {
 	b := append(binary.AppendUvarint(nil, uint64(len(tenant))), tenant...)
 	b = binary.AppendUvarint(b, uint64(len(customers)))
 	for _, id := range customers {
 		b = append(b, id[:]...)
 	}
+	if !interaction.IsZero() {
+		b = append(b, interaction[:]...)
+	}
 	return b
 }
 
-func decodeChanged(b []byte) (tenant string, customers []event.ID, err error) {
+func decodeChanged(b []byte) (tenant string, customers []event.ID, interaction event.ID, err error) {
 	d := decoder{b: b}
 	tenant, customers = d.text(), list(&d, d.id)
-	return tenant, customers, d.err()
+	if len(d.b) > 0 {
+		interaction = d.id()
+	}
+	return tenant, customers, interaction, d.err()
 }
 
 func appendBool(b []byte, v bool) []byte {

@@ -575,3 +575,34 @@ func TestAVersionOfAnotherReadModelHasExpired(t *testing.T) {
 		t.Errorf("no id: %v", err)
 	}
 }
+
+func TestWhoseAnEndpointWasThenIsWhatTheLinksOfThenSay(t *testing.T) {
+	w := newWorld(t)
+	number := phone("+4930901820")
+	endpoint := w.endpoint(number)
+	link := func(id, to string) {
+		w.append(submission(event.TypeEndpointLinked, id, &eventv1.Content{Body: &eventv1.Content_EndpointLinked{EndpointLinked: &eventv1.EndpointLinked{
+			EndpointId: endpoint.String(), CustomerId: to,
+		}}}))
+		w.fold(w.store, 10)
+	}
+	alone := w.clock
+	link("1", w.named(anna))
+	annas := w.clock
+	link("2", w.named(bob))
+	bobs := w.clock
+	for _, x := range []struct {
+		at   time.Time
+		want string
+	}{{alone, endpoint.String()}, {annas, w.named(anna)}, {bobs, w.named(bob)}} {
+		if got, err := w.customers.OwnerThen(t.Context(), tenant, endpoint, x.at); err != nil || got.String() != x.want {
+			t.Errorf("at %v it was %s's (%v), not %s's", x.at, got, err, x.want)
+		}
+	}
+	if got, err := w.customers.OwnerThen(t.Context(), tenant, w.endpoint(mail(anna)), annas); err != nil || got.String() != w.named(anna) {
+		t.Errorf("her own address was %s's (%v)", got, err)
+	}
+	if got, err := w.customers.OwnerThen(t.Context(), tenant, w.endpoint(mail(carla)), bobs); err != nil || got != w.endpoint(mail(carla)) {
+		t.Errorf("the address of one who is linked to nobody was %s's (%v)", got, err)
+	}
+}

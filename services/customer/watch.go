@@ -99,7 +99,7 @@ func (x *Customers) changes(ctx context.Context, r kv.Reader, partition int32, f
 	}
 	defer it.Close()
 	for it.Next() {
-		tenant, customers, err := decodeChanged(it.Value())
+		tenant, customers, _, err := decodeChanged(it.Value())
 		if err != nil {
 			return err
 		}

@@ -359,9 +359,12 @@ func TestPagesGiveEveryLetterOnceNewestFirst(t *testing.T) {
 		l := &eventv1.DeadLetter{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Tenant: []string{"acme", "other"}[i%2], Source: &eventv1.Position{Topic: "t", Offset: int64(i)}}
 		w.must(deadletter.NewPublisher(w.log).Publish(t.Context(), l))
 	}
+	if letters := w.list(deadletters.Query{Topic: "another"}); len(letters) != 0 {
+		t.Fatalf("%d letters are about records of another topic", len(letters))
+	}
 	for _, size := range []int{1, 7, 64, 249, 250, 1000} {
 		for _, tenant := range []string{"", "acme"} {
-			q := deadletters.Query{Tenant: tenant, Reasons: []eventv1.DeadReason{eventv1.DeadReason_DEAD_REASON_INVALID}}
+			q := deadletters.Query{Tenant: tenant, Topic: "t", Reasons: []eventv1.DeadReason{eventv1.DeadReason_DEAD_REASON_INVALID}}
 			seen := map[eventlog.Position]bool{}
 			last := map[int32]int64{}
 			for token, first := "", true; first || token != ""; first = false {

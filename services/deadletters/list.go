@@ -26,6 +26,8 @@ type Query struct {
 	Reasons []eventv1.DeadReason
 	// Slice is the read model or side effect that could not use the record.
 	Slice string
+	// Topic of the log in which the record stands.
+	Topic string
 	// Provider is the one whose payload was rejected.
 	Provider string
 	// Open leaves out what was redriven.
@@ -36,6 +38,7 @@ func (q Query) matches(l Letter) bool {
 	return (q.Tenant == "" || q.Tenant == l.GetTenant()) &&
 		(len(q.Reasons) == 0 || slices.Contains(q.Reasons, l.GetReason())) &&
 		(q.Slice == "" || q.Slice == l.GetSlice()) &&
+		(q.Topic == "" || q.Topic == l.GetSource().GetTopic()) &&
 		(q.Provider == "" || q.Provider == l.GetProvider()) &&
 		(!q.Open || len(l.Redrives) == 0)
 }

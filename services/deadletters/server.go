@@ -42,7 +42,7 @@ func (s *Server) ListDeadLetters(ctx context.Context, req *adminv1.ListDeadLette
 		size = defaultPage
 	}
 	page, err := s.service.List(ctx, Query{
-		Tenant: req.GetTenant(), Reasons: req.GetReasons(), Slice: req.GetSlice(), Provider: req.GetProvider(), Open: req.GetOpen(),
+		Tenant: req.GetTenant(), Reasons: req.GetReasons(), Slice: req.GetSlice(), Topic: req.GetTopic(), Provider: req.GetProvider(), Open: req.GetOpen(),
 	}, size, req.GetPageToken())
 	if errors.Is(err, ErrBadToken) {
 		return nil, rpc.InvalidField("page_token", err)

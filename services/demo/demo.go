@@ -1,7 +1,7 @@
 // Package demo is the story that "skein up --demo" plays: two customers write mails and chat on the site; one of them calls, and writes
 // by WhatsApp and WeChat as well; agents and a bot answer. It is a client like any other, and goes through the real channels: mail.go sends
 // mails by SMTP, chat.go says what visitors say over a WebSocket, call.go and social.go deliver what Twilio, Meta and Tencent tell by
-// signed webhooks, and answer.go publishes over gRPC what the company answers.
+// signed webhooks, and answer.go publishes over gRPC what the company answers. staff.go tells who works there.
 //
 // Ids, times and texts are the same at every play, so that playing it again adds nothing.
 package demo
@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"time"
 
+	agentv1 "github.com/skein-cx/skein/proto/skein/agent/v1"
+	directoryv1 "github.com/skein-cx/skein/proto/skein/directory/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 )
@@ -56,6 +58,9 @@ type Player struct {
 	Sign map[string]Signer
 	// Ingest takes what the company answers.
 	Ingest ingestv1.IngestServiceClient
+	// Directory and Agents take who works there, and who is at work.
+	Directory directoryv1.DirectoryServiceClient
+	Agents    agentv1.AgentServiceClient
 
 	sockets map[Visit]*socket
 }

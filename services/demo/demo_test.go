@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/event"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	"github.com/skein-cx/skein/services/demo"
 )
@@ -62,6 +63,58 @@ func TestTheStoryIsToldInOrderOfTimeAndEachEventHasAnIDOfItsOwn(t *testing.T) {
 	}
 	if len(ids) != len(story) || !slices.IsSortedFunc(story, func(a, b demo.Scene) int { return a.At.Compare(b.At) }) {
 		t.Errorf("%d ids of %d scenes, perhaps in a wrong order", len(ids), len(story))
+	}
+}
+
+func TestTheDirectoryKnowsEveryAgentAndQueueOfTheStory(t *testing.T) {
+	known := map[string]bool{}
+	for _, e := range demo.Directory().GetEntries() {
+		if e.GetValidFrom().AsTime().After(demo.Story()[0].At) {
+			t.Errorf("%s is there from %s on only", e.GetId(), e.GetValidFrom().AsTime())
+		}
+		for _, id := range slices.Concat(e.GetAgent().GetIds(), e.GetQueue().GetIds()) {
+			known[id.GetProvider()+"/"+id.GetId()] = true
+		}
+		if e.GetAgent() != nil {
+			known[e.GetId()] = true
+		}
+	}
+	var named []string
+	for _, s := range slices.Concat(demo.Story(), demo.Shift()) {
+		switch {
+		case s.Call != nil:
+			for _, field := range []string{"WorkerSid", "TransferTo", "TaskQueueName"} {
+				if id := s.Call.Form[field]; id != "" {
+					named = append(named, "twilio/"+id)
+				}
+			}
+		case s.Said != nil:
+			named = append(named, s.Said.GetActor().GetId())
+		case s.Line != nil && s.Line.By != nil && s.Line.By.Kind == eventv1.ActorKind_ACTOR_KIND_AGENT:
+			named = append(named, s.Line.By.ID)
+		}
+	}
+	if len(named) == 0 {
+		t.Error("the story names nobody")
+	}
+	for _, id := range named {
+		if !known[id] {
+			t.Errorf("nobody knows %s", id)
+		}
+	}
+}
+
+func TestAgentsSignInBeforeTheyTakeContacts(t *testing.T) {
+	in := map[string]bool{}
+	for _, s := range slices.SortedStableFunc(slices.Values(slices.Concat(demo.Shift(), demo.Story())), func(a, b demo.Scene) int { return a.At.Compare(b.At) }) {
+		if s.Call == nil || s.Call.Form["WorkerSid"] == "" {
+			continue
+		}
+		if activity := s.Call.Form["WorkerActivityName"]; activity != "" {
+			in[s.Call.Form["WorkerSid"]] = activity == "Available"
+		} else if !in[s.Call.Form["WorkerSid"]] {
+			t.Errorf("%s: %s is not signed in", s.ID, s.Call.Form["WorkerSid"])
+		}
 	}
 }
 

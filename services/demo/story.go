@@ -34,8 +34,8 @@ func Story() []Scene {
 	company := &mail.Address{Name: "Skein Home Support", Address: Inbox}
 	annaWeber := &mail.Address{Name: "Anna Weber", Address: anna}
 	liNa := &mail.Address{Name: "李娜", Address: lina}
-	tom := &Colleague{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: "tom", Name: "Tom"}
-	lin := &Colleague{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: "lin", Name: "小林"}
+	tom := &Colleague{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: Tom, Name: "Tom"}
+	xiaoLin := &Colleague{Kind: eventv1.ActorKind_ACTOR_KIND_AGENT, ID: lin, Name: "小林"}
 	bot := &Colleague{Kind: eventv1.ActorKind_ACTOR_KIND_BOT, ID: "assistant", Name: "智能助手"}
 	return []Scene{
 		{ID: "kettle-1@mail.example.com", At: at(2, 8, 14), Mail: &Mail{
@@ -77,7 +77,7 @@ func Story() []Scene {
 			Visit: linaVisit, By: bot, Text: "您好，我是智能助手。个人发票可以在订单页面申请；公司抬头的发票，我为您转接人工客服。",
 		}},
 		{ID: "invoice-3", At: at(9, 3, 14), Line: &Line{
-			Visit: linaVisit, By: lin, Text: "李女士您好，我是小林。包裹后来取到了就好！请把公司名称和税号发给我，发票今天开好。",
+			Visit: linaVisit, By: xiaoLin, Text: "李女士您好，我是小林。包裹后来取到了就好！请把公司名称和税号发给我，发票今天开好。",
 		}},
 		{ID: "invoice-4", At: at(9, 3, 15), Line: &Line{
 			Visit: linaVisit, Text: "不用再解释一遍，真好。公司名称和税号我马上发到邮箱，谢谢！",
@@ -112,13 +112,13 @@ func Story() []Scene {
 			Type: event.TypeMessageSent, OccurredAt: timestamppb.New(at(22, 2, 21)), Channel: eventv1.Channel_CHANNEL_SOCIAL_MESSAGE,
 			Direction: eventv1.Direction_DIRECTION_OUTBOUND, Provider: WeChat, Inbox: WeChat, Thread: annaOpenID, NativeId: "shop-2",
 			Parties: []*eventv1.SubmittedParty{
-				{Role: eventv1.PartyRole_PARTY_ROLE_SENDER, Side: eventv1.Side_SIDE_COMPANY, DisplayName: lin.Name},
+				{Role: eventv1.PartyRole_PARTY_ROLE_SENDER, Side: eventv1.Side_SIDE_COMPANY, DisplayName: xiaoLin.Name},
 				{
 					Address: &eventv1.Address{Kind: eventv1.EndpointKind_ENDPOINT_KIND_SOCIAL, Namespace: "wechat/" + WeChatApp, Value: annaOpenID},
 					Role:    eventv1.PartyRole_PARTY_ROLE_TO, Side: eventv1.Side_SIDE_CUSTOMER,
 				},
 			},
-			Actor: &eventv1.SubmittedActor{Kind: lin.Kind, Id: lin.ID},
+			Actor: &eventv1.SubmittedActor{Kind: xiaoLin.Kind, Id: xiaoLin.ID},
 			Content: &eventv1.Content{Body: &eventv1.Content_MessageSent{MessageSent: &eventv1.Message{
 				Text: "Welcome to Shanghai, Ms Weber! Yes: 南京东路 100 号, daily from 10 to 20. Tom noted that your kettle's handle was exchanged; we will look at it, too.",
 			}}},
@@ -155,14 +155,14 @@ const (
 //nolint:gochecknoglobals // read only
 var (
 	byTom = map[string]string{
-		"ReservationSid": "WR00000000000000000000000000000001", "WorkerSid": "WK00000000000000000000000000000001", "WorkerName": "Tom",
+		"ReservationSid": "WR00000000000000000000000000000001", "WorkerSid": tomsWorker, "WorkerName": "Tom",
 	}
 	byMia = map[string]string{
-		"ReservationSid": "WR00000000000000000000000000000002", "WorkerSid": "WK00000000000000000000000000000002", "WorkerName": "Mia",
+		"ReservationSid": "WR00000000000000000000000000000002", "WorkerSid": miasWorker, "WorkerName": "Mia",
 	}
 	handOver = map[string]string{
-		"TransferSid": "TT00000000000000000000000000000001", "TransferMode": "WARM", "TransferTo": "WK00000000000000000000000000000002",
-		"TransferInitiatingReservationSid": "WR00000000000000000000000000000001", "TransferInitiatingWorkerSid": "WK00000000000000000000000000000001",
+		"TransferSid": "TT00000000000000000000000000000001", "TransferMode": "WARM", "TransferTo": miasWorker,
+		"TransferInitiatingReservationSid": "WR00000000000000000000000000000001", "TransferInitiatingWorkerSid": tomsWorker,
 	}
 )
 
@@ -170,7 +170,7 @@ var (
 func routed(what string, n int, when time.Time, more map[string]string) *Call {
 	form := map[string]string{
 		"EventType": what, "Sid": fmt.Sprintf("EV%032d", n), "TimestampMs": strconv.FormatInt(when.UnixMilli(), 10),
-		"TaskSid": annasTask, "TaskQueueSid": "WQ00000000000000000000000000000001", "TaskQueueName": "Kettles", "TaskChannelUniqueName": "voice",
+		"TaskSid": annasTask, "TaskQueueSid": "WQ00000000000000000000000000000001", "TaskQueueName": kettlesQueue, "TaskChannelUniqueName": "voice",
 		"TaskAttributes": `{"call_sid":"` + annasCall + `","from":"` + annaPhone + `","to":"` + HotlineNumber + `","direction":"inbound"}`,
 	}
 	maps.Copy(form, more)

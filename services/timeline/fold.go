@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,18 +144,12 @@ func (in *incoming) name() threadName { return threadName{in.event.GetTenant(), 
 
 // read understands a record.
 func (f *Fold) read(r eventlog.Record, in *incoming) error {
-	e, err := event.Decode(r.Value)
-	var broken *event.InvalidError
-	switch {
-	case errors.As(err, &broken):
-		return &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: err.Error()}
-	case err != nil:
-		return &projection.DeadError{Reason: eventv1.DeadReason_DEAD_REASON_UNDECODABLE, Detail: err.Error()}
+	e, err := projection.Decode(r)
+	if err != nil {
+		return err
 	}
 	invalid := func(format string, args ...any) error {
-		return &projection.DeadError{
-			Reason: eventv1.DeadReason_DEAD_REASON_INVALID, Detail: fmt.Sprintf(format, args...), Tenant: e.GetTenant(),
-		}
+		return projection.Invalid(e.GetTenant(), format, args...)
 	}
 	*in = incoming{record: r, event: e, endpoints: in.endpoints[:0], moment: moment{
 		occurred:  e.GetOccurredAt().AsTime().UnixNano(),

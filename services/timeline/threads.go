@@ -86,9 +86,5 @@ func (t *Threads) each(ctx context.Context, q Query, yield func(channel.Filed) e
 
 // Wait waits until records are applied.
 func (t *Threads) Wait(ctx context.Context, positions ...eventlog.Position) error {
-	ns, err := projection.Serving(ctx, t.store, Slice)
-	if err != nil {
-		return err
-	}
-	return projection.Wait(ctx, t.store, ns, event.TopicInteractions, positions, t.progress)
+	return projection.Await(ctx, t.store, Slice, event.TopicInteractions, positions, t.progress)
 }

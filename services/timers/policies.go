@@ -1,8 +1,10 @@
 package timers
 
 import (
+	"context"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -23,6 +25,42 @@ func (p *Policies) choose(tenant string, it *conversationv1.Interaction) *policy
 	return &policy{Policy: Policy{Name: defaultPolicy}}
 }
 
+// has tells whether a tenant has policies.
+func (p *Policies) has(tenant string) bool { return p != nil && len(p.of[tenant]) > 0 }
+
+// policy gives the one that holds for an interaction as it is: what the configuration says, and where that has no targets, those of the
+// queue.
+func (w *Worker) policy(ctx context.Context, tenant string, it *conversationv1.Interaction) (*policy, error) {
+	p := w.cfg.Policies.choose(tenant, it)
+	if w.cfg.Targets == nil || p.promises() {
+		return p, nil
+	}
+	of, err := w.cfg.Targets.Of(ctx, tenant, it.GetProvider(), it.GetQueue(), moment(it.GetStartedAt()))
+	if err != nil || of == nil {
+		return p, err
+	}
+	return p.with(of), nil
+}
+
+func (p *policy) promises() bool {
+	return p.FirstResponse > 0 || p.NextResponse > 0 || p.Resolution > 0
+}
+
+// with is a policy that has no targets with those of a queue, under a name that tells of both.
+func (p *policy) with(of *QueueTargets) *policy {
+	both := *p
+	both.Name = "queue:" + of.Queue
+	if p.Name != defaultPolicy {
+		both.Name = p.Name + "/" + both.Name
+	}
+	for len(both.Name) > maxName {
+		_, last := utf8.DecodeLastRuneInString(both.Name)
+		both.Name = both.Name[:len(both.Name)-last]
+	}
+	both.FirstResponse, both.NextResponse, both.Resolution, both.calendar = of.FirstResponse, of.NextResponse, of.Resolution, of.Hours
+	return &both
+}
+
 func (p *policy) fits(it *conversationv1.Interaction) bool {
 	return anyOf(p.Inboxes, it.GetInbox()) && anyOf(p.Queues, it.GetQueue()) && anyOf(p.channels, it.GetChannel()) && anyOf(p.Priorities, it.GetPriority())
 }
@@ -37,7 +75,11 @@ func (p *policy) missing(it *conversationv1.Interaction, at time.Time) *eventv1.
 	if len(clocks) == 0 && (it.GetPolicy() == p.Name || it.GetPolicy() == "" && w == windows{}) {
 		return nil
 	}
-	return &eventv1.InteractionPolicySet{Policy: p.Name, IdleTimeout: durationpb.New(w.idle), ReopenWindow: durationpb.New(w.reopen), Clocks: clocks}
+	set := &eventv1.InteractionPolicySet{Policy: p.Name, IdleTimeout: durationpb.New(w.idle), ReopenWindow: durationpb.New(w.reopen), Clocks: clocks}
+	if w.wrapup > 0 {
+		set.WrapupTimeout = durationpb.New(w.wrapup)
+	}
+	return set
 }
 
 // clocks are those that should count and do not, or of which another policy holds now.
@@ -48,7 +90,7 @@ func (p *policy) clocks(it *conversationv1.Interaction, at time.Time) []*eventv1
 		if since.IsZero() || t.target == 0 {
 			continue
 		}
-		due, ok := p.calendar.add(since, t.target)
+		due, ok := p.calendar.Add(since, t.target)
 		if known := clockOf(it, t.metric, since); !ok || known != nil &&
 			(it.GetPolicy() == p.Name || known.GetState() != conversationv1.SlaState_SLA_STATE_ACTIVE || known.GetDueAt().AsTime().Equal(due)) {
 			continue

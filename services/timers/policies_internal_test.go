@@ -56,12 +56,12 @@ func TestEachChannelHasItsUsualWindows(t *testing.T) {
 	day := 24 * time.Hour
 	var none *Policies
 	for channel, want := range map[eventv1.Channel]windows{
-		eventv1.Channel_CHANNEL_WEB_CHAT:       {30 * time.Minute, day},
-		eventv1.Channel_CHANNEL_IN_APP:         {30 * time.Minute, day},
-		eventv1.Channel_CHANNEL_SMS:            {day, 3 * day},
-		eventv1.Channel_CHANNEL_SOCIAL_MESSAGE: {day, 3 * day},
-		eventv1.Channel_CHANNEL_SOCIAL_POST:    {day, 3 * day},
-		eventv1.Channel_CHANNEL_EMAIL:          {0, 14 * day},
+		eventv1.Channel_CHANNEL_WEB_CHAT:       {idle: 30 * time.Minute, reopen: day},
+		eventv1.Channel_CHANNEL_IN_APP:         {idle: 30 * time.Minute, reopen: day},
+		eventv1.Channel_CHANNEL_SMS:            {idle: day, reopen: 3 * day},
+		eventv1.Channel_CHANNEL_SOCIAL_MESSAGE: {idle: day, reopen: 3 * day},
+		eventv1.Channel_CHANNEL_SOCIAL_POST:    {idle: day, reopen: 3 * day},
+		eventv1.Channel_CHANNEL_EMAIL:          {idle: 0, reopen: 14 * day},
 		eventv1.Channel_CHANNEL_VOICE:          {},
 	} {
 		it := &conversationv1.Interaction{Channel: channel, StartedAt: after(0)}
@@ -72,8 +72,20 @@ func TestEachChannelHasItsUsualWindows(t *testing.T) {
 	}
 	p := policiesOf(t, Policy{Name: "own", IdleTimeout: -1, ReopenWindow: time.Hour})
 	it := &conversationv1.Interaction{Channel: eventv1.Channel_CHANNEL_WEB_CHAT}
-	if set := p.choose("acme", it).missing(it, monday); set.GetPolicy() != "own" || set.GetIdleTimeout().AsDuration() != 0 || set.GetReopenWindow().AsDuration() != time.Hour {
+	if set := p.choose("acme", it).missing(it, monday); set.GetPolicy() != "own" || set.GetWrapupTimeout() != nil || set.GetIdleTimeout().AsDuration() != 0 || set.GetReopenWindow().AsDuration() != time.Hour {
 		t.Error(set)
+	}
+}
+
+func TestAPolicyTellsHowLongAfterCallWorkMayTake(t *testing.T) {
+	p := policiesOf(t, Policy{Name: "calls", WrapupTimeout: 2 * time.Minute})
+	it := &conversationv1.Interaction{Channel: eventv1.Channel_CHANNEL_VOICE}
+	set := p.choose("acme", it).missing(it, monday)
+	if set.GetPolicy() != "calls" || set.GetWrapupTimeout().AsDuration() != 2*time.Minute {
+		t.Error(set)
+	}
+	if it.Policy = "calls"; p.choose("acme", it).missing(it, monday) != nil {
+		t.Error("it is told twice")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skein-cx/skein/pkg/hours"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 )
 
@@ -42,6 +43,7 @@ type Policy struct {
 	Resolution    time.Duration `koanf:"resolution" help:"target: the resolution; none unless set"`
 	IdleTimeout   time.Duration `koanf:"idle_timeout" help:"without any activity for so long, it ends; the channel's usual where it is 0, never where it is negative"`
 	ReopenWindow  time.Duration `koanf:"reopen_window" help:"for how long after its end by idleness a message still belongs to it; the channel's usual where it is 0, not at all where it is negative"`
+	WrapupTimeout time.Duration `koanf:"wrapup_timeout" help:"after so long an agent's after-call work ends by itself, where the provider tells no end; never unless set"`
 }
 
 const (
@@ -51,18 +53,19 @@ const (
 	maxName = 128
 )
 
-// windows are how long an interaction may be idle, 0 for ever, and for how long it can be reopened by a message.
-type windows struct{ idle, reopen time.Duration }
+// windows are how long an interaction may be idle, 0 for ever, for how long it can be reopened by a message, and how long after-call work may
+// take, 0 for ever.
+type windows struct{ idle, reopen, wrapup time.Duration }
 
 // usual are the windows of a channel. A call or a piece of work ends when it is told to have ended.
 func usual(c eventv1.Channel) windows {
 	switch c {
 	case eventv1.Channel_CHANNEL_WEB_CHAT, eventv1.Channel_CHANNEL_IN_APP:
-		return windows{30 * time.Minute, 24 * time.Hour}
+		return windows{idle: 30 * time.Minute, reopen: 24 * time.Hour}
 	case eventv1.Channel_CHANNEL_SMS, eventv1.Channel_CHANNEL_SOCIAL_MESSAGE, eventv1.Channel_CHANNEL_SOCIAL_POST:
-		return windows{24 * time.Hour, 72 * time.Hour}
+		return windows{idle: 24 * time.Hour, reopen: 72 * time.Hour}
 	case eventv1.Channel_CHANNEL_EMAIL:
-		return windows{0, 14 * 24 * time.Hour}
+		return windows{reopen: 14 * 24 * time.Hour}
 	case eventv1.Channel_CHANNEL_UNSPECIFIED, eventv1.Channel_CHANNEL_VOICE, eventv1.Channel_CHANNEL_VIDEO, eventv1.Channel_CHANNEL_TASK:
 	}
 	return windows{}
@@ -78,7 +81,7 @@ type Policies struct{ of map[string][]*policy }
 type policy struct {
 	Policy
 	channels []eventv1.Channel
-	calendar *calendar
+	calendar *hours.Calendar
 }
 
 // NewPolicies checks settings. The error tells everything that is wrong, each thing by the name of the setting.
@@ -89,11 +92,11 @@ func NewPolicies(s Settings) (*Policies, error) {
 			errs = append(errs, fmt.Errorf("%s[%d].%w", list, i, err))
 		}
 	}
-	calendars := make(map[tenantName]*calendar, len(s.Hours))
+	calendars := make(map[tenantName]*hours.Calendar, len(s.Hours))
 	for i, h := range s.Hours {
 		key := tenantName{h.Tenant, h.Name}
 		wrong("hours", i, checkName(key, calendars[key] != nil))
-		c, err := newCalendar(h)
+		c, err := hours.New(h.TimeZone, h.Open, h.Except)
 		wrong("hours", i, err)
 		calendars[key] = c
 	}
@@ -137,7 +140,7 @@ func checkName(key tenantName, again bool) error {
 	return nil
 }
 
-func newPolicy(s Policy, calendars map[tenantName]*calendar) (*policy, error) {
+func newPolicy(s Policy, calendars map[tenantName]*hours.Calendar) (*policy, error) {
 	p := &policy{Policy: s}
 	var errs []error
 	for i, name := range s.Channels {
@@ -158,11 +161,14 @@ func newPolicy(s Policy, calendars map[tenantName]*calendar) (*policy, error) {
 			errs = append(errs, fmt.Errorf("hours: tenant %q has no hours %q", s.Tenant, s.Hours))
 		}
 	}
+	if s.WrapupTimeout < 0 {
+		errs = append(errs, fmt.Errorf("wrapup_timeout: %v is negative", s.WrapupTimeout))
+	}
 	for _, t := range p.targets() {
 		if t.target < 0 {
 			errs = append(errs, fmt.Errorf("%s: %v is negative", t.setting, t.target))
-		} else if known && (p.calendar == nil || p.calendar.opens()) {
-			if _, ok := p.calendar.add(someMoment, t.target); !ok {
+		} else if known && (p.calendar == nil || p.calendar.Opens()) {
+			if _, ok := p.calendar.Add(someMoment, t.target); !ok {
 				errs = append(errs, fmt.Errorf("%s: %v of open hours take longer than 100 years", t.setting, t.target))
 			}
 		}
@@ -202,6 +208,7 @@ func (p *policy) targets() []target {
 // windows are those of the policy, on a channel.
 func (p *policy) windows(c eventv1.Channel) windows {
 	w := usual(c)
+	w.wrapup = p.WrapupTimeout
 	for _, of := range []struct {
 		window *time.Duration
 		set    time.Duration

@@ -27,7 +27,7 @@ func TestEveryWrongSettingIsNamed(t *testing.T) {
 			{Tenant: "globex", Name: "theirs", Hours: "office"},
 			{Tenant: "acme"},
 			{Tenant: "acme", Name: strings.Repeat("n", 129)},
-			{Tenant: "acme", Name: "slow", Hours: "rare", FirstResponse: 100 * time.Hour},
+			{Tenant: "acme", Name: "slow", Hours: "rare", FirstResponse: 100 * time.Hour, WrapupTimeout: -time.Minute},
 		},
 	})
 	if err == nil {
@@ -58,6 +58,7 @@ func TestEveryWrongSettingIsNamed(t *testing.T) {
 		`policies[2].hours: tenant "globex" has no hours "office"`,
 		`policies[3].name: it is missing`,
 		`policies[4].name: longer than 128 bytes`,
+		`policies[5].wrapup_timeout: -1m0s is negative`,
 		`policies[5].first_response: 100h0m0s of open hours take longer than 100 years`,
 	}
 	if got := strings.Split(err.Error(), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -70,7 +71,7 @@ func TestAWholePolicyIsTaken(t *testing.T) {
 		Hours: []timers.Hours{{Tenant: "acme", Name: "office", TimeZone: "Asia/Shanghai", Open: []string{"mon-fri 09:00-12:00 13:00-18:00"}, Except: []string{"2026-10-01/2026-10-07 closed"}}},
 		Policies: []timers.Policy{{
 			Tenant: "acme", Name: "vip", Inboxes: []string{"support"}, Queues: []string{"vip"}, Channels: []string{"web_chat"}, Priorities: []int32{1, 2}, Hours: "office",
-			FirstResponse: 10 * time.Minute, NextResponse: time.Hour, Resolution: 9 * time.Hour, IdleTimeout: time.Hour, ReopenWindow: -1,
+			FirstResponse: 10 * time.Minute, NextResponse: time.Hour, Resolution: 9 * time.Hour, IdleTimeout: time.Hour, ReopenWindow: -1, WrapupTimeout: time.Minute,
 		}},
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ const provider = "skein"
 type Timer struct {
 	Tenant      string
 	Interaction event.ID
-	// Name is snooze, idle, sla.first_response, sla.next_response or sla.resolution.
+	// Name is snooze, idle, wrapup, sla.first_response, sla.next_response or sla.resolution.
 	Name    string
 	DueAt   time.Time
 	ArmedBy event.ID

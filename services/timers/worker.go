@@ -45,6 +45,9 @@ type WorkerConfig struct {
 	Host         channel.Host
 	// Policies may be nil: then the defaults hold.
 	Policies *Policies
+	// Targets are what queues promise where policies do not. With them, tenants that have neither policies nor a queue with targets get no
+	// policies at all. May be nil: then every tenant gets policies, be they the defaults.
+	Targets Targets
 	// Groups shares the partitions among processes. Without it this process takes all of them in.
 	Groups eventlog.Groups
 	// Metrics may be nil.
@@ -136,6 +139,9 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 	if err != nil || e.GetBackfill() {
 		return nil //nolint:nilerr // it is in the dead letters
 	}
+	if idle, err := w.idle(ctx, e.GetTenant()); idle || err != nil {
+		return err
+	}
 	key := threadKey{e.GetTenant(), e.GetThreadId()}
 	if err := w.await(ctx, r.Position, key); err != nil {
 		return err
@@ -147,7 +153,11 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 	if it == nil || it.GetBackfill() || settled(it) {
 		return nil
 	}
-	set := w.cfg.Policies.choose(e.GetTenant(), it).missing(it, e.GetOccurredAt().AsTime())
+	p, err := w.policy(ctx, e.GetTenant(), it)
+	if err != nil {
+		return err
+	}
+	set := p.missing(it, e.GetOccurredAt().AsTime())
 	if set == nil {
 		return nil
 	}
@@ -166,6 +176,15 @@ func (w *Worker) take(ctx context.Context, r eventlog.Record) error {
 	w.cfg.Metrics.policySet(e.GetTenant(), set.GetPolicy())
 	w.tell(key, acks[0].Position)
 	return nil
+}
+
+// idle tells whether there is nothing to do for a tenant.
+func (w *Worker) idle(ctx context.Context, tenant string) (bool, error) {
+	if w.cfg.Targets == nil || w.cfg.Policies.has(tenant) {
+		return false, nil
+	}
+	promised, err := w.cfg.Targets.Any(ctx, tenant)
+	return !promised, err
 }
 
 // interaction gives the interaction that an event belongs to, nil where there is none.

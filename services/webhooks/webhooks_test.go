@@ -159,6 +159,46 @@ func TestThreadsKeepTheirOrderThroughFailures(t *testing.T) {
 	h.checkConversation(t, r, threads, each)
 }
 
+func TestAlertsArriveInTheirOrderAndWithWhatTheySay(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	tried := 0
+	r := h.receiver(t, func(w http.ResponseWriter, _ delivery) bool {
+		if tried++; tried == 1 {
+			http.Error(w, "overloaded", http.StatusServiceUnavailable)
+		}
+		return tried > 1
+	})
+	h.run(t, endpoint(r, func(e *webhooks.Endpoint) { e.Types, e.IncludeContent = []string{"alert.*"}, true }))
+	told := func(typ string, content *eventv1.Content) *eventv1.Event {
+		e := message(1, "")
+		e.Type, e.Provider = typ, "skein"
+		var err error
+		e.Content, err = proto.Marshal(content)
+		must(t, err)
+		value, err := event.Encode(e)
+		must(t, err)
+		h.appendTo(t, event.TopicAlerts, []byte(tenant), value)
+		return e
+	}
+	raised := told(event.TypeAlertRaised, &eventv1.Content{Body: &eventv1.Content_AlertRaised{AlertRaised: &eventv1.AlertRaised{Rule: "crowded", Queue: "sales", Value: 6, Threshold: 5}}})
+	cleared := told(event.TypeAlertCleared, &eventv1.Content{Body: &eventv1.Content_AlertCleared{AlertCleared: &eventv1.AlertCleared{Rule: "crowded", RaisedEventId: raised.GetId()}}})
+	for _, want := range []*eventv1.Event{raised, cleared} {
+		got := r.next(t)
+		var said struct {
+			Type string `json:"type"`
+			Data struct {
+				AlertRaised  struct{ Rule string } `json:"alertRaised"`
+				AlertCleared struct{ Rule string } `json:"alertCleared"`
+			} `json:"data"`
+		}
+		must(t, json.Unmarshal(got.body, &said))
+		if got.event != want.GetId() || said.Type != "skein."+want.GetType() || said.Data.AlertRaised.Rule+said.Data.AlertCleared.Rule != "crowded" {
+			t.Errorf("%s arrived, want %s", got.body, want.GetType())
+		}
+	}
+}
+
 func TestASlowEndpointDoesNotDelayAnother(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -553,7 +593,7 @@ func TestTheStatusTellsOfWhatTheEndpointWantsNow(t *testing.T) {
 		}
 		return lag
 	}
-	if got := h.status(t, s); len(got.Places) != 4*partitions || total(got) != 1 {
+	if got := h.status(t, s); len(got.Places) != 5*partitions || total(got) != 1 {
 		t.Errorf("the places are %+v", got.Places)
 	}
 	h.stop(t)
@@ -581,7 +621,7 @@ func newHarness(t *testing.T) *harness {
 	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: []string{broker.Addr()}})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })
-	for _, topic := range []string{event.TopicInteractions, event.TopicAgents, event.TopicLinks, event.TopicDirectory, event.TopicDead} {
+	for _, topic := range []string{event.TopicInteractions, event.TopicAgents, event.TopicLinks, event.TopicDirectory, event.TopicAlerts, event.TopicDead} {
 		must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: topic, Partitions: partitions}))
 	}
 	groups, err := kafkagroup.New(kafkagroup.Config{Brokers: []string{broker.Addr()}, Heartbeat: 50 * time.Millisecond})

@@ -30,6 +30,8 @@ type Config struct {
 	PostgreSQL bool
 	// Events is how many events the jobs over a filled log have.
 	Events int
+	// Rows is how many events ClickHouse is filled with.
+	Rows int
 	// Growth is how many events the store is grown to; 0 leaves that job out.
 	Growth int
 	// Each is how long a job that goes by time is measured, each way.
@@ -40,6 +42,9 @@ type Config struct {
 	Rate int
 	// Watchers is how many watches there are at once, WatchRate the events per second that they see.
 	Watchers, WatchRate int
+	// Agents and Queues are those of the board's tenant, Visits those of the queue that is forecast, and BoardRate the events per second while the
+	// board is watched.
+	Agents, Queues, Visits, BoardRate int
 	// Data is the directory of the conversations that are searched: crosswoz and multidogo in it.
 	Data string
 	// Only names the jobs to run; empty for all.
@@ -56,6 +61,8 @@ type Table struct {
 	Rows        [][]string
 	// Notes come behind the table: profiles.
 	Notes []string
+
+	job string // that measured it
 }
 
 func (t *Table) row(cells ...string) { t.Rows = append(t.Rows, cells) }
@@ -86,7 +93,11 @@ func jobs() []job {
 		{"read", one(measureReads)},
 		{"watch", one(measureWatch)},
 		{"customers", measureCustomers},
+		{"board", measureBoard},
+		{"console", measureConsole},
 		{"search", measureSearch},
+		{"sink", measureSink},
+		{"analytics", measureAnalytics},
 		{"rebuild", one(measureRebuild)},
 		{"growth", one(measureGrowth)},
 		{"processes", one(measureProcesses)},
@@ -158,6 +169,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			return nil, fmt.Errorf("bench: %s: %w", j.name, err)
 		}
 		b.say("%s took %s", j.name, time.Since(began).Round(time.Second))
+		for _, t := range tables {
+			t.job = j.name
+		}
 		report.Tables = append(report.Tables, tables...)
 	}
 	return report, nil

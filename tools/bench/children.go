@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"github.com/skein-cx/skein/pkg/chdb"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/tools/kafka"
 )
@@ -28,7 +29,7 @@ import (
 // patience is how long a process may take to start or to end.
 const patience = time.Minute
 
-// Serve is a child process of a run, until ctx ends: "broker" is the embedded broker, "peer" the peer of ingest.
+// Serve is a child process of a run, until ctx ends: "broker" is the embedded broker, "peer" the peer of ingest, "clickhouse" the engine.
 func Serve(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	dir := flags.String("dir", "", "directory of the broker")
@@ -36,7 +37,7 @@ func Serve(ctx context.Context, args []string) error {
 	metrics := flags.String("metrics", "", "address of the peer's metrics")
 	brokers := flags.String("kafka", "", "where the peer's log is")
 	if len(args) == 0 {
-		return errors.New("bench: serve what: broker or peer")
+		return errors.New("bench: serve what: broker, peer or clickhouse")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -49,6 +50,8 @@ func Serve(ctx context.Context, args []string) error {
 		}
 		<-ctx.Done()
 		return broker.Close()
+	case "clickhouse":
+		return chdb.Child(ctx, os.Stdin, os.Stdout, os.Stderr)
 	case "peer":
 		return servePeer(ctx, *brokers, *addr, *metrics)
 	}

@@ -1,26 +1,17 @@
 package bench
 
 import (
-	"archive/tar"
-	"archive/zip"
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/ulikunitz/xz"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/skein-cx/skein/pkg/event"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/tools/chatload"
+	"github.com/skein-cx/skein/tools/corpora"
 )
 
 // perVisitor is how many conversations of the corpus one visitor has.
@@ -51,77 +42,13 @@ func readCorpus(dir string) ([]utterance, error) {
 			all = append(all, utterance{n, m.Text, false})
 		}
 	}
-	more, err := readCrossWOZ(chinese, len(chats))
-	return append(all, more...), err
-}
-
-// readCrossWOZ reads the dialogues of the archives in an archive, and numbers them.
-func readCrossWOZ(archive string, first int) ([]utterance, error) {
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	unpacked, err := xz.NewReader(f)
-	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", archive, err)
-	}
-	var all []utterance
-	for files := tar.NewReader(unpacked); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("unpack %s: %w", archive, err)
-		}
-		if !strings.HasSuffix(h.Name, ".json.zip") {
-			continue
-		}
-		dialogues, err := readDialogues(files)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", h.Name, err)
-		}
-		for _, name := range slices.Sorted(maps.Keys(dialogues)) {
-			for _, m := range dialogues[name].Messages {
-				all = append(all, utterance{first, m.Content, true})
-			}
-			first++
+	dialogues, err := corpora.Read(corpora.CrossWOZ, chinese)
+	for n := range dialogues {
+		for _, turn := range dialogues[n].Turns {
+			all = append(all, utterance{len(chats) + n, turn.Text, true})
 		}
 	}
-}
-
-// dialogue is one of CrossWOZ.
-type dialogue struct {
-	Messages []struct {
-		Content string `json:"content"`
-	} `json:"messages"`
-}
-
-func readDialogues(file io.Reader) (map[string]dialogue, error) {
-	packed, err := io.ReadAll(file)
-	if err != nil {
-		return nil, err
-	}
-	files, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]dialogue{}
-	for _, f := range files.File {
-		if !strings.HasSuffix(f.Name, ".json") || strings.HasPrefix(filepath.Base(f.Name), ".") {
-			continue
-		}
-		text, err := f.Open()
-		if err != nil {
-			return nil, err
-		}
-		err = json.NewDecoder(text).Decode(&all)
-		if err := errors.Join(err, text.Close()); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return all, err
 }
 
 // visitor is the address of one who wrote.

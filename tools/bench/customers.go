@@ -176,7 +176,7 @@ func (r *reader) listCustomerOf(ctx context.Context, i int) error {
 	return r.ask(ctx, i, r.byAddress(i))
 }
 
-// site is a server with all that a customer's history needs, and connections to it.
+// site is a server with several roles, and connections to it.
 type site struct {
 	*server
 	conns []*grpc.ClientConn
@@ -184,8 +184,13 @@ type site struct {
 
 // withSite runs something with an empty site.
 func (b *bench) withSite(ctx context.Context, run func(log *broker, s *site) error) (name string, err error) {
+	return b.withSiteOf(ctx, []string{"ingest", "projector", "timeline", "customers", "conversations"}, run)
+}
+
+// withSiteOf runs something with an empty site that has some roles.
+func (b *bench) withSiteOf(ctx context.Context, roles []string, run func(log *broker, s *site) error) (name string, err error) {
 	return b.onMain(ctx, func(log *broker) error {
-		s, err := b.startSkein(ctx, log, "ingest", "projector", "timeline", "customers", "conversations")
+		s, err := b.startSkein(ctx, log, roles...)
 		if err != nil {
 			return err
 		}
@@ -522,7 +527,7 @@ once in one store, as in a process that projects. The contenders take turns (%d 
 		Columns: []string{"log", "read model", "events", "of the timeline's", "allocations per event", "store bytes per event"},
 	}
 	name, err := b.onMain(ctx, func(log *broker) error {
-		if err := b.fillNew(ctx, log, foldTopic, b.Events); err != nil {
+		if err := b.fillNew(ctx, log, b.Events); err != nil {
 			return err
 		}
 		contenders := []struct {

@@ -166,8 +166,17 @@ func (e *events) endpointIDs(customer int) ([]event.ID, error) {
 	return all, nil
 }
 
-// fill appends events from a number (included) to another (excluded).
-func (e *events) fill(ctx context.Context, log eventlog.Log, topic string, from, to int) error {
+// filler makes events that fill a log.
+type filler interface {
+	message(topic string, n int) (eventlog.Message, error)
+}
+
+// fill appends to the topic that is folded, events from a number (included) to another (excluded).
+func (e *events) fill(ctx context.Context, log eventlog.Log, from, to int) error {
+	return fillWith(ctx, log, e, from, to)
+}
+
+func fillWith(ctx context.Context, log eventlog.Log, f filler, from, to int) error {
 	const chunk = open * perThread // whole threads, so that the order within each holds
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -175,7 +184,7 @@ func (e *events) fill(ctx context.Context, log eventlog.Log, topic string, from,
 		g.Go(func() error {
 			messages := make([]eventlog.Message, 0, chunk)
 			for n := begin; n < min(begin+chunk, to); n++ {
-				m, err := e.message(topic, n)
+				m, err := f.message(foldTopic, n)
 				if err != nil {
 					return err
 				}

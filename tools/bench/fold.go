@@ -112,7 +112,7 @@ one key an event, in LevelDB and in a changelog topic. The contenders take turns
 }
 
 func (b *bench) foldOn(ctx context.Context, t *Table, log *broker) error {
-	if err := b.fillNew(ctx, log, foldTopic, b.Events); err != nil {
+	if err := b.fillNew(ctx, log, b.Events); err != nil {
 		return err
 	}
 	onDisk, err := diskBytes(log.dataDir)
@@ -193,14 +193,14 @@ func timed(run func() error) (f folded, err error) {
 	return f, err
 }
 
-// fillNew creates a topic and appends events to it.
-func (b *bench) fillNew(ctx context.Context, log *broker, topic string, n int) error {
+// fillNew creates the topic that is folded and appends events to it.
+func (b *bench) fillNew(ctx context.Context, log *broker, n int) error {
 	b.say("  filling a log with %s events ...", count(n))
-	l, err := openLog(ctx, log, topic)
+	l, err := openLog(ctx, log, foldTopic)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.events.fill(ctx, l, topic, 0, n), l.Close())
+	return errors.Join(b.events.fill(ctx, l, 0, n), l.Close())
 }
 
 // fold folds the whole log into read models of a new store, all at the same time.

@@ -35,7 +35,7 @@ Customers stay the same, so that their timelines grow as well.`,
 		filled := 0
 		for _, to := range []int{step, 2 * step, 5 * step, 10 * step} {
 			b.say("  growing to %s events ...", count(to))
-			if err := b.events.fill(ctx, l, foldTopic, filled, to); err != nil {
+			if err := b.events.fill(ctx, l, filled, to); err != nil {
 				return err
 			}
 			f, err := timed(func() error { return foldAll(ctx, l, store, 1) })

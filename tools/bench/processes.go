@@ -70,7 +70,7 @@ func (b *bench) foldByProcesses(ctx context.Context, t *Table, log *broker, n in
 
 	sent, before := 0, make([]float64, n)
 	for joined := false; !joined; { // until each has a share
-		if err := b.events.fill(ctx, l, foldTopic, sent, sent+1000); err != nil {
+		if err := b.events.fill(ctx, l, sent, sent+1000); err != nil {
 			return err
 		}
 		sent += 1000
@@ -87,7 +87,7 @@ func (b *bench) foldByProcesses(ctx context.Context, t *Table, log *broker, n in
 	}
 	events := int(processesShare * float64(b.Events))
 	began := time.Now()
-	if err := errors.Join(b.events.fill(ctx, l, foldTopic, sent, sent+events), allFolded(ctx, l, store)); err != nil {
+	if err := errors.Join(b.events.fill(ctx, l, sent, sent+events), allFolded(ctx, l, store)); err != nil {
 		return err
 	}
 	rate := rateOf(events, time.Since(began))

@@ -71,7 +71,7 @@ func (b *bench) withTimeline(ctx context.Context, n int, run func(l eventlog.Log
 		}
 		defer func() { err = errors.Join(err, remove()) }()
 		b.say("  filling a store with %s events ...", count(n))
-		if err := b.events.fill(ctx, l, foldTopic, 0, n); err != nil {
+		if err := b.events.fill(ctx, l, 0, n); err != nil {
 			return err
 		}
 		if err := foldAll(ctx, l, store, 1); err != nil {

@@ -24,7 +24,7 @@ every key and value that the fold has written.`, count(b.Events)),
 		Columns: []string{"log", "contender", "events", "of ceiling", "reads meanwhile p50", "p99", "state"},
 	}
 	_, err := b.onMain(ctx, func(log *broker) (err error) {
-		if err := b.fillNew(ctx, log, foldTopic, b.Events); err != nil {
+		if err := b.fillNew(ctx, log, b.Events); err != nil {
 			return err
 		}
 		bare, err := b.bareLoop(ctx, log, pebble.NoSync)

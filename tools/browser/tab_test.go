@@ -24,7 +24,7 @@ import (
 const contextLost = -32000
 
 // patience is how long the page may take for anything.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // tab is a tab of a browser, with the chat in it.
 type tab struct {

@@ -11,6 +11,7 @@ import (
 
 // The clock itself enters as events, once each, though the process that reads it is killed in between.
 func TestATargetIsMissedAndAnIdleChatEndsOnceThoughTheServerIsKilled(t *testing.T) {
+	t.Parallel()
 	config := configured(t, `
 policies:
   - {tenant: default, name: quick, inboxes: [web], first_response: 1s, idle_timeout: 2s}

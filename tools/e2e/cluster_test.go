@@ -131,6 +131,7 @@ func inBounds(t *testing.T, s *skeintest.Site) {
 
 // The long run: SKEIN_EVENTS=300000 go test ./tools/e2e -run ABrokerOfThree -v
 func TestAcknowledgedEventsStandOnceThoughABrokerOfThreeIsKilledAndReplaced(t *testing.T) {
+	t.Parallel()
 	events := setting(t, "SKEIN_EVENTS", 40_000)
 	c := cluster(t, 3)
 	s := newSite(t)
@@ -155,6 +156,7 @@ func TestAcknowledgedEventsStandOnceThoughABrokerOfThreeIsKilledAndReplaced(t *t
 }
 
 func TestAcknowledgedEventsStandOnceThoughTheOnlyBrokerIsKilled(t *testing.T) {
+	t.Parallel()
 	events := setting(t, "SKEIN_EVENTS", 30_000)
 	c := cluster(t, 1)
 	s := newSite(t)
@@ -175,6 +177,7 @@ func TestAcknowledgedEventsStandOnceThoughTheOnlyBrokerIsKilled(t *testing.T) {
 // Skein reaches each of three brokers through a proxy: the network is slow, then one broker is silent for a while, which its
 // peers do not notice, then its connections break.
 func TestAcknowledgedEventsStandOnceThoughTheNetworkToABrokerIsSlowSilentAndBroken(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	var addrs []string
 	var proxies []*toxiproxy.Proxy
@@ -229,6 +232,7 @@ func TestAcknowledgedEventsStandOnceThoughTheNetworkToABrokerIsSlowSilentAndBrok
 // A topic that was deleted and made anew holds other events than those that the read model was built from: whoever starts on
 // it is told so, and what to do.
 func TestATopicThatWasMadeAnewIsRefused(t *testing.T) {
+	t.Parallel()
 	c := cluster(t, 1)
 	s := newSite(t)
 	server := s.Up("--kafka", c.Addrs()[0])

@@ -40,6 +40,7 @@ func (d *desk) conversationSizes() []int {
 
 // The conversations of real mails are the components of their graph of references, as a separate program finds them.
 func TestTheConversationsOfRealMailsAreTheComponentsOfTheirReferences(t *testing.T) {
+	t.Parallel()
 	archive := filepath.Join("..", "..", "..", "shared", "data", "spamassassin-public-corpus", "spamassassin-public-corpus.tar.xz")
 	_, err := os.Stat(archive)
 	skeintest.Require(t, "data", err == nil, "it is not there: "+archive)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -74,10 +75,14 @@ func story(s *skeintest.Site) (ids []string) {
 	return ids
 }
 
-// records are the event ids in the log, each as often as it stands there.
-func records(s *skeintest.Site) (ids []string) {
+// records are the event ids in the log, each as often as it stands there: in the topic of interactions, or in another.
+func records(s *skeintest.Site, topic ...string) (ids []string) {
 	s.T.Helper()
-	for line := range strings.Lines(s.Run("tail", "--from-beginning", "--end", "--json", "--kafka", s.Kafka)) {
+	args := []string{"tail", "--from-beginning", "--end", "--json", "--kafka", s.Kafka}
+	for _, name := range topic {
+		args = append(args, "--topic", name)
+	}
+	for line := range strings.Lines(s.Run(args...)) {
 		var e struct{ ID string }
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			s.T.Fatalf("%v in %s", err, line)
@@ -96,8 +101,9 @@ func TestTheDemoTellsOfBothCustomersOnEveryChannelAndTheNextStartAddsNothing(t *
 		"web_chat  anna-weber", "web_chat  Tom to anna-weber", "limescale", "web_chat  li-na", "web_chat  智能助手 to li-na", "小林 to li-na", "公司抬头", "queue.entered  in Kettles", "transfer.completed", "interaction.ended",
 		"whatsapp  Anna Weber to 106540352242922\n", "spare lid", "wechat    小林 to oAnna", "太好了",
 		"timeline --customer +4930901820 --follow", "http://" + s.HTTP + "/chat/v1/web/",
+		" board --server", " agent tom --server", " agent tom --contacts --server", " agent tom --day 2026-03-16 --server",
 	}
-	var first []string
+	var first, firstStaff []string
 	for _, start := range []struct{ name, says string }{
 		{"first", "A story of 26 moments"}, {"second", "The story is there already"}, {"third", "The story is there already"},
 	} {
@@ -117,11 +123,39 @@ func TestTheDemoTellsOfBothCustomersOnEveryChannelAndTheNextStartAddsNothing(t *
 		if len(got) != len(want) || !slices.Equal(got, first) {
 			t.Errorf("%s start: the log holds %d records instead of %d", start.name, len(got), len(want))
 		}
+		staff := slices.Concat(records(s, event.TopicDirectory), records(s, event.TopicAgents))
+		if firstStaff == nil {
+			firstStaff = staff
+		}
+		if len(staff) == 0 || !slices.Equal(staff, firstStaff) {
+			t.Errorf("%s start: of who works there, the log holds %d records, and %d at first", start.name, len(staff), len(firstStaff))
+		}
 		quit(t, srv)
 	}
 }
 
+func TestTheDemoTellsWhoWorksThereAndWhatTheyDo(t *testing.T) {
+	s := newSite(t)
+	srv := playDemo(s)
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"board"}, `(?s)Kettles \(kettles\) .* 2 +2 .*Support \(support\) +2 +2 ROUTABLE +2 IDLE.*小林 \(lin\) +Available .*Tom \(tom\) +Available .* IDLE`},
+		{[]string{"agent", "tom"}, `(?s)Tom \(tom\).*support.*Available  ROUTABLE.*IDLE.*voice: 1 of 1 free`},
+		{[]string{"agent", "tom", "--contacts"}, `2026-03-16 .* voice +kettles +7:00 `},
+		{[]string{"agent", "mia", "--contacts"}, `2026-03-16 .* voice +kettles +8:00 `},
+		{[]string{"agent", "tom", "--at", "2026-03-16T10:10:00Z"}, `(?s)INTERACTING.*CONNECTED voice from kettles 3:00`},
+		{[]string{"agent", "tom", "--day", "2026-03-16"}, `(?s)INCOMING voice.*INTERACTING +CONNECTED voice.*Break .*on contact 7:00`},
+	} {
+		args := append(slices.Clone(c.args), "--server", s.GRPC)
+		srv.WaitFor("telling "+strings.Join(c.args, " "), func() bool { return regexp.MustCompile(c.says).MatchString(s.Run(args...)) })
+	}
+	quit(t, srv)
+}
+
 func TestADemoThatIsPlayedAgainAddsOnlyWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	noChat := filepath.Join(t.TempDir(), "skein.yaml")
 	if err := os.WriteFile(noChat, []byte("inboxes: [{id: support, tenant: default, channel: email, addresses: [support@skein.example]}]\n"), 0o600); err != nil {
 		t.Fatal(err)

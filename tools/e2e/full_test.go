@@ -14,6 +14,7 @@ import (
 // The disk fills up under a client that streams: nothing is taken in any more, readiness says so, and what was taken in is there.
 // With room again the client goes on.
 func TestAcknowledgedEventsStandOnceThoughTheDiskFillsUp(t *testing.T) {
+	t.Parallel()
 	disk := t.TempDir()
 	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=1200m", "tmpfs", disk).CombinedOutput()
 	skeintest.Require(t, "tmpfs", err == nil, "a small disk cannot be made: "+string(out))
@@ -26,10 +27,9 @@ func TestAcknowledgedEventsStandOnceThoughTheDiskFillsUp(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 900<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("SKEIN_DISK_MIN_FREE_BYTES", "150000000")
 	s := newSite(t)
 	s.Dir = filepath.Join(disk, "data")
-	server := s.Up()
+	server := s.Up("-c", configured(t, "disk: {min_free_bytes: 150000000}\n"))
 	ready := func() bool {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.HTTP+"/readyz", http.NoBody)
 		if err != nil {

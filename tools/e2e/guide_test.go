@@ -17,7 +17,7 @@ import (
 
 // What the examples of the guides are run with, beside Go.
 const (
-	pythonPackages = "grpcio==1.85.1 grpcio-tools==1.85.1"
+	pythonPackages = "grpcio==1.85.1 grpcio-tools==1.85.1 " + pythonClickHouse
 	typeScript     = "tsx@4.23.15"
 )
 
@@ -67,7 +67,8 @@ type guide struct {
 // run runs an example until it says what the guide shows: what it reads may be a moment behind.
 func (g *guide) run(b block) {
 	g.t.Helper()
-	code := strings.NewReplacer("127.0.0.1:7070", g.site.GRPC, "127.0.0.1:7080", g.site.HTTP, "bin/skein", g.site.Binary).Replace(b.code)
+	code := strings.NewReplacer("127.0.0.1:7070", g.site.GRPC, "127.0.0.1:7080", g.site.HTTP, "127.0.0.1:7123", g.site.ClickHouse,
+		"port=7123", "port="+strings.TrimPrefix(g.site.ClickHouse, "127.0.0.1:"), "bin/skein", g.site.Binary).Replace(b.code)
 	dir := g.t.TempDir()
 	write := func(name string) string {
 		path := filepath.Join(dir, name)
@@ -148,6 +149,7 @@ func (g *guide) typeScript() string {
 }
 
 func TestTheExamplesOfTheGuideForTeamsThatIntegrateWork(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

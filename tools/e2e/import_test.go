@@ -55,6 +55,7 @@ func mailbox(t *testing.T) (path string) {
 
 // Mails of years are taken in beside the server that runs. The import is killed in the middle, and goes on from there.
 func TestAMailboxIsImportedOnceThoughTheImportIsKilled(t *testing.T) {
+	t.Parallel()
 	config := configured(t, `inboxes:
   - {id: support, tenant: default, channel: email, addresses: ["support@skein.example"], from: support@skein.example}
 `)

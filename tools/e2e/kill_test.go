@@ -26,6 +26,7 @@ func setting(t *testing.T, name string, otherwise int) int {
 
 // The long run: SKEIN_KILLS=50 SKEIN_EVENTS=2000000 go test ./tools/e2e -run KilledWhile -v -timeout 1h
 func TestEveryAcknowledgedEventStandsOnceThoughTheServerIsKilledWhileAClientStreams(t *testing.T) {
+	t.Parallel()
 	events, kills, seed := setting(t, "SKEIN_EVENTS", 60_000), setting(t, "SKEIN_KILLS", 4), setting(t, "SKEIN_SEED", 20260301)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	s := newSite(t)

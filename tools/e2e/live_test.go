@@ -129,6 +129,7 @@ func watchAll(ctx context.Context, addr string, n int) error {
 var servesTimeline3 = regexp.MustCompile(`(?m)^timeline +3 `)
 
 func TestListAndWatchSeeEveryEventOnceThroughKillsAndRebuilds(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	srv := s.Up()
 	const n = 4000

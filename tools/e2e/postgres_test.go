@@ -13,6 +13,7 @@ import (
 
 // One process takes events in and folds them, another one answers; between them are a log and a database, which crashes.
 func TestProcessesThatShareADatabase(t *testing.T) {
+	t.Parallel()
 	database := pgtest.New(t, pgtest.Options{Fast: true})
 	store := []string{"--store", database.URL()}
 	writes, reads := newSite(t), newSite(t)

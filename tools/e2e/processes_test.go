@@ -60,6 +60,7 @@ func (p *processes) stop(t *testing.T) {
 //
 // Watchers on both processes see every event once, too, from cursor to cursor through the kills.
 func TestTwoProcessesShareAStoreThoughOneIsKilledEveryTenSeconds(t *testing.T) {
+	t.Parallel()
 	postgres := pgtest.New(t, pgtest.Options{})
 	brokers := cluster(t, 1).Addrs()
 	p := startProcesses(t, 2, brokers, postgres.DSN())
@@ -89,6 +90,7 @@ func TestTwoProcessesShareAStoreThoughOneIsKilledEveryTenSeconds(t *testing.T) {
 
 // A rebuild that one process is asked for switches both; each sees the same, and the state is that of a fold from the start.
 func TestARebuildSwitchesAllProcesses(t *testing.T) {
+	t.Parallel()
 	postgres := pgtest.New(t, pgtest.Options{Fast: true})
 	brokers := cluster(t, 1).Addrs()
 	p := startProcesses(t, 2, brokers, postgres.DSN())
@@ -113,6 +115,7 @@ func TestARebuildSwitchesAllProcesses(t *testing.T) {
 
 // The database goes away and comes back under load: clients wait or are told to, and nothing is lost.
 func TestAcknowledgedEventsStandOnceThoughPostgreSQLIsKilled(t *testing.T) {
+	t.Parallel()
 	postgres := pgtest.New(t, pgtest.Options{})
 	s := newSite(t)
 	server := s.Up("--store", postgres.DSN())

@@ -41,6 +41,7 @@ func TestPublishTailAndTimelineFromTheCommandLine(t *testing.T) {
 }
 
 func TestMistakesAtStartGetAnAnswerThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.Up()
 	other := newSite(t)
@@ -93,6 +94,7 @@ const (
 )
 
 func TestRealMailsKilledTenTimesSentAgainAndFoldedAgain(t *testing.T) {
+	t.Parallel()
 	archive := filepath.Join("..", "..", "..", "shared", "data", "spamassassin-public-corpus", "spamassassin-public-corpus.tar.xz")
 	_, err := os.Stat(archive)
 	skeintest.Require(t, "data", err == nil, "it is not there: "+archive)

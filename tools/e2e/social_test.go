@@ -672,6 +672,7 @@ func TestWhatIsNotUnderstoodIsKeptAndRedrivenWhenItIsMended(t *testing.T) {
 }
 
 func TestAFileIsFetchedThoughTheProcessIsKilledMeanwhile(t *testing.T) {
+	t.Parallel()
 	var wedge atomic.Bool
 	wedge.Store(true)
 	ended := make(chan struct{})

@@ -28,7 +28,7 @@ import (
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
 
-var update = flag.Bool("update", false, "write what the story gives to its transcript")
+var update = flag.Bool("update", false, "write what the story and the queries of the guide give to their transcripts")
 
 // desk is an internal team's program: the public API, and nothing else.
 type desk struct {

@@ -199,6 +199,7 @@ func publishNotes(ctx context.Context, addr string, from, to int) error {
 }
 
 func TestWebhooksArriveInOrderThroughKillsWhateverOtherEndpointsDo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	fine, fails, hangs := newHook(t, http.StatusNoContent), newHook(t, http.StatusInternalServerError), newHook(t, 0)
 	config := hookConfig(t, true, map[string]*hook{"fine": fine, "fails": fails, "hangs": hangs})

@@ -117,6 +117,8 @@ func TestEachRuleForbidsWhatItSays(t *testing.T) {
 		{"pkg/kv/pgkv", "github.com/jackc/pgx/v5/pgxpool", "", ""},
 		{"pkg/kv/pgkv/pgtest", "github.com/jackc/pgx/v5", "", ""},
 		{"services/app", "github.com/jackc/pgx/v5/pgconn", "PostgreSQL", "PostgreSQL"},
+		{"services/analytics/schema", "github.com/pressly/goose/v3/database", "", ""},
+		{"services/analytics/warehouse", "github.com/pressly/goose/v3", "goose", "goose"},
 		{"tools/mailload", "github.com/cockroachdb/pebble/v2/vfs", "Pebble", "Pebble"},
 		{"tools/bench", "github.com/cockroachdb/pebble/v2", "", ""},
 		{"tools/bench", "github.com/segmentio/kafka-go/protocol", "", ""},

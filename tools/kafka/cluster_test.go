@@ -58,13 +58,14 @@ func access(t *testing.T, c *kafka.Cluster) kafkalog.Config {
 	username, password := c.Credentials()
 	return kafkalog.Config{
 		Brokers: c.Addrs(), TLS: &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
-		SASL: &kafkalog.SASL{Mechanism: "SCRAM-SHA-512", Username: username, Password: password},
+		SASL:     &kafkalog.SASL{Mechanism: "SCRAM-SHA-512", Username: username, Password: password},
+		Patience: patience,
 	}
 }
 
 func connect(t *testing.T, cfg kafkalog.Config) eventlog.Log {
 	t.Helper()
-	cfg.Timeout = patience
+	cfg.Timeout, cfg.Patience = patience, patience
 	log, err := kafkalog.Open(t.Context(), cfg)
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })

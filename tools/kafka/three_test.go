@@ -72,7 +72,7 @@ func staysOut(t *testing.T, c *kafka.Cluster) {
 		"another host's name":        {func(cfg *kafkalog.Config) { cfg.TLS.ServerName = "kafka.example" }, "kafka.example"},
 	} {
 		cfg := access(t, c)
-		cfg.Timeout = 2 * time.Second
+		cfg.Timeout, cfg.Patience = 2*time.Second, 2*time.Second
 		test.change(&cfg)
 		log, err := kafkalog.Open(t.Context(), cfg)
 		if err == nil {

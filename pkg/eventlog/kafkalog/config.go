@@ -35,6 +35,9 @@ type Config struct {
 	// Timeout is how long an append or a read is tried again while the cluster does not answer, until it fails with
 	// ErrUnavailable. Calls that only ask are given up after 5 s at most. 30 s unless set.
 	Timeout time.Duration
+	// Patience is how long Open and EnsureTopics wait for a cluster that is not ready yet: its brokers start, or its partitions
+	// have no leaders. 5 s or Timeout unless set, whichever is shorter.
+	Patience time.Duration
 	// Logger is told of failures that are tried again. Nothing is logged unless it is set.
 	Logger *slog.Logger
 }
@@ -65,6 +68,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = min(askTimeout, c.Timeout)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -1,9 +1,13 @@
 package kafkalog_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -24,6 +28,38 @@ func TestOpenNamesBrokersThatDoNotAnswer(t *testing.T) {
 	if !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v, want ErrUnavailable with %s and the reason", err, addr)
 	}
+}
+
+func TestOpenWaitsForBrokersThatStart(t *testing.T) {
+	t.Parallel()
+	port := 20000 + rand.IntN(10000) // below those that outgoing connections take
+	addr := fmt.Sprint("127.0.0.1:", port)
+	tried, opened := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		log, err := kafkalog.Open(background(t), kafkalog.Config{Brokers: []string{addr}, Patience: patience, Logger: slog.New(tells(tried))})
+		if err == nil {
+			err = log.Close()
+		}
+		opened <- err
+	}()
+	<-tried
+	fake(t, kfake.Ports(port))
+	must(t, <-opened)
+}
+
+// tells is a log handler that tells of whatever is logged.
+type tells chan<- struct{}
+
+func (h tells) Enabled(context.Context, slog.Level) bool { return true }
+func (h tells) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h tells) WithGroup(string) slog.Handler            { return h }
+
+func (h tells) Handle(context.Context, slog.Record) error {
+	select {
+	case h <- struct{}{}:
+	default:
+	}
+	return nil
 }
 
 func TestOpenRefusesAConfigurationThatCannotWork(t *testing.T) {

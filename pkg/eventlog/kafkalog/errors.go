@@ -17,6 +17,9 @@ const (
 	requestTimeout = 10 * time.Second
 	// askTimeout is how long a call that changes nothing is tried again.
 	askTimeout = 5 * time.Second
+	// askAtOnce is how many ask for bounds at once. The driver opens connections for each that finds none idle: without a limit, hundreds of
+	// readers that begin together wait for connections until their time is over, and begin again.
+	askAtOnce = 16
 
 	firstPause = 20 * time.Millisecond
 	lastPause  = time.Second

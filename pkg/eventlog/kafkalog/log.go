@@ -26,6 +26,7 @@ type Log struct {
 	dial     func(topics ...string) *kafka.Client
 	client   atomic.Pointer[kafka.Client]
 	inFlight *semaphore.Weighted
+	asking   *semaphore.Weighted
 
 	closing context.Context // ends when Close begins: nobody waits for room any more
 	close   context.CancelFunc
@@ -47,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, inFlight: semaphore.NewWeighted(cfg.MaxInFlightBytes), topics: make(map[string][]*partition)}
+	l := &Log{cfg: cfg, inFlight: semaphore.NewWeighted(cfg.MaxInFlightBytes), asking: semaphore.NewWeighted(askAtOnce), topics: make(map[string][]*partition)}
 	l.closing, l.close = context.WithCancel(context.WithoutCancel(ctx))
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.life, l.stop = life, stop
@@ -55,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, err
 	}
 	l.client.Store(l.dial())
-	err = l.retry(ctx, fmt.Sprintf("connect to %v", cfg.Brokers), l.soon(), func(ctx context.Context, client *kafka.Client) error {
+	err = l.retry(ctx, fmt.Sprintf("connect to %v", cfg.Brokers), time.Now().Add(cfg.Patience), func(ctx context.Context, client *kafka.Client) error {
 		_, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 		return err
 	})
@@ -96,7 +97,16 @@ func (l *Log) Bounds(ctx context.Context, topic string, partition int32) (first,
 		return 0, 0, err
 	}
 	what := fmt.Sprintf("bounds of %s/%d", topic, partition)
-	err = l.retry(ctx, what, l.soon(), func(ctx context.Context, client *kafka.Client) error {
+	if err := l.asking.Acquire(ctx, 1); err != nil {
+		return 0, 0, fmt.Errorf("kafkalog: %s: %w", what, err)
+	}
+	defer l.asking.Release(1)
+	return l.bounds(ctx, l.soon(), what, topic, partition)
+}
+
+// bounds asks the partition's leader.
+func (l *Log) bounds(ctx context.Context, deadline time.Time, what, topic string, partition int32) (first, next int64, err error) {
+	err = l.retry(ctx, what, deadline, func(ctx context.Context, client *kafka.Client) error {
 		res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
 			topic: {kafka.FirstOffsetOf(int(partition)), kafka.LastOffsetOf(int(partition))},
 		}})
@@ -126,7 +136,7 @@ func (l *Log) partitions(ctx context.Context, topic string) ([]*partition, error
 	case partitions != nil:
 		return partitions, nil
 	}
-	found, err := l.describe(ctx, topic)
+	found, err := l.describe(ctx, l.soon(), topic)
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +176,9 @@ func (l *Log) learn(topic string, n int) ([]*partition, error) {
 
 // describe counts the partitions of topics that exist. It asks the cluster, not the pool, which may know of a topic
 // seconds after its creation only.
-func (l *Log) describe(ctx context.Context, topics ...string) (map[string]int, error) {
+func (l *Log) describe(ctx context.Context, deadline time.Time, topics ...string) (map[string]int, error) {
 	found := make(map[string]int)
-	err := l.retry(ctx, fmt.Sprintf("describe %v", topics), l.soon(), func(ctx context.Context, _ *kafka.Client) error {
+	err := l.retry(ctx, fmt.Sprintf("describe %v", topics), deadline, func(ctx context.Context, _ *kafka.Client) error {
 		client := l.dial(topics...)
 		defer release(client)
 		res, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})

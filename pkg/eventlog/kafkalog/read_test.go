@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
@@ -49,6 +53,39 @@ func TestReadNeverGoesOnElsewhereThanItStood(t *testing.T) {
 		_, err = r.Read(background(t), 1)
 	}
 	must(t, r.Close())
+}
+
+func TestHundredsThatAskAtOnceShareAFewConnections(t *testing.T) {
+	var connections atomic.Int64
+	c := fake(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
+		return counting{l, &connections}, err
+	}))
+	log, topic := onTopic(t, c, kafkalog.Config{})
+	before := connections.Load()
+	var all errgroup.Group
+	for range 400 {
+		all.Go(func() error {
+			_, _, err := log.Bounds(background(t), topic, 0)
+			return err
+		})
+	}
+	must(t, all.Wait())
+	if n := connections.Load() - before; n > 50 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// counting counts the connections that come.
+type counting struct {
+	net.Listener
+	n *atomic.Int64
+}
+
+func (l counting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.n.Add(1)
+	return c, err
 }
 
 func TestARecordThatRetentionTookIsOutOfRange(t *testing.T) {

@@ -28,7 +28,8 @@ const (
 // longestSegment is how long a broker writes to a segment unless told otherwise. It deletes whole segments only, and none to which it writes.
 const longestSegment = 7 * 24 * time.Hour
 
-// EnsureTopics implements eventlog.Log. It creates topics with the brokers' default replication.
+// EnsureTopics implements eventlog.Log. It creates topics with the brokers' default replication, and waits until the leader of each
+// partition answers.
 func (l *Log) EnsureTopics(ctx context.Context, topics ...eventlog.Topic) error {
 	if len(topics) == 0 {
 		return nil
@@ -46,7 +47,8 @@ func (l *Log) EnsureTopics(ctx context.Context, topics ...eventlog.Topic) error 
 	if closed {
 		return fmt.Errorf("kafkalog: ensure topics: %w", eventlog.ErrClosed)
 	}
-	found, err := l.describe(ctx, names...)
+	deadline := time.Now().Add(l.cfg.Patience)
+	found, err := l.describe(ctx, deadline, names...)
 	if err != nil {
 		return err
 	}
@@ -57,11 +59,26 @@ func (l *Log) EnsureTopics(ctx context.Context, topics ...eventlog.Topic) error 
 		}
 	}
 	if len(missing) > 0 {
-		if found, err = l.create(ctx, missing, names); err != nil {
+		if found, err = l.create(ctx, deadline, missing, names); err != nil {
 			return err
 		}
 	}
-	return l.check(ctx, topics, found)
+	if err := l.check(ctx, deadline, topics, found); err != nil {
+		return err
+	}
+	return l.settle(ctx, deadline, topics)
+}
+
+// settle waits until the leader of each partition answers: a broker learns later than it tells that it leads one.
+func (l *Log) settle(ctx context.Context, deadline time.Time, topics []eventlog.Topic) error {
+	for _, t := range topics {
+		for p := range int32(t.Partitions) {
+			if _, _, err := l.bounds(ctx, deadline, fmt.Sprintf("wait for the leader of %s/%d", t.Name, p), t.Name, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // config is how a topic is created.
@@ -91,8 +108,10 @@ func milliseconds(retention time.Duration) string {
 }
 
 // create creates topics and waits until the cluster knows all that are named.
-func (l *Log) create(ctx context.Context, missing []kafka.TopicConfig, names []string) (found map[string]int, err error) {
-	err = l.retry(ctx, fmt.Sprintf("create %d topics", len(missing)), l.soon(), func(ctx context.Context, client *kafka.Client) error {
+func (l *Log) create(
+	ctx context.Context, deadline time.Time, missing []kafka.TopicConfig, names []string,
+) (found map[string]int, err error) {
+	err = l.retry(ctx, fmt.Sprintf("create %d topics", len(missing)), deadline, func(ctx context.Context, client *kafka.Client) error {
 		res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: missing})
 		if err != nil {
 			return err
@@ -107,8 +126,8 @@ func (l *Log) create(ctx context.Context, missing []kafka.TopicConfig, names []s
 	if err != nil {
 		return nil, err
 	}
-	err = l.retry(ctx, fmt.Sprintf("wait for %v", names), l.soon(), func(ctx context.Context, _ *kafka.Client) error {
-		if found, err = l.describe(ctx, names...); err != nil {
+	err = l.retry(ctx, fmt.Sprintf("wait for %v", names), deadline, func(ctx context.Context, _ *kafka.Client) error {
+		if found, err = l.describe(ctx, deadline, names...); err != nil {
 			return err
 		}
 		if len(found) < len(names) {
@@ -120,7 +139,7 @@ func (l *Log) create(ctx context.Context, missing []kafka.TopicConfig, names []s
 }
 
 // check compares topics with what is wanted, and learns them.
-func (l *Log) check(ctx context.Context, topics []eventlog.Topic, found map[string]int) error {
+func (l *Log) check(ctx context.Context, deadline time.Time, topics []eventlog.Topic, found map[string]int) error {
 	for _, want := range topics {
 		if n := found[want.Name]; n != want.Partitions {
 			return fmt.Errorf("kafkalog: %w: %q has %d partitions, %d are wanted: configure the number that it has, "+
@@ -132,7 +151,7 @@ func (l *Log) check(ctx context.Context, topics []eventlog.Topic, found map[stri
 	for i, t := range topics {
 		names[i] = t.Name
 	}
-	settings, err := l.settings(ctx, names...)
+	settings, err := l.settings(ctx, deadline, names...)
 	if err != nil {
 		return err
 	}
@@ -174,7 +193,7 @@ func (l *Log) Describe(ctx context.Context, topic string) (eventlog.Description,
 	if err != nil {
 		return eventlog.Description{}, err
 	}
-	settings, err := l.settings(ctx, topic)
+	settings, err := l.settings(ctx, l.soon(), topic)
 	if err != nil {
 		return eventlog.Description{}, err
 	}
@@ -186,7 +205,7 @@ func (l *Log) Describe(ctx context.Context, topic string) (eventlog.Description,
 }
 
 // settings reads the topics' settings, by topic and name.
-func (l *Log) settings(ctx context.Context, topics ...string) (map[string]map[string]string, error) {
+func (l *Log) settings(ctx context.Context, deadline time.Time, topics ...string) (map[string]map[string]string, error) {
 	var req kafka.DescribeConfigsRequest
 	for _, t := range topics {
 		req.Resources = append(req.Resources, kafka.DescribeConfigRequestResource{
@@ -195,7 +214,7 @@ func (l *Log) settings(ctx context.Context, topics ...string) (map[string]map[st
 		})
 	}
 	settings := make(map[string]map[string]string)
-	err := l.retry(ctx, "read the topics' settings", l.soon(), func(ctx context.Context, client *kafka.Client) error {
+	err := l.retry(ctx, "read the topics' settings", deadline, func(ctx context.Context, client *kafka.Client) error {
 		res, err := client.DescribeConfigs(ctx, &req)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,53 @@ func TestTopicsAreCreatedToKeepEverything(t *testing.T) {
 		if !maps.Equal(settings, want) {
 			t.Errorf("%s was created with %v, want %v", resp.Resources[i].ResourceName, settings, want)
 		}
+	}
+}
+
+// A broker tells that it leads a new partition before it has learnt so itself.
+func TestEnsureTopicsWaitsUntilTheLeaderOfEachPartitionAnswers(t *testing.T) {
+	const notLeader = 6
+	for name, test := range map[string]struct {
+		refused int64
+		cfg     kafkalog.Config
+	}{
+		"in time": {refused: 8, cfg: kafkalog.Config{Patience: patience}},
+		"late":    {refused: 1000, cfg: kafkalog.Config{Patience: 500 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := fake(t)
+			var left atomic.Int64
+			left.Store(test.refused)
+			c.ControlKey(kmsg.ListOffsets.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				req, ok := r.(*kmsg.ListOffsetsRequest)
+				if !ok || req.Topics[0].Partitions[0].Partition != 1 || left.Add(-1) < 0 {
+					return nil, nil, false
+				}
+				resp := kmsg.NewPtrListOffsetsResponse()
+				resp.Version = req.Version
+				topic, partition := kmsg.NewListOffsetsResponseTopic(), kmsg.NewListOffsetsResponseTopicPartition()
+				partition.Partition, partition.ErrorCode = 1, notLeader
+				topic.Topic, topic.Partitions = req.Topics[0].Topic, append(topic.Partitions, partition)
+				resp.Topics = append(resp.Topics, topic)
+				return resp, nil, true
+			})
+			test.cfg.Brokers = c.ListenAddrs()
+			log := opened(t, test.cfg)
+			t.Cleanup(func() { must(t, log.Close()) })
+			err := log.EnsureTopics(background(t), eventlog.Topic{Name: "topic", Partitions: 3})
+			if name == "in time" {
+				must(t, err)
+				if n := left.Load(); n >= 0 {
+					t.Errorf("it came back with %d refusals to come", n)
+				}
+				return
+			}
+			if !errors.Is(err, eventlog.ErrUnavailable) || !strings.Contains(err.Error(), "topic/1") || !strings.Contains(err.Error(), "Not Leader") {
+				t.Errorf("%v, want ErrUnavailable with the partition and the reason", err)
+			}
+		})
 	}
 }
 

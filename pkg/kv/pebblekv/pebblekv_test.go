@@ -231,7 +231,8 @@ func TestReportsOfPebbleAreForDebugging(t *testing.T) {
 	}
 	closeStore(t, store)
 	for line := range strings.Lines(log.String()) {
-		if !strings.Contains(line, "level=DEBUG") {
+		ofTheMachine := strings.Contains(line, "the disk is filling up")
+		if !strings.Contains(line, "level=DEBUG") && !ofTheMachine {
 			t.Errorf("at another level: %s", line)
 		}
 	}

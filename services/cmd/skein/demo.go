@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/skein-cx/skein/pkg/rpc"
+	agentv1 "github.com/skein-cx/skein/proto/skein/agent/v1"
+	directoryv1 "github.com/skein-cx/skein/proto/skein/directory/v1"
 	ingestv1 "github.com/skein-cx/skein/proto/skein/ingest/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/app"
@@ -38,8 +40,12 @@ const (
 var errDemoTokens = errors.New("--demo asks the server without a token, and auth.tokens lets nobody in without one: " +
 	"start without --demo, or with a configuration without tokens")
 
-// withStage gives the story a telephone, a number on WhatsApp and an account at WeChat, unless they are there, with secrets that nobody knows.
+// withStage gives the story a telephone, a number on WhatsApp and an account at WeChat, unless they are there, with secrets that nobody knows, and has
+// the console begin with the customer whom the story is about.
 func withStage(cfg app.Config) app.Config {
+	if cfg.Console.Home == "" {
+		cfg.Console.Home = "/console/customers?q=" + url.QueryEscape(demo.Addresses()[2])
+	}
 	cfg.Inboxes = slices.Clone(cfg.Inboxes)
 	for _, in := range []app.InboxConfig{
 		{ID: demo.Hotline, Channel: "twilio", Twilio: app.TwilioConfig{
@@ -106,9 +112,13 @@ func playDemo(ctx context.Context, out io.Writer, a *app.App, cfg app.Config) er
 		out: out, conn: conn, drawing: newDrawing(out, terminalWidth(), useColor()), scenes: demo.Story(), filed: map[string]bool{},
 		player: &demo.Player{
 			SMTP: cfg.Email.SMTP, Chat: chat, Ingest: ingestv1.NewIngestServiceClient(conn),
+			Directory: directoryv1.NewDirectoryServiceClient(conn), Agents: agentv1.NewAgentServiceClient(conn),
 			HTTP: "http://" + a.HTTPAddr(), Tenant: cfg.Tenant, TwilioToken: cfg.TwilioToken(demo.Hotline), Sign: signers(cfg),
 			Token: func(visitor, thread string) (string, error) { return a.VisitorToken(demo.Widget, visitor, thread) },
 		},
+	}
+	if err := t.player.Staff(ctx); err != nil {
+		return err
 	}
 	if _, err := t.player.Ingest.Publish(ctx, &ingestv1.PublishRequest{Submissions: demo.Known()}); err != nil {
 		return err
@@ -233,6 +243,13 @@ func (t *theatre) play(ctx context.Context, req *timelinev1.ListRequest, cursor 
 	g.Go(func() error {
 		defer end()
 		defer t.player.Close()
+		if t.player.TwilioToken != "" {
+			for _, s := range demo.Shift() {
+				if err := t.player.Play(playing, s); err != nil {
+					return err
+				}
+			}
+		}
 		for _, s := range t.scenes {
 			if err := t.player.Play(playing, s); err != nil {
 				return err
@@ -281,9 +298,16 @@ func tryNext(out io.Writer, a *app.App, cfg app.Config, chat string) {
 	}
 	anna := demo.Addresses()[2] // her telephone
 	tries := [][2]string{
+		{"The console, which begins with her:", "http://" + a.HTTPAddr() + "/"},
 		{"Who calls from this number, by what the CRM knows:", skein + " customer " + anna + server},
 		{"Her timeline over five channels, and what comes:", skein + " timeline --customer " + anna + " --follow" + server},
 	}
+	tries = append(tries, [][2]string{
+		{"The queues, teams and agents at this moment; with --follow, live:", skein + " board" + server},
+		{"What one of the agents does and has room for:", skein + " agent " + demo.Tom + server},
+		{"What he had in hand:", skein + " agent " + demo.Tom + " --contacts" + server},
+		{"How the day of her call was for him:", skein + " agent " + demo.Tom + " --day " + demo.Shift()[0].At.Format(time.DateOnly) + server},
+	}...)
 	if cfg.HasWidget(demo.Widget) {
 		tries = append(tries, [2]string{"Chat as a visitor, in a browser:", chat})
 	}

@@ -26,8 +26,8 @@ Every setting, and what is in force:  skein config verify`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), customerCommand(), tailCommand(), publishCommand(), importCommand(), sendCommand(), outboundCommand(), channelsCommand(), channelCommand(), lagCommand(), topicsCommand(), rebuildCommand(), deadCommand(), webhooksCommand(),
-		configCommand(), storeCommand(), versionCommand())
+	cmd.AddCommand(upCommand(), runCommand(), timelineCommand(), customerCommand(), agentCommand(), boardCommand(), alertsCommand(), forecastCommand(), reportCommand(), directoryCommand(), tailCommand(), publishCommand(), importCommand(), sendCommand(), outboundCommand(), channelsCommand(), channelCommand(), lagCommand(), topicsCommand(), rebuildCommand(), deadCommand(), webhooksCommand(),
+		configCommand(), storeCommand(), clickhouseCommand(), versionCommand())
 	return cmd
 }
 
@@ -38,6 +38,7 @@ func serverFlags(flags *pflag.FlagSet) error {
 	flags.String("data", d.Data, "directory of everything that is kept")
 	flags.StringSlice("kafka", nil, "addresses of Kafka brokers instead of the embedded log")
 	flags.String("store", "", "PostgreSQL database instead of the embedded store (SKEIN_STORE_DSN keeps its password from others on this machine)")
+	flags.String("clickhouse", "", "DSN of a ClickHouse server instead of the embedded one (SKEIN_ANALYTICS_CLICKHOUSE keeps its password from others on this machine)")
 	flags.String("grpc", d.GRPC.Addr, "address of the gRPC server")
 	flags.String("http", d.HTTP.Addr, "address of the HTTP server")
 	flags.String("smtp", d.Email.SMTP, "address of the SMTP listener; empty for none")
@@ -45,7 +46,7 @@ func serverFlags(flags *pflag.FlagSet) error {
 	flags.String("log-level", d.Logging.Level, "debug, info, warn or error")
 	flags.String("log-format", d.Logging.Format, "text or json")
 	for flag, key := range map[string]string{
-		"data": "data", "kafka": "log.kafka", "store": "store.dsn", "grpc": "grpc.addr", "http": "http.addr",
+		"data": "data", "kafka": "log.kafka", "store": "store.dsn", "clickhouse": "analytics.clickhouse", "grpc": "grpc.addr", "http": "http.addr",
 		"smtp": "email.smtp", "lmtp": "email.lmtp", "log-level": "logging.level", "log-format": "logging.format",
 	} {
 		if err := app.BindFlag(flags, flag, key); err != nil {
@@ -108,14 +109,20 @@ func versionCommand() *cobra.Command {
 		Short: "Tell the version of this program",
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			v, goVersion := version, "?"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				goVersion = info.GoVersion
-				if v == "" {
-					v = info.Main.Version
-				}
-			}
+			v, goVersion := programVersion()
 			fmt.Fprintf(cmd.OutOrStdout(), "skein %s (%s)\n", v, goVersion)
 		},
 	}
+}
+
+// programVersion is the version of this program, and of Go.
+func programVersion() (skein, golang string) {
+	skein, golang = version, "?"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		golang = info.GoVersion
+		if skein == "" {
+			skein = info.Main.Version
+		}
+	}
+	return skein, golang
 }

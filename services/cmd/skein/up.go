@@ -73,6 +73,7 @@ func serve(cmd *cobra.Command, roles []string, withDemo bool) error {
 	if err != nil {
 		return err
 	}
+	cfg.Version, _ = programVersion()
 	a, err := app.New(cfg, roles, logger)
 	if err != nil {
 		return err

@@ -20,7 +20,8 @@ func (i *Interaction) apply(f *Fact) {
 	}
 	i.describe(f)
 	i.meet(f, body, at)
-	if i.Backfill && f.Kind.acts() && !f.Backfill {
+	lives := i.Backfill && f.Kind.acts() && !f.Backfill
+	if lives {
 		i.live(at)
 	}
 	if f.Kind.acts() {
@@ -65,8 +66,8 @@ func (i *Interaction) apply(f *Fact) {
 		i.sent(f, at)
 	}
 	i.settle()
-	if f.Kind == PolicySet {
-		i.elapse(f) // what it finds missed already
+	if f.Kind == PolicySet || lives {
+		i.elapse(f) // what is over already: what a policy finds missed, the after-call work of a history
 	}
 }
 
@@ -385,6 +386,7 @@ func (i *Interaction) reply(at int64) {
 // setPolicy begins clocks, and closes at once those for which all is done by now.
 func (i *Interaction) setPolicy(f *Fact, body *Body, at int64) {
 	i.Policy, i.PolicySetAt, i.IdleTimeout, i.ReopenWindow = body.Text, at, max(body.Time, 0), body.Window
+	i.WrapupTimeout = max(body.Wrapup, 0)
 	for _, k := range body.Clocks {
 		for n := range i.SLAs {
 			if s := &i.SLAs[n]; s.Metric == k.Metric && s.State == SLAActive {
@@ -474,6 +476,12 @@ func (i *Interaction) fire(t Timer) {
 		i.Stated, i.SnoozedUntil = eventv1.InteractionStatus_INTERACTION_STATUS_OPEN, 0
 	case TimerIdle:
 		i.end(max(t.Due, i.StartedAt), &Body{Reason: eventv1.EndReason_END_REASON_IDLE, Window: i.ReopenWindow})
+	case TimerWrapup:
+		for n := range i.Shares {
+			if s := &i.Shares[n]; s.wrapup(i.WrapupTimeout) == t {
+				s.WrapupEnded, s.WrapupInferred = t.Due, true
+			}
+		}
 	default:
 		for n := range i.SLAs {
 			if s := &i.SLAs[n]; s.timer() == t {

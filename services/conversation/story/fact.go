@@ -57,6 +57,7 @@ type Body struct {
 	Decline   eventv1.DeclineReason     // Declined
 	Mode      eventv1.SupervisorMode    // PartyJoined
 	Time      time.Duration             // SLA target of a queue, idle time-out of a policy
+	Wrapup    time.Duration             // wrap-up time-out of a policy
 	Priority  int32                     // QueueEntered, AttributesUpdated
 	Flag      bool                      // complaint, contained, inferred
 	Added     []string                  // skills, contact reason, tags added
@@ -182,6 +183,7 @@ func (b *Body) code(c *coder) {
 	enum(c, &b.Decline)
 	enum(c, &b.Mode)
 	c.duration(&b.Time)
+	c.duration(&b.Wrapup)
 	enum(c, &b.Priority)
 	c.bool(&b.Flag)
 	texts(c, &b.Added)

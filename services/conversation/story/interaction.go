@@ -64,11 +64,12 @@ type Interaction struct {
 	Bot          Bot
 	SLAs         []SLA
 
-	Queue        string
-	Policy       string
-	PolicySetAt  int64
-	IdleTimeout  time.Duration
-	ReopenWindow time.Duration
+	Queue         string
+	Policy        string
+	PolicySetAt   int64
+	IdleTimeout   time.Duration
+	ReopenWindow  time.Duration
+	WrapupTimeout time.Duration
 }
 
 // Participant is who takes part.
@@ -106,10 +107,12 @@ type Share struct {
 	Offered, Declined   int64
 	Decline             eventv1.DeclineReason
 	Accepted, Connected int64
+	Held                []Stretch // that are over, the last of them
 	HoldTime            time.Duration
 	Holds               int32
 	HeldSince           int64
-	Unheld              int64 // an end of a hold that had not begun
+	Unheld              int64     // an end of a hold that had not begun
+	Paused              []Stretch // like Held
 	PauseTime           time.Duration
 	PausedSince         int64
 	Resumed             int64 // an end of a pause that had not begun
@@ -117,10 +120,14 @@ type Share struct {
 	Reason              eventv1.EndReason
 	Inferred            bool // it ended with its interaction or by a transfer, and nobody told so
 	WrapupStarted       int64
+	WrapupBy            event.ID // fact that began it
 	WrapupEnded         int64
 	Disposition         string
 	WrapupInferred      bool
 }
+
+// Stretch is a part of an assignment; none is of no length.
+type Stretch struct{ From, Until int64 }
 
 // Bot is what bots did.
 type Bot struct {
@@ -157,6 +164,7 @@ const (
 	maxAttributes   = 256
 	maxTags         = 256
 	maxReplies      = 8
+	maxStretches    = 64
 )
 
 // ID is the provider's id, else that of the event that opened it.
@@ -285,11 +293,12 @@ const (
 	TimerFirstResponse
 	TimerNextResponse
 	TimerResolution
+	TimerWrapup
 )
 
 var timerNames = [...]string{ //nolint:gochecknoglobals // a table
 	TimerSnooze: "snooze", TimerIdle: "idle", TimerFirstResponse: "sla.first_response", TimerNextResponse: "sla.next_response",
-	TimerResolution: "sla.resolution",
+	TimerResolution: "sla.resolution", TimerWrapup: "wrapup",
 }
 
 // String is the name that timer.fired has.
@@ -337,6 +346,11 @@ func (i *Interaction) eachTimer(yield func(Timer)) {
 	if t := i.idle(); t.Name != 0 {
 		yield(t)
 	}
+	for n := range i.Shares {
+		if t := i.Shares[n].wrapup(i.WrapupTimeout); t.Name != 0 {
+			yield(t)
+		}
+	}
 }
 
 func (s *SLA) timer() Timer {
@@ -359,6 +373,14 @@ func (i *Interaction) idle() Timer {
 		return Timer{}
 	}
 	return Timer{TimerIdle, max(later(i.LastActivity, i.IdleTimeout), i.PolicySetAt), i.ActiveBy}
+}
+
+// wrapup is that the after-call work has taken as long as it may. It counts from its begin, also where the time-out was set later.
+func (s *Share) wrapup(timeout time.Duration) Timer {
+	if timeout == 0 || s.WrapupStarted == 0 || s.WrapupEnded != 0 {
+		return Timer{}
+	}
+	return Timer{TimerWrapup, later(s.WrapupStarted, timeout), s.WrapupBy}
 }
 
 // later is a time so much later, or the last one that there is.
@@ -430,6 +452,7 @@ func (i *Interaction) code(c *coder) {
 	c.text(&i.Policy)
 	c.duration(&i.IdleTimeout)
 	c.duration(&i.ReopenWindow)
+	c.duration(&i.WrapupTimeout)
 }
 
 func codeParticipant(c *coder, p *Participant) {
@@ -474,13 +497,21 @@ func codeShare(c *coder, s *Share) {
 		c.time(t)
 	}
 	enum(c, &s.Decline)
+	c.id(&s.WrapupBy)
+	list(c, &s.Held, codeStretch)
 	c.duration(&s.HoldTime)
 	enum(c, &s.Holds)
+	list(c, &s.Paused, codeStretch)
 	c.duration(&s.PauseTime)
 	enum(c, &s.Reason)
 	c.bool(&s.Inferred)
 	c.text(&s.Disposition)
 	c.bool(&s.WrapupInferred)
+}
+
+func codeStretch(c *coder, s *Stretch) {
+	c.time(&s.From)
+	c.time(&s.Until)
 }
 
 func codeSLA(c *coder, s *SLA) {

@@ -132,7 +132,9 @@ func (i *Interaction) share(f *Fact, body *Body, at int64) {
 			}
 		}
 	case WrapupStarted:
-		first(&s.WrapupStarted, at)
+		if s.WrapupStarted == 0 {
+			s.WrapupStarted, s.WrapupBy = at, f.ID
+		}
 	default:
 		if s.WrapupEnded == 0 || s.WrapupInferred {
 			s.WrapupEnded, s.WrapupInferred = at, body.Flag
@@ -281,7 +283,7 @@ func (s *Share) unhold(at int64) {
 func (s *Share) unholdIf(at int64) {
 	if s.HeldSince != 0 {
 		s.HoldTime += time.Duration(at - s.HeldSince)
-		s.HeldSince = 0
+		s.Held, s.HeldSince = stretched(s.Held, Stretch{s.HeldSince, at}), 0
 	}
 }
 
@@ -305,8 +307,19 @@ func (s *Share) resume(at int64) {
 func (s *Share) resumeIf(at int64) {
 	if s.PausedSince != 0 {
 		s.PauseTime += time.Duration(at - s.PausedSince)
-		s.PausedSince = 0
+		s.Paused, s.PausedSince = stretched(s.Paused, Stretch{s.PausedSince, at}), 0
 	}
+}
+
+// stretched are stretches and one more, unless it is of no length: the last so many.
+func stretched(all []Stretch, s Stretch) []Stretch {
+	switch {
+	case s.From == s.Until:
+		return all
+	case len(all) == maxStretches:
+		all = slices.Delete(all, 0, 1)
+	}
+	return append(all, s)
 }
 
 // transfer is that the target has it: the share of who handed it over is done.

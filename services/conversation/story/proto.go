@@ -98,7 +98,22 @@ func (s *Share) proto() *conversationv1.Assignment {
 		HoldTime: span(s.HoldTime), Holds: s.Holds, HeldSince: stamp(s.HeldSince), PauseTime: span(s.PauseTime),
 		PausedSince: stamp(s.PausedSince), EndedAt: stamp(s.Ended), EndReason: s.Reason, WrapupStartedAt: stamp(s.WrapupStarted),
 		WrapupEndedAt: stamp(s.WrapupEnded), Disposition: s.Disposition, WrapupInferred: s.WrapupInferred,
+		Held: stretches(s.Held, s.HeldSince), Paused: stretches(s.Paused, s.PausedSince),
 	}
+}
+
+// stretches are those that are over and, where it is not 0, one that goes on: the last so many.
+func stretches(over []Stretch, since int64) (out []*conversationv1.Stretch) {
+	if since != 0 && len(over) == maxStretches {
+		over = over[1:]
+	}
+	for _, s := range over {
+		out = append(out, &conversationv1.Stretch{From: stamp(s.From), Until: stamp(s.Until)})
+	}
+	if since != 0 {
+		out = append(out, &conversationv1.Stretch{From: stamp(since)})
+	}
+	return out
 }
 
 func (a Actor) proto() *eventv1.Actor {

@@ -378,6 +378,19 @@ func FuzzRows(f *testing.F) {
 				}
 				i.Proto()
 				i.Timers()
+				brief := i.Brief()
+				var again story.Brief
+				if err := again.Decode(brief.Encode(nil)); err != nil || !bytes.Equal(again.Encode(nil), brief.Encode(nil)) {
+					t.Fatal(err, again)
+				}
+				for n := range i.Visits {
+					v := &i.Visits[n]
+					counted := i.VisitBrief(v)
+					var again story.VisitBrief
+					if err := again.Decode(counted.Encode(nil, v.Entered), v.Entered); err != nil || again != counted {
+						t.Fatal(err, again, counted)
+					}
+				}
 			}
 		}
 	})

@@ -17,6 +17,7 @@ var topics = map[string]struct{ constant, name string }{ //nolint:gochecknogloba
 	"agents":       {"TopicAgents", "skein.agents.v1"},
 	"links":        {"TopicLinks", "skein.links.v1"},
 	"directory":    {"TopicDirectory", "skein.directory.v1"},
+	"alerts":       {"TopicAlerts", "skein.alerts.v1"},
 }
 
 type group struct {

@@ -50,6 +50,8 @@ type Site struct {
 	T                             *testing.T
 	Binary, Dir                   string
 	GRPC, HTTP, SMTP, LMTP, Kafka string
+	// ClickHouse is the address of the embedded ClickHouse; without, the site has no analytics.
+	ClickHouse string
 }
 
 // NewSite takes an empty directory and free ports.
@@ -118,6 +120,11 @@ func (s *Site) Start(args ...string) *Process {
 	p := &Process{t: s.T, cmd: exec.Command(s.Binary, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.Env = append(os.Environ(), "SKEIN_LOG_ADDR="+s.Kafka, "SKEIN_SEARCH_DIR="+filepath.Join(s.Dir, "search-"+strings.TrimPrefix(s.GRPC, "127.0.0.1:")))
+	if s.ClickHouse == "" {
+		p.cmd.Env = append(p.cmd.Env, "SKEIN_ANALYTICS_OFF=true")
+	} else {
+		p.cmd.Env = append(p.cmd.Env, "SKEIN_ANALYTICS_ADDR="+s.ClickHouse)
+	}
 	if err := p.cmd.Start(); err != nil {
 		s.T.Fatal(err)
 	}
@@ -212,3 +219,6 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.b.String()
 }
+
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }

@@ -67,7 +67,9 @@ func (*ListSlicesRequest) Descriptor() ([]byte, []int) {
 type ListSlicesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The read models, by name.
-	Slices        []*Slice `protobuf:"bytes,1,rep,name=slices,proto3" json:"slices,omitempty"`
+	Slices []*Slice `protobuf:"bytes,1,rep,name=slices,proto3" json:"slices,omitempty"`
+	// What else can be rebuilt by the process that answers, by name: the tables of ClickHouse, where it fills them.
+	Tables        []*Tables `protobuf:"bytes,2,rep,name=tables,proto3" json:"tables,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -109,6 +111,13 @@ func (x *ListSlicesResponse) GetSlices() []*Slice {
 	return nil
 }
 
+func (x *ListSlicesResponse) GetTables() []*Tables {
+	if x != nil {
+		return x.Tables
+	}
+	return nil
+}
+
 // Slice is one read model.
 type Slice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -121,7 +130,11 @@ type Slice struct {
 	// Topic that it is folded from.
 	Topic string `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
 	// How far each partition of the topic is.
-	Partitions    []*SlicePartition `protobuf:"bytes,5,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	Partitions []*SlicePartition `protobuf:"bytes,5,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	// Records that the generation has folded that is being built; 0 where there is none.
+	Done int64 `protobuf:"varint,6,opt,name=done,proto3" json:"done,omitempty"`
+	// Records that the log holds; 0 where no generation is being built.
+	Total         int64 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +204,102 @@ func (x *Slice) GetPartitions() []*SlicePartition {
 	return nil
 }
 
+func (x *Slice) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Slice) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// Tables are what is not a read model, and can be rebuilt like one.
+type Tables struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their name, as Rebuild takes it: clickhouse-events, clickhouse-facts.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Generation that is read.
+	Serving uint32 `protobuf:"varint,2,opt,name=serving,proto3" json:"serving,omitempty"`
+	// Generation that is being built; 0 where there is none.
+	Building uint32 `protobuf:"varint,3,opt,name=building,proto3" json:"building,omitempty"`
+	// What the generation holds that is being built, in records of the log, or in entities for facts; 0 where there is none.
+	Done int64 `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	// What it will hold; 0 where there is none.
+	Total         int64 `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tables) Reset() {
+	*x = Tables{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tables) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tables) ProtoMessage() {}
+
+func (x *Tables) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tables.ProtoReflect.Descriptor instead.
+func (*Tables) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Tables) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Tables) GetServing() uint32 {
+	if x != nil {
+		return x.Serving
+	}
+	return 0
+}
+
+func (x *Tables) GetBuilding() uint32 {
+	if x != nil {
+		return x.Building
+	}
+	return 0
+}
+
+func (x *Tables) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Tables) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 // SlicePartition is how far a read model has folded a partition.
 type SlicePartition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -208,7 +317,7 @@ type SlicePartition struct {
 
 func (x *SlicePartition) Reset() {
 	*x = SlicePartition{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -220,7 +329,7 @@ func (x *SlicePartition) String() string {
 func (*SlicePartition) ProtoMessage() {}
 
 func (x *SlicePartition) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -233,7 +342,7 @@ func (x *SlicePartition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlicePartition.ProtoReflect.Descriptor instead.
 func (*SlicePartition) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SlicePartition) GetPartition() int32 {
@@ -273,7 +382,7 @@ type ListTopicsRequest struct {
 
 func (x *ListTopicsRequest) Reset() {
 	*x = ListTopicsRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +394,7 @@ func (x *ListTopicsRequest) String() string {
 func (*ListTopicsRequest) ProtoMessage() {}
 
 func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +407,7 @@ func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsRequest.ProtoReflect.Descriptor instead.
 func (*ListTopicsRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 // ListTopicsResponse holds the topics of Skein.
@@ -312,7 +421,7 @@ type ListTopicsResponse struct {
 
 func (x *ListTopicsResponse) Reset() {
 	*x = ListTopicsResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +433,7 @@ func (x *ListTopicsResponse) String() string {
 func (*ListTopicsResponse) ProtoMessage() {}
 
 func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +446,7 @@ func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsResponse.ProtoReflect.Descriptor instead.
 func (*ListTopicsResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListTopicsResponse) GetTopics() []*Topic {
@@ -368,7 +477,7 @@ type Topic struct {
 
 func (x *Topic) Reset() {
 	*x = Topic{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +489,7 @@ func (x *Topic) String() string {
 func (*Topic) ProtoMessage() {}
 
 func (x *Topic) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +502,7 @@ func (x *Topic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topic.ProtoReflect.Descriptor instead.
 func (*Topic) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Topic) GetName() string {
@@ -453,7 +562,7 @@ type TopicPartition struct {
 
 func (x *TopicPartition) Reset() {
 	*x = TopicPartition{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +574,7 @@ func (x *TopicPartition) String() string {
 func (*TopicPartition) ProtoMessage() {}
 
 func (x *TopicPartition) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +587,7 @@ func (x *TopicPartition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicPartition.ProtoReflect.Descriptor instead.
 func (*TopicPartition) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TopicPartition) GetPartition() int32 {
@@ -513,7 +622,7 @@ type RebuildRequest struct {
 
 func (x *RebuildRequest) Reset() {
 	*x = RebuildRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +634,7 @@ func (x *RebuildRequest) String() string {
 func (*RebuildRequest) ProtoMessage() {}
 
 func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +647,7 @@ func (x *RebuildRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildRequest.ProtoReflect.Descriptor instead.
 func (*RebuildRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RebuildRequest) GetSlice() string {
@@ -565,7 +674,7 @@ type RebuildResponse struct {
 
 func (x *RebuildResponse) Reset() {
 	*x = RebuildResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +686,7 @@ func (x *RebuildResponse) String() string {
 func (*RebuildResponse) ProtoMessage() {}
 
 func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +699,7 @@ func (x *RebuildResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildResponse.ProtoReflect.Descriptor instead.
 func (*RebuildResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RebuildResponse) GetServing() uint32 {
@@ -630,7 +739,7 @@ type ListChannelsRequest struct {
 
 func (x *ListChannelsRequest) Reset() {
 	*x = ListChannelsRequest{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +751,7 @@ func (x *ListChannelsRequest) String() string {
 func (*ListChannelsRequest) ProtoMessage() {}
 
 func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +764,7 @@ func (x *ListChannelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsRequest.ProtoReflect.Descriptor instead.
 func (*ListChannelsRequest) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 // ListChannelsResponse holds the channels of the process that answers.
@@ -669,7 +778,7 @@ type ListChannelsResponse struct {
 
 func (x *ListChannelsResponse) Reset() {
 	*x = ListChannelsResponse{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +790,7 @@ func (x *ListChannelsResponse) String() string {
 func (*ListChannelsResponse) ProtoMessage() {}
 
 func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +803,7 @@ func (x *ListChannelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChannelsResponse.ProtoReflect.Descriptor instead.
 func (*ListChannelsResponse) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListChannelsResponse) GetChannels() []*Channel {
@@ -719,7 +828,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +840,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +853,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Channel) GetName() string {
@@ -787,7 +896,7 @@ type ChannelSource struct {
 
 func (x *ChannelSource) Reset() {
 	*x = ChannelSource{}
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +908,7 @@ func (x *ChannelSource) String() string {
 func (*ChannelSource) ProtoMessage() {}
 
 func (x *ChannelSource) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +921,7 @@ func (x *ChannelSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelSource.ProtoReflect.Descriptor instead.
 func (*ChannelSource) Descriptor() ([]byte, []int) {
-	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ChannelSource) GetTenant() string {
@@ -850,14 +959,372 @@ func (x *ChannelSource) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+// GetConfigRequest asks for all of it.
+type GetConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigRequest) Reset() {
+	*x = GetConfigRequest{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigRequest) ProtoMessage() {}
+
+func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+// GetConfigResponse holds the configuration of the process that answers.
+type GetConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The settings, in the order of the documentation. A list of things, such as inboxes, is one setting that names them.
+	Settings      []*Setting `protobuf:"bytes,1,rep,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigResponse) Reset() {
+	*x = GetConfigResponse{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigResponse) ProtoMessage() {}
+
+func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetConfigResponse) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Setting is one key of the configuration.
+type Setting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its key, such as grpc.addr.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Its value as text. Of a secret it says whether it is set.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// What it is for.
+	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
+	// The value is the one that holds where nothing is set.
+	Default bool `protobuf:"varint,4,opt,name=default,proto3" json:"default,omitempty"`
+	// The value is a secret, and not told.
+	Secret        bool `protobuf:"varint,5,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Setting) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Setting) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Setting) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *Setting) GetDefault() bool {
+	if x != nil {
+		return x.Default
+	}
+	return false
+}
+
+func (x *Setting) GetSecret() bool {
+	if x != nil {
+		return x.Secret
+	}
+	return false
+}
+
+// GetProcessRequest asks for all of it.
+type GetProcessRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProcessRequest) Reset() {
+	*x = GetProcessRequest{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProcessRequest) ProtoMessage() {}
+
+func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProcessRequest.ProtoReflect.Descriptor instead.
+func (*GetProcessRequest) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+// GetProcessResponse tells what the process is that answers.
+type GetProcessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of Skein.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Version of Go that it was built with.
+	GoVersion string `protobuf:"bytes,2,opt,name=go_version,json=goVersion,proto3" json:"go_version,omitempty"`
+	// Operating system and architecture, such as linux/amd64.
+	Platform string `protobuf:"bytes,3,opt,name=platform,proto3" json:"platform,omitempty"`
+	// When it was started.
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// What it does: the names of its roles.
+	Roles []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
+	// What it works on.
+	Engines       []*Engine `protobuf:"bytes,6,rep,name=engines,proto3" json:"engines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetProcessResponse) Reset() {
+	*x = GetProcessResponse{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetProcessResponse) ProtoMessage() {}
+
+func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetProcessResponse.ProtoReflect.Descriptor instead.
+func (*GetProcessResponse) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetProcessResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *GetProcessResponse) GetGoVersion() string {
+	if x != nil {
+		return x.GoVersion
+	}
+	return ""
+}
+
+func (x *GetProcessResponse) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *GetProcessResponse) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *GetProcessResponse) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *GetProcessResponse) GetEngines() []*Engine {
+	if x != nil {
+		return x.Engines
+	}
+	return nil
+}
+
+// Engine is what keeps something.
+type Engine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it keeps: log, store, blobs or analytics.
+	Keeps string `protobuf:"bytes,1,opt,name=keeps,proto3" json:"keeps,omitempty"`
+	// What it is: embedded, folder, Kafka, PostgreSQL, bucket, ClickHouse; empty where there is none.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Where it is: addresses, or a directory. No password is among it.
+	Where         string `protobuf:"bytes,3,opt,name=where,proto3" json:"where,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Engine) Reset() {
+	*x = Engine{}
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Engine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Engine) ProtoMessage() {}
+
+func (x *Engine) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_admin_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Engine.ProtoReflect.Descriptor instead.
+func (*Engine) Descriptor() ([]byte, []int) {
+	return file_skein_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Engine) GetKeeps() string {
+	if x != nil {
+		return x.Keeps
+	}
+	return ""
+}
+
+func (x *Engine) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Engine) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
 var File_skein_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1askein/admin/v1/admin.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x13\n" +
-	"\x11ListSlicesRequest\"C\n" +
+	"\x11ListSlicesRequest\"s\n" +
 	"\x12ListSlicesResponse\x12-\n" +
-	"\x06slices\x18\x01 \x03(\v2\x15.skein.admin.v1.SliceR\x06slices\"\xa7\x01\n" +
+	"\x06slices\x18\x01 \x03(\v2\x15.skein.admin.v1.SliceR\x06slices\x12.\n" +
+	"\x06tables\x18\x02 \x03(\v2\x16.skein.admin.v1.TablesR\x06tables\"\xd1\x01\n" +
 	"\x05Slice\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aserving\x18\x02 \x01(\rR\aserving\x12\x1a\n" +
@@ -865,7 +1332,15 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\x05topic\x18\x04 \x01(\tR\x05topic\x12>\n" +
 	"\n" +
 	"partitions\x18\x05 \x03(\v2\x1e.skein.admin.v1.SlicePartitionR\n" +
-	"partitions\"\x9b\x01\n" +
+	"partitions\x12\x12\n" +
+	"\x04done\x18\x06 \x01(\x03R\x04done\x12\x14\n" +
+	"\x05total\x18\a \x01(\x03R\x05total\"|\n" +
+	"\x06Tables\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aserving\x18\x02 \x01(\rR\aserving\x12\x1a\n" +
+	"\bbuilding\x18\x03 \x01(\rR\bbuilding\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\x03R\x04done\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\x03R\x05total\"\x9b\x01\n" +
 	"\x0eSlicePartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x1f\n" +
 	"\vnext_offset\x18\x02 \x01(\x03R\n" +
@@ -912,14 +1387,40 @@ const file_skein_admin_v1_admin_proto_rawDesc = "" +
 	"\x05inbox\x18\x02 \x01(\tR\x05inbox\x12\x16\n" +
 	"\x06source\x18\x03 \x01(\tR\x06source\x12\x14\n" +
 	"\x05error\x18\x04 \x01(\tR\x05error\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since2\xe1\x02\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x12\n" +
+	"\x10GetConfigRequest\"H\n" +
+	"\x11GetConfigResponse\x123\n" +
+	"\bsettings\x18\x01 \x03(\v2\x17.skein.admin.v1.SettingR\bsettings\"w\n" +
+	"\aSetting\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
+	"\x04help\x18\x03 \x01(\tR\x04help\x12\x18\n" +
+	"\adefault\x18\x04 \x01(\bR\adefault\x12\x16\n" +
+	"\x06secret\x18\x05 \x01(\bR\x06secret\"\x13\n" +
+	"\x11GetProcessRequest\"\xec\x01\n" +
+	"\x12GetProcessResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
+	"\n" +
+	"go_version\x18\x02 \x01(\tR\tgoVersion\x12\x1a\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\x129\n" +
+	"\n" +
+	"started_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x14\n" +
+	"\x05roles\x18\x05 \x03(\tR\x05roles\x120\n" +
+	"\aengines\x18\x06 \x03(\v2\x16.skein.admin.v1.EngineR\aengines\"H\n" +
+	"\x06Engine\x12\x14\n" +
+	"\x05keeps\x18\x01 \x01(\tR\x05keeps\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05where\x18\x03 \x01(\tR\x05where2\x88\x04\n" +
 	"\fAdminService\x12S\n" +
 	"\n" +
 	"ListSlices\x12!.skein.admin.v1.ListSlicesRequest\x1a\".skein.admin.v1.ListSlicesResponse\x12S\n" +
 	"\n" +
 	"ListTopics\x12!.skein.admin.v1.ListTopicsRequest\x1a\".skein.admin.v1.ListTopicsResponse\x12L\n" +
 	"\aRebuild\x12\x1e.skein.admin.v1.RebuildRequest\x1a\x1f.skein.admin.v1.RebuildResponse0\x01\x12Y\n" +
-	"\fListChannels\x12#.skein.admin.v1.ListChannelsRequest\x1a$.skein.admin.v1.ListChannelsResponseB8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
+	"\fListChannels\x12#.skein.admin.v1.ListChannelsRequest\x1a$.skein.admin.v1.ListChannelsResponse\x12P\n" +
+	"\tGetConfig\x12 .skein.admin.v1.GetConfigRequest\x1a!.skein.admin.v1.GetConfigResponse\x12S\n" +
+	"\n" +
+	"GetProcess\x12!.skein.admin.v1.GetProcessRequest\x1a\".skein.admin.v1.GetProcessResponseB8Z6github.com/skein-cx/skein/proto/skein/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_skein_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -933,50 +1434,65 @@ func file_skein_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_skein_admin_v1_admin_proto_rawDescData
 }
 
-var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_skein_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_skein_admin_v1_admin_proto_goTypes = []any{
 	(*ListSlicesRequest)(nil),     // 0: skein.admin.v1.ListSlicesRequest
 	(*ListSlicesResponse)(nil),    // 1: skein.admin.v1.ListSlicesResponse
 	(*Slice)(nil),                 // 2: skein.admin.v1.Slice
-	(*SlicePartition)(nil),        // 3: skein.admin.v1.SlicePartition
-	(*ListTopicsRequest)(nil),     // 4: skein.admin.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),    // 5: skein.admin.v1.ListTopicsResponse
-	(*Topic)(nil),                 // 6: skein.admin.v1.Topic
-	(*TopicPartition)(nil),        // 7: skein.admin.v1.TopicPartition
-	(*RebuildRequest)(nil),        // 8: skein.admin.v1.RebuildRequest
-	(*RebuildResponse)(nil),       // 9: skein.admin.v1.RebuildResponse
-	(*ListChannelsRequest)(nil),   // 10: skein.admin.v1.ListChannelsRequest
-	(*ListChannelsResponse)(nil),  // 11: skein.admin.v1.ListChannelsResponse
-	(*Channel)(nil),               // 12: skein.admin.v1.Channel
-	(*ChannelSource)(nil),         // 13: skein.admin.v1.ChannelSource
-	nil,                           // 14: skein.admin.v1.Topic.SettingsEntry
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Tables)(nil),                // 3: skein.admin.v1.Tables
+	(*SlicePartition)(nil),        // 4: skein.admin.v1.SlicePartition
+	(*ListTopicsRequest)(nil),     // 5: skein.admin.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),    // 6: skein.admin.v1.ListTopicsResponse
+	(*Topic)(nil),                 // 7: skein.admin.v1.Topic
+	(*TopicPartition)(nil),        // 8: skein.admin.v1.TopicPartition
+	(*RebuildRequest)(nil),        // 9: skein.admin.v1.RebuildRequest
+	(*RebuildResponse)(nil),       // 10: skein.admin.v1.RebuildResponse
+	(*ListChannelsRequest)(nil),   // 11: skein.admin.v1.ListChannelsRequest
+	(*ListChannelsResponse)(nil),  // 12: skein.admin.v1.ListChannelsResponse
+	(*Channel)(nil),               // 13: skein.admin.v1.Channel
+	(*ChannelSource)(nil),         // 14: skein.admin.v1.ChannelSource
+	(*GetConfigRequest)(nil),      // 15: skein.admin.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 16: skein.admin.v1.GetConfigResponse
+	(*Setting)(nil),               // 17: skein.admin.v1.Setting
+	(*GetProcessRequest)(nil),     // 18: skein.admin.v1.GetProcessRequest
+	(*GetProcessResponse)(nil),    // 19: skein.admin.v1.GetProcessResponse
+	(*Engine)(nil),                // 20: skein.admin.v1.Engine
+	nil,                           // 21: skein.admin.v1.Topic.SettingsEntry
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_skein_admin_v1_admin_proto_depIdxs = []int32{
 	2,  // 0: skein.admin.v1.ListSlicesResponse.slices:type_name -> skein.admin.v1.Slice
-	3,  // 1: skein.admin.v1.Slice.partitions:type_name -> skein.admin.v1.SlicePartition
-	15, // 2: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
-	6,  // 3: skein.admin.v1.ListTopicsResponse.topics:type_name -> skein.admin.v1.Topic
-	15, // 4: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
-	7,  // 5: skein.admin.v1.Topic.partitions:type_name -> skein.admin.v1.TopicPartition
-	14, // 6: skein.admin.v1.Topic.settings:type_name -> skein.admin.v1.Topic.SettingsEntry
-	12, // 7: skein.admin.v1.ListChannelsResponse.channels:type_name -> skein.admin.v1.Channel
-	13, // 8: skein.admin.v1.Channel.sources:type_name -> skein.admin.v1.ChannelSource
-	16, // 9: skein.admin.v1.ChannelSource.since:type_name -> google.protobuf.Timestamp
-	0,  // 10: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
-	4,  // 11: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
-	8,  // 12: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
-	10, // 13: skein.admin.v1.AdminService.ListChannels:input_type -> skein.admin.v1.ListChannelsRequest
-	1,  // 14: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
-	5,  // 15: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
-	9,  // 16: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
-	11, // 17: skein.admin.v1.AdminService.ListChannels:output_type -> skein.admin.v1.ListChannelsResponse
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	3,  // 1: skein.admin.v1.ListSlicesResponse.tables:type_name -> skein.admin.v1.Tables
+	4,  // 2: skein.admin.v1.Slice.partitions:type_name -> skein.admin.v1.SlicePartition
+	22, // 3: skein.admin.v1.SlicePartition.lag:type_name -> google.protobuf.Duration
+	7,  // 4: skein.admin.v1.ListTopicsResponse.topics:type_name -> skein.admin.v1.Topic
+	22, // 5: skein.admin.v1.Topic.retention:type_name -> google.protobuf.Duration
+	8,  // 6: skein.admin.v1.Topic.partitions:type_name -> skein.admin.v1.TopicPartition
+	21, // 7: skein.admin.v1.Topic.settings:type_name -> skein.admin.v1.Topic.SettingsEntry
+	13, // 8: skein.admin.v1.ListChannelsResponse.channels:type_name -> skein.admin.v1.Channel
+	14, // 9: skein.admin.v1.Channel.sources:type_name -> skein.admin.v1.ChannelSource
+	23, // 10: skein.admin.v1.ChannelSource.since:type_name -> google.protobuf.Timestamp
+	17, // 11: skein.admin.v1.GetConfigResponse.settings:type_name -> skein.admin.v1.Setting
+	23, // 12: skein.admin.v1.GetProcessResponse.started_at:type_name -> google.protobuf.Timestamp
+	20, // 13: skein.admin.v1.GetProcessResponse.engines:type_name -> skein.admin.v1.Engine
+	0,  // 14: skein.admin.v1.AdminService.ListSlices:input_type -> skein.admin.v1.ListSlicesRequest
+	5,  // 15: skein.admin.v1.AdminService.ListTopics:input_type -> skein.admin.v1.ListTopicsRequest
+	9,  // 16: skein.admin.v1.AdminService.Rebuild:input_type -> skein.admin.v1.RebuildRequest
+	11, // 17: skein.admin.v1.AdminService.ListChannels:input_type -> skein.admin.v1.ListChannelsRequest
+	15, // 18: skein.admin.v1.AdminService.GetConfig:input_type -> skein.admin.v1.GetConfigRequest
+	18, // 19: skein.admin.v1.AdminService.GetProcess:input_type -> skein.admin.v1.GetProcessRequest
+	1,  // 20: skein.admin.v1.AdminService.ListSlices:output_type -> skein.admin.v1.ListSlicesResponse
+	6,  // 21: skein.admin.v1.AdminService.ListTopics:output_type -> skein.admin.v1.ListTopicsResponse
+	10, // 22: skein.admin.v1.AdminService.Rebuild:output_type -> skein.admin.v1.RebuildResponse
+	12, // 23: skein.admin.v1.AdminService.ListChannels:output_type -> skein.admin.v1.ListChannelsResponse
+	16, // 24: skein.admin.v1.AdminService.GetConfig:output_type -> skein.admin.v1.GetConfigResponse
+	19, // 25: skein.admin.v1.AdminService.GetProcess:output_type -> skein.admin.v1.GetProcessResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_skein_admin_v1_admin_proto_init() }
@@ -990,7 +1506,7 @@ func file_skein_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_admin_v1_admin_proto_rawDesc), len(file_skein_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

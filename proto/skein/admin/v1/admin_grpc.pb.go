@@ -25,6 +25,8 @@ const (
 	AdminService_ListTopics_FullMethodName   = "/skein.admin.v1.AdminService/ListTopics"
 	AdminService_Rebuild_FullMethodName      = "/skein.admin.v1.AdminService/Rebuild"
 	AdminService_ListChannels_FullMethodName = "/skein.admin.v1.AdminService/ListChannels"
+	AdminService_GetConfig_FullMethodName    = "/skein.admin.v1.AdminService/GetConfig"
+	AdminService_GetProcess_FullMethodName   = "/skein.admin.v1.AdminService/GetProcess"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -43,6 +45,11 @@ type AdminServiceClient interface {
 	Rebuild(ctx context.Context, in *RebuildRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RebuildResponse], error)
 	// ListChannels tells of the channels of the process that answers, and whether they work.
 	ListChannels(ctx context.Context, in *ListChannelsRequest, opts ...grpc.CallOption) (*ListChannelsResponse, error)
+	// GetConfig tells every setting that is in force in the process that answers. No secret is among it: of what is one, it tells
+	// whether it is set.
+	GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error)
+	// GetProcess tells what the process is that answers, and on which engines it works.
+	GetProcess(ctx context.Context, in *GetProcessRequest, opts ...grpc.CallOption) (*GetProcessResponse, error)
 }
 
 type adminServiceClient struct {
@@ -102,6 +109,26 @@ func (c *adminServiceClient) ListChannels(ctx context.Context, in *ListChannelsR
 	return out, nil
 }
 
+func (c *adminServiceClient) GetConfig(ctx context.Context, in *GetConfigRequest, opts ...grpc.CallOption) (*GetConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetConfigResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) GetProcess(ctx context.Context, in *GetProcessRequest, opts ...grpc.CallOption) (*GetProcessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetProcessResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetProcess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -118,6 +145,11 @@ type AdminServiceServer interface {
 	Rebuild(*RebuildRequest, grpc.ServerStreamingServer[RebuildResponse]) error
 	// ListChannels tells of the channels of the process that answers, and whether they work.
 	ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error)
+	// GetConfig tells every setting that is in force in the process that answers. No secret is among it: of what is one, it tells
+	// whether it is set.
+	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
+	// GetProcess tells what the process is that answers, and on which engines it works.
+	GetProcess(context.Context, *GetProcessRequest) (*GetProcessResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -139,6 +171,12 @@ func (UnimplementedAdminServiceServer) Rebuild(*RebuildRequest, grpc.ServerStrea
 }
 func (UnimplementedAdminServiceServer) ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListChannels not implemented")
+}
+func (UnimplementedAdminServiceServer) GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetConfig not implemented")
+}
+func (UnimplementedAdminServiceServer) GetProcess(context.Context, *GetProcessRequest) (*GetProcessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetProcess not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -226,6 +264,42 @@ func _AdminService_ListChannels_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_GetConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetConfig(ctx, req.(*GetConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_GetProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetProcessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetProcess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetProcess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetProcess(ctx, req.(*GetProcessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -244,6 +318,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListChannels",
 			Handler:    _AdminService_ListChannels_Handler,
+		},
+		{
+			MethodName: "GetConfig",
+			Handler:    _AdminService_GetConfig_Handler,
+		},
+		{
+			MethodName: "GetProcess",
+			Handler:    _AdminService_GetProcess_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

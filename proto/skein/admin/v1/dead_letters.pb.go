@@ -40,7 +40,9 @@ type ListDeadLettersRequest struct {
 	// Letters of a page at most; 0 means 100.
 	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where to go on: next_page_token of the page before, with the same filters.
-	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only letters about records of this topic of the log.
+	Topic         string `protobuf:"bytes,8,opt,name=topic,proto3" json:"topic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -120,6 +122,13 @@ func (x *ListDeadLettersRequest) GetPageSize() int32 {
 func (x *ListDeadLettersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListDeadLettersRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
 	}
 	return ""
 }
@@ -549,7 +558,7 @@ var File_skein_admin_v1_dead_letters_proto protoreflect.FileDescriptor
 
 const file_skein_admin_v1_dead_letters_proto_rawDesc = "" +
 	"\n" +
-	"!skein/admin/v1/dead_letters.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x19skein/event/v1/dead.proto\x1a\x1askein/event/v1/event.proto\"\xad\x02\n" +
+	"!skein/admin/v1/dead_letters.proto\x12\x0eskein.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskein/event/v1/content.proto\x1a\x19skein/event/v1/dead.proto\x1a\x1askein/event/v1/event.proto\"\xcd\x02\n" +
 	"\x16ListDeadLettersRequest\x12\x1f\n" +
 	"\x06tenant\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06tenant\x12E\n" +
 	"\areasons\x18\x02 \x03(\x0e2\x1a.skein.event.v1.DeadReasonB\x0f\xbaH\f\x92\x01\t\x10\x10\"\x05\x82\x01\x02\x10\x01R\areasons\x12\x1e\n" +
@@ -559,7 +568,8 @@ const file_skein_admin_v1_dead_letters_proto_rawDesc = "" +
 	"\tpage_size\x18\x06 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12(\n" +
 	"\n" +
-	"page_token\x18\a \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\tpageToken\"|\n" +
+	"page_token\x18\a \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04R\tpageToken\x12\x1e\n" +
+	"\x05topic\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xf9\x01R\x05topic\"|\n" +
 	"\x17ListDeadLettersResponse\x129\n" +
 	"\aletters\x18\x01 \x03(\v2\x1f.skein.admin.v1.DeadLetterEntryR\aletters\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x01\n" +

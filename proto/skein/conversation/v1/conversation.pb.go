@@ -1185,7 +1185,9 @@ type TransferRequest struct {
 	// Queue.
 	Queue string `protobuf:"bytes,3,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Note for whoever takes it.
-	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	// Team: into the queue that the directory names for it.
+	Team          string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1244,6 +1246,13 @@ func (x *TransferRequest) GetQueue() string {
 func (x *TransferRequest) GetNote() string {
 	if x != nil {
 		return x.Note
+	}
+	return ""
+}
+
+func (x *TransferRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
 	}
 	return ""
 }
@@ -2056,13 +2065,14 @@ const file_skein_conversation_v1_conversation_proto_rawDesc = "" +
 	"\rAssignRequest\x12@\n" +
 	"\acommand\x18\x01 \x01(\v2\x1e.skein.conversation.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\x12 \n" +
 	"\x05agent\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05agent\"\x95\x02\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x05agent\"\xe9\x02\n" +
 	"\x0fTransferRequest\x12@\n" +
 	"\acommand\x18\x01 \x01(\v2\x1e.skein.conversation.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\x12\x1e\n" +
 	"\x05agent\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05agent\x12\x1e\n" +
 	"\x05queue\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05queue\x12\x1d\n" +
-	"\x04note\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\x04note:a\xbaH^\x1a\\\n" +
-	"\x0ftransfer.target\x12\x1fname either an agent or a queue\x1a((this.agent != '') != (this.queue != '')\"\xdc\x01\n" +
+	"\x04note\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\x04note\x12\x1c\n" +
+	"\x04team\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04team:\x96\x01\xbaH\x92\x01\x1a\x8f\x01\n" +
+	"\x0ftransfer.target\x126name an agent, a queue or a team, and one of them only\x1aD[this.agent, this.queue, this.team].filter(to, to != '').size() == 1\"\xdc\x01\n" +
 	"\x10SetStatusRequest\x12@\n" +
 	"\acommand\x18\x01 \x01(\v2\x1e.skein.conversation.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\x12E\n" +
 	"\x06status\x18\x02 \x01(\x0e2!.skein.event.v1.InteractionStatusB\n" +

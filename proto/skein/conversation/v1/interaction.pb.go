@@ -995,8 +995,12 @@ type Assignment struct {
 	Disposition string `protobuf:"bytes,20,opt,name=disposition,proto3" json:"disposition,omitempty"`
 	// The end of the after-call work was concluded by a timer or the next presence.
 	WrapupInferred bool `protobuf:"varint,21,opt,name=wrapup_inferred,json=wrapupInferred,proto3" json:"wrapup_inferred,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// When it was on hold, in order; 64 stretches at most, the last ones.
+	Held []*Stretch `protobuf:"bytes,22,rep,name=held,proto3" json:"held,omitempty"`
+	// When it was laid aside, likewise.
+	Paused        []*Stretch `protobuf:"bytes,23,rep,name=paused,proto3" json:"paused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Assignment) Reset() {
@@ -1176,6 +1180,75 @@ func (x *Assignment) GetWrapupInferred() bool {
 	return false
 }
 
+func (x *Assignment) GetHeld() []*Stretch {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Assignment) GetPaused() []*Stretch {
+	if x != nil {
+		return x.Paused
+	}
+	return nil
+}
+
+// Stretch is a part of an assignment.
+type Stretch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First moment.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// First moment after it; absent while it goes on.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stretch) Reset() {
+	*x = Stretch{}
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stretch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stretch) ProtoMessage() {}
+
+func (x *Stretch) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stretch.ProtoReflect.Descriptor instead.
+func (*Stretch) Descriptor() ([]byte, []int) {
+	return file_skein_conversation_v1_interaction_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Stretch) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Stretch) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // BotShare is what bots and other self-service did.
 type BotShare struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1195,7 +1268,7 @@ type BotShare struct {
 
 func (x *BotShare) Reset() {
 	*x = BotShare{}
-	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[4]
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1280,7 @@ func (x *BotShare) String() string {
 func (*BotShare) ProtoMessage() {}
 
 func (x *BotShare) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[4]
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1293,7 @@ func (x *BotShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BotShare.ProtoReflect.Descriptor instead.
 func (*BotShare) Descriptor() ([]byte, []int) {
-	return file_skein_conversation_v1_interaction_proto_rawDescGZIP(), []int{4}
+	return file_skein_conversation_v1_interaction_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BotShare) GetBot() string {
@@ -1281,7 +1354,7 @@ type Sla struct {
 
 func (x *Sla) Reset() {
 	*x = Sla{}
-	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[5]
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1366,7 @@ func (x *Sla) String() string {
 func (*Sla) ProtoMessage() {}
 
 func (x *Sla) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[5]
+	mi := &file_skein_conversation_v1_interaction_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1379,7 @@ func (x *Sla) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sla.ProtoReflect.Descriptor instead.
 func (*Sla) Descriptor() ([]byte, []int) {
-	return file_skein_conversation_v1_interaction_proto_rawDescGZIP(), []int{5}
+	return file_skein_conversation_v1_interaction_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Sla) GetMetric() v1.SlaMetric {
@@ -1455,7 +1528,7 @@ const file_skein_conversation_v1_interaction_proto_rawDesc = "" +
 	"\bpriority\x18\b \x01(\x05R\bpriority\x12\x16\n" +
 	"\x06skills\x18\t \x03(\tR\x06skills\x12\x14\n" +
 	"\x05agent\x18\n" +
-	" \x01(\tR\x05agent\"\x97\b\n" +
+	" \x01(\tR\x05agent\"\x83\t\n" +
 	"\n" +
 	"Assignment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
@@ -1485,7 +1558,12 @@ const file_skein_conversation_v1_interaction_proto_rawDesc = "" +
 	"\x11wrapup_started_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x0fwrapupStartedAt\x12B\n" +
 	"\x0fwrapup_ended_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\rwrapupEndedAt\x12 \n" +
 	"\vdisposition\x18\x14 \x01(\tR\vdisposition\x12'\n" +
-	"\x0fwrapup_inferred\x18\x15 \x01(\bR\x0ewrapupInferred\"\xec\x01\n" +
+	"\x0fwrapup_inferred\x18\x15 \x01(\bR\x0ewrapupInferred\x122\n" +
+	"\x04held\x18\x16 \x03(\v2\x1e.skein.conversation.v1.StretchR\x04held\x126\n" +
+	"\x06paused\x18\x17 \x03(\v2\x1e.skein.conversation.v1.StretchR\x06paused\"k\n" +
+	"\aStretch\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xec\x01\n" +
 	"\bBotShare\x12\x10\n" +
 	"\x03bot\x18\x01 \x01(\tR\x03bot\x129\n" +
 	"\n" +
@@ -1533,7 +1611,7 @@ func file_skein_conversation_v1_interaction_proto_rawDescGZIP() []byte {
 }
 
 var file_skein_conversation_v1_interaction_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_skein_conversation_v1_interaction_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_skein_conversation_v1_interaction_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_skein_conversation_v1_interaction_proto_goTypes = []any{
 	(InteractionState)(0),         // 0: skein.conversation.v1.InteractionState
 	(WorkStatus)(0),               // 1: skein.conversation.v1.WorkStatus
@@ -1542,94 +1620,99 @@ var file_skein_conversation_v1_interaction_proto_goTypes = []any{
 	(*Participant)(nil),           // 4: skein.conversation.v1.Participant
 	(*QueueVisit)(nil),            // 5: skein.conversation.v1.QueueVisit
 	(*Assignment)(nil),            // 6: skein.conversation.v1.Assignment
-	(*BotShare)(nil),              // 7: skein.conversation.v1.BotShare
-	(*Sla)(nil),                   // 8: skein.conversation.v1.Sla
-	nil,                           // 9: skein.conversation.v1.Interaction.AttributesEntry
-	(v1.Channel)(0),               // 10: skein.event.v1.Channel
-	(v1.Origin)(0),                // 11: skein.event.v1.Origin
-	(v1.Direction)(0),             // 12: skein.event.v1.Direction
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(v1.EndReason)(0),             // 14: skein.event.v1.EndReason
-	(*v1.Actor)(nil),              // 15: skein.event.v1.Actor
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
-	(*v1.Position)(nil),           // 17: skein.event.v1.Position
-	(v1.EndpointKind)(0),          // 18: skein.event.v1.EndpointKind
-	(v1.PartyRole)(0),             // 19: skein.event.v1.PartyRole
-	(v1.Side)(0),                  // 20: skein.event.v1.Side
-	(v1.SupervisorMode)(0),        // 21: skein.event.v1.SupervisorMode
-	(v1.QueueOutcome)(0),          // 22: skein.event.v1.QueueOutcome
-	(v1.DeclineReason)(0),         // 23: skein.event.v1.DeclineReason
-	(v1.SlaMetric)(0),             // 24: skein.event.v1.SlaMetric
+	(*Stretch)(nil),               // 7: skein.conversation.v1.Stretch
+	(*BotShare)(nil),              // 8: skein.conversation.v1.BotShare
+	(*Sla)(nil),                   // 9: skein.conversation.v1.Sla
+	nil,                           // 10: skein.conversation.v1.Interaction.AttributesEntry
+	(v1.Channel)(0),               // 11: skein.event.v1.Channel
+	(v1.Origin)(0),                // 12: skein.event.v1.Origin
+	(v1.Direction)(0),             // 13: skein.event.v1.Direction
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(v1.EndReason)(0),             // 15: skein.event.v1.EndReason
+	(*v1.Actor)(nil),              // 16: skein.event.v1.Actor
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*v1.Position)(nil),           // 18: skein.event.v1.Position
+	(v1.EndpointKind)(0),          // 19: skein.event.v1.EndpointKind
+	(v1.PartyRole)(0),             // 20: skein.event.v1.PartyRole
+	(v1.Side)(0),                  // 21: skein.event.v1.Side
+	(v1.SupervisorMode)(0),        // 22: skein.event.v1.SupervisorMode
+	(v1.QueueOutcome)(0),          // 23: skein.event.v1.QueueOutcome
+	(v1.DeclineReason)(0),         // 24: skein.event.v1.DeclineReason
+	(v1.SlaMetric)(0),             // 25: skein.event.v1.SlaMetric
 }
 var file_skein_conversation_v1_interaction_proto_depIdxs = []int32{
-	10, // 0: skein.conversation.v1.Interaction.channel:type_name -> skein.event.v1.Channel
-	11, // 1: skein.conversation.v1.Interaction.origin:type_name -> skein.event.v1.Origin
-	12, // 2: skein.conversation.v1.Interaction.direction:type_name -> skein.event.v1.Direction
-	13, // 3: skein.conversation.v1.Interaction.live_since:type_name -> google.protobuf.Timestamp
+	11, // 0: skein.conversation.v1.Interaction.channel:type_name -> skein.event.v1.Channel
+	12, // 1: skein.conversation.v1.Interaction.origin:type_name -> skein.event.v1.Origin
+	13, // 2: skein.conversation.v1.Interaction.direction:type_name -> skein.event.v1.Direction
+	14, // 3: skein.conversation.v1.Interaction.live_since:type_name -> google.protobuf.Timestamp
 	0,  // 4: skein.conversation.v1.Interaction.state:type_name -> skein.conversation.v1.InteractionState
 	1,  // 5: skein.conversation.v1.Interaction.status:type_name -> skein.conversation.v1.WorkStatus
-	13, // 6: skein.conversation.v1.Interaction.snoozed_until:type_name -> google.protobuf.Timestamp
-	13, // 7: skein.conversation.v1.Interaction.started_at:type_name -> google.protobuf.Timestamp
-	13, // 8: skein.conversation.v1.Interaction.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 9: skein.conversation.v1.Interaction.end_reason:type_name -> skein.event.v1.EndReason
-	13, // 10: skein.conversation.v1.Interaction.resolved_at:type_name -> google.protobuf.Timestamp
-	15, // 11: skein.conversation.v1.Interaction.resolved_by:type_name -> skein.event.v1.Actor
-	13, // 12: skein.conversation.v1.Interaction.reopened_at:type_name -> google.protobuf.Timestamp
-	13, // 13: skein.conversation.v1.Interaction.reopen_until:type_name -> google.protobuf.Timestamp
-	13, // 14: skein.conversation.v1.Interaction.last_activity_at:type_name -> google.protobuf.Timestamp
-	13, // 15: skein.conversation.v1.Interaction.customer_spoke_at:type_name -> google.protobuf.Timestamp
-	13, // 16: skein.conversation.v1.Interaction.agent_spoke_at:type_name -> google.protobuf.Timestamp
-	13, // 17: skein.conversation.v1.Interaction.waiting_since:type_name -> google.protobuf.Timestamp
-	13, // 18: skein.conversation.v1.Interaction.first_response_at:type_name -> google.protobuf.Timestamp
-	16, // 19: skein.conversation.v1.Interaction.first_response_time:type_name -> google.protobuf.Duration
-	9,  // 20: skein.conversation.v1.Interaction.attributes:type_name -> skein.conversation.v1.Interaction.AttributesEntry
+	14, // 6: skein.conversation.v1.Interaction.snoozed_until:type_name -> google.protobuf.Timestamp
+	14, // 7: skein.conversation.v1.Interaction.started_at:type_name -> google.protobuf.Timestamp
+	14, // 8: skein.conversation.v1.Interaction.ended_at:type_name -> google.protobuf.Timestamp
+	15, // 9: skein.conversation.v1.Interaction.end_reason:type_name -> skein.event.v1.EndReason
+	14, // 10: skein.conversation.v1.Interaction.resolved_at:type_name -> google.protobuf.Timestamp
+	16, // 11: skein.conversation.v1.Interaction.resolved_by:type_name -> skein.event.v1.Actor
+	14, // 12: skein.conversation.v1.Interaction.reopened_at:type_name -> google.protobuf.Timestamp
+	14, // 13: skein.conversation.v1.Interaction.reopen_until:type_name -> google.protobuf.Timestamp
+	14, // 14: skein.conversation.v1.Interaction.last_activity_at:type_name -> google.protobuf.Timestamp
+	14, // 15: skein.conversation.v1.Interaction.customer_spoke_at:type_name -> google.protobuf.Timestamp
+	14, // 16: skein.conversation.v1.Interaction.agent_spoke_at:type_name -> google.protobuf.Timestamp
+	14, // 17: skein.conversation.v1.Interaction.waiting_since:type_name -> google.protobuf.Timestamp
+	14, // 18: skein.conversation.v1.Interaction.first_response_at:type_name -> google.protobuf.Timestamp
+	17, // 19: skein.conversation.v1.Interaction.first_response_time:type_name -> google.protobuf.Duration
+	10, // 20: skein.conversation.v1.Interaction.attributes:type_name -> skein.conversation.v1.Interaction.AttributesEntry
 	4,  // 21: skein.conversation.v1.Interaction.participants:type_name -> skein.conversation.v1.Participant
 	5,  // 22: skein.conversation.v1.Interaction.visits:type_name -> skein.conversation.v1.QueueVisit
 	6,  // 23: skein.conversation.v1.Interaction.assignments:type_name -> skein.conversation.v1.Assignment
-	7,  // 24: skein.conversation.v1.Interaction.bot:type_name -> skein.conversation.v1.BotShare
-	8,  // 25: skein.conversation.v1.Interaction.slas:type_name -> skein.conversation.v1.Sla
-	16, // 26: skein.conversation.v1.Interaction.idle_timeout:type_name -> google.protobuf.Duration
-	16, // 27: skein.conversation.v1.Interaction.reopen_window:type_name -> google.protobuf.Duration
-	17, // 28: skein.conversation.v1.Interaction.position:type_name -> skein.event.v1.Position
-	18, // 29: skein.conversation.v1.Participant.kind:type_name -> skein.event.v1.EndpointKind
-	19, // 30: skein.conversation.v1.Participant.role:type_name -> skein.event.v1.PartyRole
-	20, // 31: skein.conversation.v1.Participant.side:type_name -> skein.event.v1.Side
-	15, // 32: skein.conversation.v1.Participant.actor:type_name -> skein.event.v1.Actor
-	13, // 33: skein.conversation.v1.Participant.joined_at:type_name -> google.protobuf.Timestamp
-	13, // 34: skein.conversation.v1.Participant.left_at:type_name -> google.protobuf.Timestamp
-	21, // 35: skein.conversation.v1.Participant.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
-	13, // 36: skein.conversation.v1.QueueVisit.entered_at:type_name -> google.protobuf.Timestamp
-	13, // 37: skein.conversation.v1.QueueVisit.left_at:type_name -> google.protobuf.Timestamp
-	22, // 38: skein.conversation.v1.QueueVisit.outcome:type_name -> skein.event.v1.QueueOutcome
-	16, // 39: skein.conversation.v1.QueueVisit.sla_target:type_name -> google.protobuf.Duration
-	11, // 40: skein.conversation.v1.Assignment.origin:type_name -> skein.event.v1.Origin
-	13, // 41: skein.conversation.v1.Assignment.offered_at:type_name -> google.protobuf.Timestamp
-	13, // 42: skein.conversation.v1.Assignment.declined_at:type_name -> google.protobuf.Timestamp
-	23, // 43: skein.conversation.v1.Assignment.decline_reason:type_name -> skein.event.v1.DeclineReason
-	13, // 44: skein.conversation.v1.Assignment.accepted_at:type_name -> google.protobuf.Timestamp
-	13, // 45: skein.conversation.v1.Assignment.connected_at:type_name -> google.protobuf.Timestamp
-	16, // 46: skein.conversation.v1.Assignment.hold_time:type_name -> google.protobuf.Duration
-	13, // 47: skein.conversation.v1.Assignment.held_since:type_name -> google.protobuf.Timestamp
-	16, // 48: skein.conversation.v1.Assignment.pause_time:type_name -> google.protobuf.Duration
-	13, // 49: skein.conversation.v1.Assignment.paused_since:type_name -> google.protobuf.Timestamp
-	13, // 50: skein.conversation.v1.Assignment.ended_at:type_name -> google.protobuf.Timestamp
-	14, // 51: skein.conversation.v1.Assignment.end_reason:type_name -> skein.event.v1.EndReason
-	13, // 52: skein.conversation.v1.Assignment.wrapup_started_at:type_name -> google.protobuf.Timestamp
-	13, // 53: skein.conversation.v1.Assignment.wrapup_ended_at:type_name -> google.protobuf.Timestamp
-	13, // 54: skein.conversation.v1.BotShare.started_at:type_name -> google.protobuf.Timestamp
-	13, // 55: skein.conversation.v1.BotShare.handed_off_at:type_name -> google.protobuf.Timestamp
-	13, // 56: skein.conversation.v1.BotShare.ended_at:type_name -> google.protobuf.Timestamp
-	24, // 57: skein.conversation.v1.Sla.metric:type_name -> skein.event.v1.SlaMetric
-	2,  // 58: skein.conversation.v1.Sla.state:type_name -> skein.conversation.v1.SlaState
-	16, // 59: skein.conversation.v1.Sla.target:type_name -> google.protobuf.Duration
-	13, // 60: skein.conversation.v1.Sla.since:type_name -> google.protobuf.Timestamp
-	13, // 61: skein.conversation.v1.Sla.due_at:type_name -> google.protobuf.Timestamp
-	13, // 62: skein.conversation.v1.Sla.done_at:type_name -> google.protobuf.Timestamp
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	8,  // 24: skein.conversation.v1.Interaction.bot:type_name -> skein.conversation.v1.BotShare
+	9,  // 25: skein.conversation.v1.Interaction.slas:type_name -> skein.conversation.v1.Sla
+	17, // 26: skein.conversation.v1.Interaction.idle_timeout:type_name -> google.protobuf.Duration
+	17, // 27: skein.conversation.v1.Interaction.reopen_window:type_name -> google.protobuf.Duration
+	18, // 28: skein.conversation.v1.Interaction.position:type_name -> skein.event.v1.Position
+	19, // 29: skein.conversation.v1.Participant.kind:type_name -> skein.event.v1.EndpointKind
+	20, // 30: skein.conversation.v1.Participant.role:type_name -> skein.event.v1.PartyRole
+	21, // 31: skein.conversation.v1.Participant.side:type_name -> skein.event.v1.Side
+	16, // 32: skein.conversation.v1.Participant.actor:type_name -> skein.event.v1.Actor
+	14, // 33: skein.conversation.v1.Participant.joined_at:type_name -> google.protobuf.Timestamp
+	14, // 34: skein.conversation.v1.Participant.left_at:type_name -> google.protobuf.Timestamp
+	22, // 35: skein.conversation.v1.Participant.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
+	14, // 36: skein.conversation.v1.QueueVisit.entered_at:type_name -> google.protobuf.Timestamp
+	14, // 37: skein.conversation.v1.QueueVisit.left_at:type_name -> google.protobuf.Timestamp
+	23, // 38: skein.conversation.v1.QueueVisit.outcome:type_name -> skein.event.v1.QueueOutcome
+	17, // 39: skein.conversation.v1.QueueVisit.sla_target:type_name -> google.protobuf.Duration
+	12, // 40: skein.conversation.v1.Assignment.origin:type_name -> skein.event.v1.Origin
+	14, // 41: skein.conversation.v1.Assignment.offered_at:type_name -> google.protobuf.Timestamp
+	14, // 42: skein.conversation.v1.Assignment.declined_at:type_name -> google.protobuf.Timestamp
+	24, // 43: skein.conversation.v1.Assignment.decline_reason:type_name -> skein.event.v1.DeclineReason
+	14, // 44: skein.conversation.v1.Assignment.accepted_at:type_name -> google.protobuf.Timestamp
+	14, // 45: skein.conversation.v1.Assignment.connected_at:type_name -> google.protobuf.Timestamp
+	17, // 46: skein.conversation.v1.Assignment.hold_time:type_name -> google.protobuf.Duration
+	14, // 47: skein.conversation.v1.Assignment.held_since:type_name -> google.protobuf.Timestamp
+	17, // 48: skein.conversation.v1.Assignment.pause_time:type_name -> google.protobuf.Duration
+	14, // 49: skein.conversation.v1.Assignment.paused_since:type_name -> google.protobuf.Timestamp
+	14, // 50: skein.conversation.v1.Assignment.ended_at:type_name -> google.protobuf.Timestamp
+	15, // 51: skein.conversation.v1.Assignment.end_reason:type_name -> skein.event.v1.EndReason
+	14, // 52: skein.conversation.v1.Assignment.wrapup_started_at:type_name -> google.protobuf.Timestamp
+	14, // 53: skein.conversation.v1.Assignment.wrapup_ended_at:type_name -> google.protobuf.Timestamp
+	7,  // 54: skein.conversation.v1.Assignment.held:type_name -> skein.conversation.v1.Stretch
+	7,  // 55: skein.conversation.v1.Assignment.paused:type_name -> skein.conversation.v1.Stretch
+	14, // 56: skein.conversation.v1.Stretch.from:type_name -> google.protobuf.Timestamp
+	14, // 57: skein.conversation.v1.Stretch.until:type_name -> google.protobuf.Timestamp
+	14, // 58: skein.conversation.v1.BotShare.started_at:type_name -> google.protobuf.Timestamp
+	14, // 59: skein.conversation.v1.BotShare.handed_off_at:type_name -> google.protobuf.Timestamp
+	14, // 60: skein.conversation.v1.BotShare.ended_at:type_name -> google.protobuf.Timestamp
+	25, // 61: skein.conversation.v1.Sla.metric:type_name -> skein.event.v1.SlaMetric
+	2,  // 62: skein.conversation.v1.Sla.state:type_name -> skein.conversation.v1.SlaState
+	17, // 63: skein.conversation.v1.Sla.target:type_name -> google.protobuf.Duration
+	14, // 64: skein.conversation.v1.Sla.since:type_name -> google.protobuf.Timestamp
+	14, // 65: skein.conversation.v1.Sla.due_at:type_name -> google.protobuf.Timestamp
+	14, // 66: skein.conversation.v1.Sla.done_at:type_name -> google.protobuf.Timestamp
+	67, // [67:67] is the sub-list for method output_type
+	67, // [67:67] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_skein_conversation_v1_interaction_proto_init() }
@@ -1643,7 +1726,7 @@ func file_skein_conversation_v1_interaction_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_conversation_v1_interaction_proto_rawDesc), len(file_skein_conversation_v1_interaction_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

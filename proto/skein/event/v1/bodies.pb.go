@@ -699,6 +699,79 @@ func (RoutingStatus) EnumDescriptor() ([]byte, []int) {
 	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{10}
 }
 
+// AlertKind is what a rule looks at.
+type AlertKind int32
+
+const (
+	// Not stated.
+	AlertKind_ALERT_KIND_UNSPECIFIED AlertKind = 0
+	// How long the contact that waits longest has waited, in seconds.
+	AlertKind_ALERT_KIND_OLDEST_WAITING AlertKind = 1
+	// How many contacts wait.
+	AlertKind_ALERT_KIND_WAITING AlertKind = 2
+	// Share of today's contacts that was answered in time.
+	AlertKind_ALERT_KIND_SERVICE_LEVEL AlertKind = 3
+	// Nobody is available while somebody waits, in seconds.
+	AlertKind_ALERT_KIND_NOBODY_AVAILABLE AlertKind = 4
+	// An agent did not react to an offer, and has not since, in seconds.
+	AlertKind_ALERT_KIND_NOT_RESPONDING AlertKind = 5
+	// Nothing is heard of an agent who has not signed out, in seconds.
+	AlertKind_ALERT_KIND_VANISHED AlertKind = 6
+	// An agent is in one state for too long, in seconds.
+	AlertKind_ALERT_KIND_STATE_TOO_LONG AlertKind = 7
+)
+
+// Enum value maps for AlertKind.
+var (
+	AlertKind_name = map[int32]string{
+		0: "ALERT_KIND_UNSPECIFIED",
+		1: "ALERT_KIND_OLDEST_WAITING",
+		2: "ALERT_KIND_WAITING",
+		3: "ALERT_KIND_SERVICE_LEVEL",
+		4: "ALERT_KIND_NOBODY_AVAILABLE",
+		5: "ALERT_KIND_NOT_RESPONDING",
+		6: "ALERT_KIND_VANISHED",
+		7: "ALERT_KIND_STATE_TOO_LONG",
+	}
+	AlertKind_value = map[string]int32{
+		"ALERT_KIND_UNSPECIFIED":      0,
+		"ALERT_KIND_OLDEST_WAITING":   1,
+		"ALERT_KIND_WAITING":          2,
+		"ALERT_KIND_SERVICE_LEVEL":    3,
+		"ALERT_KIND_NOBODY_AVAILABLE": 4,
+		"ALERT_KIND_NOT_RESPONDING":   5,
+		"ALERT_KIND_VANISHED":         6,
+		"ALERT_KIND_STATE_TOO_LONG":   7,
+	}
+)
+
+func (x AlertKind) Enum() *AlertKind {
+	p := new(AlertKind)
+	*p = x
+	return p
+}
+
+func (x AlertKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AlertKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_skein_event_v1_bodies_proto_enumTypes[11].Descriptor()
+}
+
+func (AlertKind) Type() protoreflect.EnumType {
+	return &file_skein_event_v1_bodies_proto_enumTypes[11]
+}
+
+func (x AlertKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AlertKind.Descriptor instead.
+func (AlertKind) EnumDescriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{11}
+}
+
 // IdentityEvidence is what an assertion about a person's identity rests on.
 type IdentityEvidence int32
 
@@ -748,11 +821,11 @@ func (x IdentityEvidence) String() string {
 }
 
 func (IdentityEvidence) Descriptor() protoreflect.EnumDescriptor {
-	return file_skein_event_v1_bodies_proto_enumTypes[11].Descriptor()
+	return file_skein_event_v1_bodies_proto_enumTypes[12].Descriptor()
 }
 
 func (IdentityEvidence) Type() protoreflect.EnumType {
-	return &file_skein_event_v1_bodies_proto_enumTypes[11]
+	return &file_skein_event_v1_bodies_proto_enumTypes[12]
 }
 
 func (x IdentityEvidence) Number() protoreflect.EnumNumber {
@@ -761,7 +834,7 @@ func (x IdentityEvidence) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IdentityEvidence.Descriptor instead.
 func (IdentityEvidence) EnumDescriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{11}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{12}
 }
 
 // SlaMetric is what a target is about.
@@ -805,11 +878,11 @@ func (x SlaMetric) String() string {
 }
 
 func (SlaMetric) Descriptor() protoreflect.EnumDescriptor {
-	return file_skein_event_v1_bodies_proto_enumTypes[12].Descriptor()
+	return file_skein_event_v1_bodies_proto_enumTypes[13].Descriptor()
 }
 
 func (SlaMetric) Type() protoreflect.EnumType {
-	return &file_skein_event_v1_bodies_proto_enumTypes[12]
+	return &file_skein_event_v1_bodies_proto_enumTypes[13]
 }
 
 func (x SlaMetric) Number() protoreflect.EnumNumber {
@@ -818,7 +891,7 @@ func (x SlaMetric) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SlaMetric.Descriptor instead.
 func (SlaMetric) EnumDescriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{12}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{13}
 }
 
 // InteractionStarted tells that a call, chat or other stretch of a thread began, where the provider says so.
@@ -4337,7 +4410,11 @@ type AgentPresenceChanged struct {
 	// Type of it.
 	Type PresenceType `protobuf:"varint,2,opt,name=type,proto3,enum=skein.event.v1.PresenceType" json:"type,omitempty"`
 	// Secondary reason of the tenant's.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// It holds at every connector at which the agent has signed in, such as when somebody else signs the agent out.
+	Everywhere bool `protobuf:"varint,4,opt,name=everywhere,proto3" json:"everywhere,omitempty"`
+	// Who changed it, where it was not the agent.
+	ChangedBy     string `protobuf:"bytes,5,opt,name=changed_by,json=changedBy,proto3" json:"changed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4389,6 +4466,20 @@ func (x *AgentPresenceChanged) GetType() PresenceType {
 func (x *AgentPresenceChanged) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *AgentPresenceChanged) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
+}
+
+func (x *AgentPresenceChanged) GetChangedBy() string {
+	if x != nil {
+		return x.ChangedBy
 	}
 	return ""
 }
@@ -4549,9 +4640,12 @@ func (x *Capacity) GetAvailable() int32 {
 	return 0
 }
 
-// AgentHeartbeat tells that the agent's desktop is alive.
+// AgentHeartbeat tells that the agent's desktop is alive. One that carries a timeout promises another: an agent of whom nothing is
+// heard for so long has vanished from that connector.
 type AgentHeartbeat struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Within which time the connector says something again; nothing is promised where it is 0.
+	Timeout       *durationpb.Duration `protobuf:"bytes,1,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4586,6 +4680,222 @@ func (*AgentHeartbeat) Descriptor() ([]byte, []int) {
 	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{64}
 }
 
+func (x *AgentHeartbeat) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+// AlertRaised tells that something on the floor needs a supervisor.
+type AlertRaised struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rule that found it.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// What the rule looks at.
+	Kind AlertKind `protobuf:"varint,2,opt,name=kind,proto3,enum=skein.event.v1.AlertKind" json:"kind,omitempty"`
+	// Queue that it is about, where it is one.
+	Queue string `protobuf:"bytes,3,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Agent that it is about, where it is one.
+	Agent string `protobuf:"bytes,4,opt,name=agent,proto3" json:"agent,omitempty"`
+	// What was seen: seconds, contacts or a share.
+	Value float64 `protobuf:"fixed64,5,opt,name=value,proto3" json:"value,omitempty"`
+	// What the rule allows, in the same unit.
+	Threshold float64 `protobuf:"fixed64,6,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Since when it is so.
+	Since *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
+	// The same in words.
+	Text          string `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlertRaised) Reset() {
+	*x = AlertRaised{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlertRaised) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlertRaised) ProtoMessage() {}
+
+func (x *AlertRaised) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlertRaised.ProtoReflect.Descriptor instead.
+func (*AlertRaised) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *AlertRaised) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *AlertRaised) GetKind() AlertKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AlertKind_ALERT_KIND_UNSPECIFIED
+}
+
+func (x *AlertRaised) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *AlertRaised) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *AlertRaised) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *AlertRaised) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *AlertRaised) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *AlertRaised) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// AlertCleared tells that it is over.
+type AlertCleared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Event that raised it.
+	RaisedEventId string `protobuf:"bytes,1,opt,name=raised_event_id,json=raisedEventId,proto3" json:"raised_event_id,omitempty"`
+	// Rule that found it.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// What the rule looks at.
+	Kind AlertKind `protobuf:"varint,3,opt,name=kind,proto3,enum=skein.event.v1.AlertKind" json:"kind,omitempty"`
+	// Queue that it is about, where it is one.
+	Queue string `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Agent that it is about, where it is one.
+	Agent string `protobuf:"bytes,5,opt,name=agent,proto3" json:"agent,omitempty"`
+	// What is seen now.
+	Value float64 `protobuf:"fixed64,6,opt,name=value,proto3" json:"value,omitempty"`
+	// Since when it was so.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlertCleared) Reset() {
+	*x = AlertCleared{}
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlertCleared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlertCleared) ProtoMessage() {}
+
+func (x *AlertCleared) ProtoReflect() protoreflect.Message {
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlertCleared.ProtoReflect.Descriptor instead.
+func (*AlertCleared) Descriptor() ([]byte, []int) {
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *AlertCleared) GetRaisedEventId() string {
+	if x != nil {
+		return x.RaisedEventId
+	}
+	return ""
+}
+
+func (x *AlertCleared) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *AlertCleared) GetKind() AlertKind {
+	if x != nil {
+		return x.Kind
+	}
+	return AlertKind_ALERT_KIND_UNSPECIFIED
+}
+
+func (x *AlertCleared) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *AlertCleared) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *AlertCleared) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *AlertCleared) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // ThreadJoined tells that two thread ids mean one thing; a joined thread is read under its parent.
 type ThreadJoined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4597,7 +4907,7 @@ type ThreadJoined struct {
 
 func (x *ThreadJoined) Reset() {
 	*x = ThreadJoined{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4609,7 +4919,7 @@ func (x *ThreadJoined) String() string {
 func (*ThreadJoined) ProtoMessage() {}
 
 func (x *ThreadJoined) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[65]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4622,7 +4932,7 @@ func (x *ThreadJoined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThreadJoined.ProtoReflect.Descriptor instead.
 func (*ThreadJoined) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{65}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ThreadJoined) GetParentThread() string {
@@ -4662,7 +4972,7 @@ type EndpointLinked struct {
 
 func (x *EndpointLinked) Reset() {
 	*x = EndpointLinked{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4674,7 +4984,7 @@ func (x *EndpointLinked) String() string {
 func (*EndpointLinked) ProtoMessage() {}
 
 func (x *EndpointLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[66]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4687,7 +4997,7 @@ func (x *EndpointLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointLinked.ProtoReflect.Descriptor instead.
 func (*EndpointLinked) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{66}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *EndpointLinked) GetEndpointId() string {
@@ -4779,7 +5089,7 @@ type InteractionAttributed struct {
 
 func (x *InteractionAttributed) Reset() {
 	*x = InteractionAttributed{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4791,7 +5101,7 @@ func (x *InteractionAttributed) String() string {
 func (*InteractionAttributed) ProtoMessage() {}
 
 func (x *InteractionAttributed) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[67]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4804,7 +5114,7 @@ func (x *InteractionAttributed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionAttributed.ProtoReflect.Descriptor instead.
 func (*InteractionAttributed) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{67}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *InteractionAttributed) GetInteractionId() string {
@@ -4862,7 +5172,7 @@ type ConversationLinked struct {
 
 func (x *ConversationLinked) Reset() {
 	*x = ConversationLinked{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4874,7 +5184,7 @@ func (x *ConversationLinked) String() string {
 func (*ConversationLinked) ProtoMessage() {}
 
 func (x *ConversationLinked) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[68]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4887,7 +5197,7 @@ func (x *ConversationLinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConversationLinked.ProtoReflect.Descriptor instead.
 func (*ConversationLinked) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{68}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ConversationLinked) GetMembers() []string {
@@ -4938,7 +5248,7 @@ type LinkUndone struct {
 
 func (x *LinkUndone) Reset() {
 	*x = LinkUndone{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4950,7 +5260,7 @@ func (x *LinkUndone) String() string {
 func (*LinkUndone) ProtoMessage() {}
 
 func (x *LinkUndone) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[69]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4963,7 +5273,7 @@ func (x *LinkUndone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinkUndone.ProtoReflect.Descriptor instead.
 func (*LinkUndone) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{69}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LinkUndone) GetEventId() string {
@@ -4995,7 +5305,7 @@ type CustomerMerged struct {
 
 func (x *CustomerMerged) Reset() {
 	*x = CustomerMerged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5007,7 +5317,7 @@ func (x *CustomerMerged) String() string {
 func (*CustomerMerged) ProtoMessage() {}
 
 func (x *CustomerMerged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[70]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5020,7 +5330,7 @@ func (x *CustomerMerged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerMerged.ProtoReflect.Descriptor instead.
 func (*CustomerMerged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{70}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CustomerMerged) GetInto() string {
@@ -5061,7 +5371,7 @@ type CustomerSplit struct {
 
 func (x *CustomerSplit) Reset() {
 	*x = CustomerSplit{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5073,7 +5383,7 @@ func (x *CustomerSplit) String() string {
 func (*CustomerSplit) ProtoMessage() {}
 
 func (x *CustomerSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[71]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5086,7 +5396,7 @@ func (x *CustomerSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerSplit.ProtoReflect.Descriptor instead.
 func (*CustomerSplit) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{71}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CustomerSplit) GetCustomerId() string {
@@ -5132,7 +5442,7 @@ type ConsentChanged struct {
 
 func (x *ConsentChanged) Reset() {
 	*x = ConsentChanged{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5144,7 +5454,7 @@ func (x *ConsentChanged) String() string {
 func (*ConsentChanged) ProtoMessage() {}
 
 func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[72]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5157,7 +5467,7 @@ func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
 func (*ConsentChanged) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{72}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ConsentChanged) GetPurpose() string {
@@ -5196,7 +5506,7 @@ type SubjectErased struct {
 
 func (x *SubjectErased) Reset() {
 	*x = SubjectErased{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5208,7 +5518,7 @@ func (x *SubjectErased) String() string {
 func (*SubjectErased) ProtoMessage() {}
 
 func (x *SubjectErased) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[73]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5221,7 +5531,7 @@ func (x *SubjectErased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectErased.ProtoReflect.Descriptor instead.
 func (*SubjectErased) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{73}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SubjectErased) GetKeyId() string {
@@ -5248,23 +5558,32 @@ func (x *SubjectErased) GetCustomerId() string {
 // DirectoryUpdated tells a changed entry of the directory.
 type DirectoryUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of entry: agent, team, queue, setting.
+	// Kind of entry: agent, team, queue, hours, setting.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Its id.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// From when on.
 	ValidFrom *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	// Its attributes.
+	// Attributes of the tenant's own, whatever the kind.
 	Attributes map[string]string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The entry is removed.
-	Removed       bool `protobuf:"varint,5,opt,name=removed,proto3" json:"removed,omitempty"`
+	Removed bool `protobuf:"varint,5,opt,name=removed,proto3" json:"removed,omitempty"`
+	// What the entry says, by its kind; the whole of it: what is missing is not so any more.
+	//
+	// Types that are valid to be assigned to Entry:
+	//
+	//	*DirectoryUpdated_Agent
+	//	*DirectoryUpdated_Team
+	//	*DirectoryUpdated_Queue
+	//	*DirectoryUpdated_Hours
+	Entry         isDirectoryUpdated_Entry `protobuf_oneof:"entry"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DirectoryUpdated) Reset() {
 	*x = DirectoryUpdated{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5276,7 +5595,7 @@ func (x *DirectoryUpdated) String() string {
 func (*DirectoryUpdated) ProtoMessage() {}
 
 func (x *DirectoryUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[74]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5289,7 +5608,7 @@ func (x *DirectoryUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryUpdated.ProtoReflect.Descriptor instead.
 func (*DirectoryUpdated) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{74}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DirectoryUpdated) GetKind() string {
@@ -5327,6 +5646,81 @@ func (x *DirectoryUpdated) GetRemoved() bool {
 	return false
 }
 
+func (x *DirectoryUpdated) GetEntry() isDirectoryUpdated_Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *DirectoryUpdated) GetAgent() *DirectoryAgent {
+	if x != nil {
+		if x, ok := x.Entry.(*DirectoryUpdated_Agent); ok {
+			return x.Agent
+		}
+	}
+	return nil
+}
+
+func (x *DirectoryUpdated) GetTeam() *DirectoryTeam {
+	if x != nil {
+		if x, ok := x.Entry.(*DirectoryUpdated_Team); ok {
+			return x.Team
+		}
+	}
+	return nil
+}
+
+func (x *DirectoryUpdated) GetQueue() *DirectoryQueue {
+	if x != nil {
+		if x, ok := x.Entry.(*DirectoryUpdated_Queue); ok {
+			return x.Queue
+		}
+	}
+	return nil
+}
+
+func (x *DirectoryUpdated) GetHours() *DirectoryHours {
+	if x != nil {
+		if x, ok := x.Entry.(*DirectoryUpdated_Hours); ok {
+			return x.Hours
+		}
+	}
+	return nil
+}
+
+type isDirectoryUpdated_Entry interface {
+	isDirectoryUpdated_Entry()
+}
+
+type DirectoryUpdated_Agent struct {
+	// An agent.
+	Agent *DirectoryAgent `protobuf:"bytes,10,opt,name=agent,proto3,oneof"`
+}
+
+type DirectoryUpdated_Team struct {
+	// A team.
+	Team *DirectoryTeam `protobuf:"bytes,11,opt,name=team,proto3,oneof"`
+}
+
+type DirectoryUpdated_Queue struct {
+	// A queue.
+	Queue *DirectoryQueue `protobuf:"bytes,12,opt,name=queue,proto3,oneof"`
+}
+
+type DirectoryUpdated_Hours struct {
+	// Business hours.
+	Hours *DirectoryHours `protobuf:"bytes,13,opt,name=hours,proto3,oneof"`
+}
+
+func (*DirectoryUpdated_Agent) isDirectoryUpdated_Entry() {}
+
+func (*DirectoryUpdated_Team) isDirectoryUpdated_Entry() {}
+
+func (*DirectoryUpdated_Queue) isDirectoryUpdated_Entry() {}
+
+func (*DirectoryUpdated_Hours) isDirectoryUpdated_Entry() {}
+
 // Extension is the body of a foreign type: carried, stored and served as it is.
 type Extension struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5340,7 +5734,7 @@ type Extension struct {
 
 func (x *Extension) Reset() {
 	*x = Extension{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5352,7 +5746,7 @@ func (x *Extension) String() string {
 func (*Extension) ProtoMessage() {}
 
 func (x *Extension) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[75]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5365,7 +5759,7 @@ func (x *Extension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extension.ProtoReflect.Descriptor instead.
 func (*Extension) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{75}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Extension) GetMediaType() string {
@@ -5398,7 +5792,7 @@ type IdentityAsserted struct {
 
 func (x *IdentityAsserted) Reset() {
 	*x = IdentityAsserted{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5410,7 +5804,7 @@ func (x *IdentityAsserted) String() string {
 func (*IdentityAsserted) ProtoMessage() {}
 
 func (x *IdentityAsserted) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[76]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5423,7 +5817,7 @@ func (x *IdentityAsserted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdentityAsserted.ProtoReflect.Descriptor instead.
 func (*IdentityAsserted) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{76}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *IdentityAsserted) GetEvidence() IdentityEvidence {
@@ -5461,7 +5855,7 @@ type CustomerAttributesUpdated struct {
 
 func (x *CustomerAttributesUpdated) Reset() {
 	*x = CustomerAttributesUpdated{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5473,7 +5867,7 @@ func (x *CustomerAttributesUpdated) String() string {
 func (*CustomerAttributesUpdated) ProtoMessage() {}
 
 func (x *CustomerAttributesUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[77]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5486,7 +5880,7 @@ func (x *CustomerAttributesUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerAttributesUpdated.ProtoReflect.Descriptor instead.
 func (*CustomerAttributesUpdated) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{77}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CustomerAttributesUpdated) GetSource() string {
@@ -5533,7 +5927,7 @@ type CustomerFactRecorded struct {
 
 func (x *CustomerFactRecorded) Reset() {
 	*x = CustomerFactRecorded{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5545,7 +5939,7 @@ func (x *CustomerFactRecorded) String() string {
 func (*CustomerFactRecorded) ProtoMessage() {}
 
 func (x *CustomerFactRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[78]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5558,7 +5952,7 @@ func (x *CustomerFactRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerFactRecorded.ProtoReflect.Descriptor instead.
 func (*CustomerFactRecorded) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{78}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *CustomerFactRecorded) GetSource() string {
@@ -5646,13 +6040,15 @@ type InteractionPolicySet struct {
 	// Interaction that it is about, by any id that it ever had. Where no interaction of the thread has it, the one to which an event of this
 	// moment belongs.
 	InteractionId string `protobuf:"bytes,5,opt,name=interaction_id,json=interactionId,proto3" json:"interaction_id,omitempty"`
+	// After how long an agent's after-call work ends by itself, where the provider tells no end; 0 for never.
+	WrapupTimeout *durationpb.Duration `protobuf:"bytes,6,opt,name=wrapup_timeout,json=wrapupTimeout,proto3" json:"wrapup_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InteractionPolicySet) Reset() {
 	*x = InteractionPolicySet{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5664,7 +6060,7 @@ func (x *InteractionPolicySet) String() string {
 func (*InteractionPolicySet) ProtoMessage() {}
 
 func (x *InteractionPolicySet) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[79]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5677,7 +6073,7 @@ func (x *InteractionPolicySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionPolicySet.ProtoReflect.Descriptor instead.
 func (*InteractionPolicySet) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{79}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InteractionPolicySet) GetPolicy() string {
@@ -5715,6 +6111,13 @@ func (x *InteractionPolicySet) GetInteractionId() string {
 	return ""
 }
 
+func (x *InteractionPolicySet) GetWrapupTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.WrapupTimeout
+	}
+	return nil
+}
+
 // SlaClock is a target that begins to count.
 type SlaClock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5732,7 +6135,7 @@ type SlaClock struct {
 
 func (x *SlaClock) Reset() {
 	*x = SlaClock{}
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5744,7 +6147,7 @@ func (x *SlaClock) String() string {
 func (*SlaClock) ProtoMessage() {}
 
 func (x *SlaClock) ProtoReflect() protoreflect.Message {
-	mi := &file_skein_event_v1_bodies_proto_msgTypes[80]
+	mi := &file_skein_event_v1_bodies_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5757,7 +6160,7 @@ func (x *SlaClock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlaClock.ProtoReflect.Descriptor instead.
 func (*SlaClock) Descriptor() ([]byte, []int) {
-	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{80}
+	return file_skein_event_v1_bodies_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *SlaClock) GetMetric() SlaMetric {
@@ -5792,7 +6195,7 @@ var File_skein_event_v1_bodies_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\n" +
-	"\x1bskein/event/v1/bodies.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1askein/event/v1/event.proto\"L\n" +
+	"\x1bskein/event/v1/bodies.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eskein/event/v1/directory.proto\x1a\x1askein/event/v1/event.proto\"L\n" +
 	"\x12InteractionStarted\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1c\n" +
 	"\tcontinues\x18\x02 \x01(\tR\tcontinues\"\xae\x01\n" +
@@ -6033,11 +6436,16 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
 	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"|\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xc5\x01\n" +
 	"\x14AgentPresenceChanged\x12\x1a\n" +
 	"\bpresence\x18\x01 \x01(\tR\bpresence\x120\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1c.skein.event.v1.PresenceTypeR\x04type\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"R\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x04 \x01(\bR\n" +
+	"everywhere\x12'\n" +
+	"\n" +
+	"changed_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tchangedBy\"R\n" +
 	"\x19AgentRoutingStatusChanged\x125\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1d.skein.event.v1.RoutingStatusR\x06status\"\xe2\x01\n" +
 	"\x14AgentCapacityChanged\x12N\n" +
@@ -6048,8 +6456,26 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x18.skein.event.v1.CapacityR\x05value:\x028\x01\"T\n" +
 	"\bCapacity\x12!\n" +
 	"\amaximum\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\amaximum\x12%\n" +
-	"\tavailable\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\tavailable\"\x10\n" +
-	"\x0eAgentHeartbeat\"3\n" +
+	"\tavailable\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\tavailable\"E\n" +
+	"\x0eAgentHeartbeat\x123\n" +
+	"\atimeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\x9e\x02\n" +
+	"\vAlertRaised\x12\x1c\n" +
+	"\x04rule\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12-\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x19.skein.event.v1.AlertKindR\x04kind\x12\x1e\n" +
+	"\x05queue\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05queue\x12\x1e\n" +
+	"\x05agent\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05agent\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\x01R\x05value\x12\x1c\n" +
+	"\tthreshold\x18\x06 \x01(\x01R\tthreshold\x120\n" +
+	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1c\n" +
+	"\x04text\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x04text\"\x94\x02\n" +
+	"\fAlertCleared\x12/\n" +
+	"\x0fraised_event_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18$R\rraisedEventId\x12\x1c\n" +
+	"\x04rule\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04rule\x12-\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x19.skein.event.v1.AlertKindR\x04kind\x12\x1e\n" +
+	"\x05queue\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05queue\x12\x1e\n" +
+	"\x05agent\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x05agent\x12\x14\n" +
+	"\x05value\x18\x06 \x01(\x01R\x05value\x120\n" +
+	"\x05since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"3\n" +
 	"\fThreadJoined\x12#\n" +
 	"\rparent_thread\x18\x01 \x01(\tR\fparentThread\"\x8e\x03\n" +
 	"\x0eEndpointLinked\x12\x1f\n" +
@@ -6105,7 +6531,7 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\tR\arequest\x12\x1f\n" +
 	"\vcustomer_id\x18\x03 \x01(\tR\n" +
-	"customerId\"\x9c\x02\n" +
+	"customerId\"\x82\x04\n" +
 	"\x10DirectoryUpdated\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x129\n" +
@@ -6114,10 +6540,16 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\v20.skein.event.v1.DirectoryUpdated.AttributesEntryR\n" +
 	"attributes\x12\x18\n" +
-	"\aremoved\x18\x05 \x01(\bR\aremoved\x1a=\n" +
+	"\aremoved\x18\x05 \x01(\bR\aremoved\x126\n" +
+	"\x05agent\x18\n" +
+	" \x01(\v2\x1e.skein.event.v1.DirectoryAgentH\x00R\x05agent\x123\n" +
+	"\x04team\x18\v \x01(\v2\x1d.skein.event.v1.DirectoryTeamH\x00R\x04team\x126\n" +
+	"\x05queue\x18\f \x01(\v2\x1e.skein.event.v1.DirectoryQueueH\x00R\x05queue\x126\n" +
+	"\x05hours\x18\r \x01(\v2\x1e.skein.event.v1.DirectoryHoursH\x00R\x05hours\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"H\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
+	"\x05entry\"H\n" +
 	"\tExtension\x12'\n" +
 	"\n" +
 	"media_type\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\tmediaType\x12\x12\n" +
@@ -6154,13 +6586,14 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	" \x01(\bR\aremoved\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x99\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x02\n" +
 	"\x14InteractionPolicySet\x12 \n" +
 	"\x06policy\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06policy\x12<\n" +
 	"\fidle_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12>\n" +
 	"\rreopen_window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\freopenWindow\x12:\n" +
 	"\x06clocks\x18\x04 \x03(\v2\x18.skein.event.v1.SlaClockB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06clocks\x12%\n" +
-	"\x0einteraction_id\x18\x05 \x01(\tR\rinteractionId\"\xd5\x01\n" +
+	"\x0einteraction_id\x18\x05 \x01(\tR\rinteractionId\x12@\n" +
+	"\x0ewrapup_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\rwrapupTimeout\"\xd5\x01\n" +
 	"\bSlaClock\x121\n" +
 	"\x06metric\x18\x01 \x01(\x0e2\x19.skein.event.v1.SlaMetricR\x06metric\x121\n" +
 	"\x06target\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06target\x120\n" +
@@ -6233,7 +6666,16 @@ const file_skein_event_v1_bodies_proto_rawDesc = "" +
 	"\x13ROUTING_STATUS_IDLE\x10\x02\x12\x1e\n" +
 	"\x1aROUTING_STATUS_INTERACTING\x10\x03\x12!\n" +
 	"\x1dROUTING_STATUS_NOT_RESPONDING\x10\x04\x12 \n" +
-	"\x1cROUTING_STATUS_COMMUNICATING\x10\x05*\xda\x01\n" +
+	"\x1cROUTING_STATUS_COMMUNICATING\x10\x05*\xf4\x01\n" +
+	"\tAlertKind\x12\x1a\n" +
+	"\x16ALERT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ALERT_KIND_OLDEST_WAITING\x10\x01\x12\x16\n" +
+	"\x12ALERT_KIND_WAITING\x10\x02\x12\x1c\n" +
+	"\x18ALERT_KIND_SERVICE_LEVEL\x10\x03\x12\x1f\n" +
+	"\x1bALERT_KIND_NOBODY_AVAILABLE\x10\x04\x12\x1d\n" +
+	"\x19ALERT_KIND_NOT_RESPONDING\x10\x05\x12\x17\n" +
+	"\x13ALERT_KIND_VANISHED\x10\x06\x12\x1d\n" +
+	"\x19ALERT_KIND_STATE_TOO_LONG\x10\a*\xda\x01\n" +
 	"\x10IdentityEvidence\x12!\n" +
 	"\x1dIDENTITY_EVIDENCE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bIDENTITY_EVIDENCE_SIGNED_IN\x10\x01\x12&\n" +
@@ -6259,8 +6701,8 @@ func file_skein_event_v1_bodies_proto_rawDescGZIP() []byte {
 	return file_skein_event_v1_bodies_proto_rawDescData
 }
 
-var file_skein_event_v1_bodies_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
+var file_skein_event_v1_bodies_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
+var file_skein_event_v1_bodies_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
 var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(EndReason)(0),                    // 0: skein.event.v1.EndReason
 	(InteractionStatus)(0),            // 1: skein.event.v1.InteractionStatus
@@ -6273,160 +6715,177 @@ var file_skein_event_v1_bodies_proto_goTypes = []any{
 	(SurveyMetric)(0),                 // 8: skein.event.v1.SurveyMetric
 	(PresenceType)(0),                 // 9: skein.event.v1.PresenceType
 	(RoutingStatus)(0),                // 10: skein.event.v1.RoutingStatus
-	(IdentityEvidence)(0),             // 11: skein.event.v1.IdentityEvidence
-	(SlaMetric)(0),                    // 12: skein.event.v1.SlaMetric
-	(*InteractionStarted)(nil),        // 13: skein.event.v1.InteractionStarted
-	(*InteractionEnded)(nil),          // 14: skein.event.v1.InteractionEnded
-	(*InteractionStatusChanged)(nil),  // 15: skein.event.v1.InteractionStatusChanged
-	(*InteractionResolved)(nil),       // 16: skein.event.v1.InteractionResolved
-	(*InteractionReopened)(nil),       // 17: skein.event.v1.InteractionReopened
-	(*InteractionCategorized)(nil),    // 18: skein.event.v1.InteractionCategorized
-	(*AttributesUpdated)(nil),         // 19: skein.event.v1.AttributesUpdated
-	(*NoteAdded)(nil),                 // 20: skein.event.v1.NoteAdded
-	(*PartyJoined)(nil),               // 21: skein.event.v1.PartyJoined
-	(*PartyLeft)(nil),                 // 22: skein.event.v1.PartyLeft
-	(*CallDialed)(nil),                // 23: skein.event.v1.CallDialed
-	(*CallAnswered)(nil),              // 24: skein.event.v1.CallAnswered
-	(*CallFailed)(nil),                // 25: skein.event.v1.CallFailed
-	(*RecordingPaused)(nil),           // 26: skein.event.v1.RecordingPaused
-	(*RecordingResumed)(nil),          // 27: skein.event.v1.RecordingResumed
-	(*RecordingAvailable)(nil),        // 28: skein.event.v1.RecordingAvailable
-	(*TranscriptAvailable)(nil),       // 29: skein.event.v1.TranscriptAvailable
-	(*TranscriptSegment)(nil),         // 30: skein.event.v1.TranscriptSegment
-	(*VoicemailLeft)(nil),             // 31: skein.event.v1.VoicemailLeft
-	(*BotStarted)(nil),                // 32: skein.event.v1.BotStarted
-	(*BotHandedOff)(nil),              // 33: skein.event.v1.BotHandedOff
-	(*BotEnded)(nil),                  // 34: skein.event.v1.BotEnded
-	(*FlowStepEntered)(nil),           // 35: skein.event.v1.FlowStepEntered
-	(*PageViewed)(nil),                // 36: skein.event.v1.PageViewed
-	(*FormSubmitted)(nil),             // 37: skein.event.v1.FormSubmitted
-	(*QueueEntered)(nil),              // 38: skein.event.v1.QueueEntered
-	(*QueueLeft)(nil),                 // 39: skein.event.v1.QueueLeft
-	(*AssignmentOffered)(nil),         // 40: skein.event.v1.AssignmentOffered
-	(*AssignmentDeclined)(nil),        // 41: skein.event.v1.AssignmentDeclined
-	(*AssignmentAccepted)(nil),        // 42: skein.event.v1.AssignmentAccepted
-	(*AssignmentConnected)(nil),       // 43: skein.event.v1.AssignmentConnected
-	(*AssignmentHeld)(nil),            // 44: skein.event.v1.AssignmentHeld
-	(*AssignmentUnheld)(nil),          // 45: skein.event.v1.AssignmentUnheld
-	(*AssignmentPaused)(nil),          // 46: skein.event.v1.AssignmentPaused
-	(*AssignmentResumed)(nil),         // 47: skein.event.v1.AssignmentResumed
-	(*AssignmentEnded)(nil),           // 48: skein.event.v1.AssignmentEnded
-	(*WrapupStarted)(nil),             // 49: skein.event.v1.WrapupStarted
-	(*WrapupEnded)(nil),               // 50: skein.event.v1.WrapupEnded
-	(*TransferStarted)(nil),           // 51: skein.event.v1.TransferStarted
-	(*TransferCompleted)(nil),         // 52: skein.event.v1.TransferCompleted
-	(*TransferFailed)(nil),            // 53: skein.event.v1.TransferFailed
-	(*CallbackRequested)(nil),         // 54: skein.event.v1.CallbackRequested
-	(*CallbackAttempted)(nil),         // 55: skein.event.v1.CallbackAttempted
-	(*CallbackEnded)(nil),             // 56: skein.event.v1.CallbackEnded
-	(*Message)(nil),                   // 57: skein.event.v1.Message
-	(*Bounce)(nil),                    // 58: skein.event.v1.Bounce
-	(*Location)(nil),                  // 59: skein.event.v1.Location
-	(*MessageDelivered)(nil),          // 60: skein.event.v1.MessageDelivered
-	(*MessageRead)(nil),               // 61: skein.event.v1.MessageRead
-	(*MessageFailed)(nil),             // 62: skein.event.v1.MessageFailed
-	(*MessageEdited)(nil),             // 63: skein.event.v1.MessageEdited
-	(*MessageDeleted)(nil),            // 64: skein.event.v1.MessageDeleted
-	(*MessageReacted)(nil),            // 65: skein.event.v1.MessageReacted
-	(*AttachmentStored)(nil),          // 66: skein.event.v1.AttachmentStored
-	(*AttachmentFailed)(nil),          // 67: skein.event.v1.AttachmentFailed
-	(*SurveySent)(nil),                // 68: skein.event.v1.SurveySent
-	(*SurveyAnswered)(nil),            // 69: skein.event.v1.SurveyAnswered
-	(*InsightInferred)(nil),           // 70: skein.event.v1.InsightInferred
-	(*TimerFired)(nil),                // 71: skein.event.v1.TimerFired
-	(*SourceGapDetected)(nil),         // 72: skein.event.v1.SourceGapDetected
-	(*AgentPresenceChanged)(nil),      // 73: skein.event.v1.AgentPresenceChanged
-	(*AgentRoutingStatusChanged)(nil), // 74: skein.event.v1.AgentRoutingStatusChanged
-	(*AgentCapacityChanged)(nil),      // 75: skein.event.v1.AgentCapacityChanged
-	(*Capacity)(nil),                  // 76: skein.event.v1.Capacity
-	(*AgentHeartbeat)(nil),            // 77: skein.event.v1.AgentHeartbeat
-	(*ThreadJoined)(nil),              // 78: skein.event.v1.ThreadJoined
-	(*EndpointLinked)(nil),            // 79: skein.event.v1.EndpointLinked
-	(*InteractionAttributed)(nil),     // 80: skein.event.v1.InteractionAttributed
-	(*ConversationLinked)(nil),        // 81: skein.event.v1.ConversationLinked
-	(*LinkUndone)(nil),                // 82: skein.event.v1.LinkUndone
-	(*CustomerMerged)(nil),            // 83: skein.event.v1.CustomerMerged
-	(*CustomerSplit)(nil),             // 84: skein.event.v1.CustomerSplit
-	(*ConsentChanged)(nil),            // 85: skein.event.v1.ConsentChanged
-	(*SubjectErased)(nil),             // 86: skein.event.v1.SubjectErased
-	(*DirectoryUpdated)(nil),          // 87: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 88: skein.event.v1.Extension
-	(*IdentityAsserted)(nil),          // 89: skein.event.v1.IdentityAsserted
-	(*CustomerAttributesUpdated)(nil), // 90: skein.event.v1.CustomerAttributesUpdated
-	(*CustomerFactRecorded)(nil),      // 91: skein.event.v1.CustomerFactRecorded
-	(*InteractionPolicySet)(nil),      // 92: skein.event.v1.InteractionPolicySet
-	(*SlaClock)(nil),                  // 93: skein.event.v1.SlaClock
-	nil,                               // 94: skein.event.v1.AttributesUpdated.AttributesEntry
-	nil,                               // 95: skein.event.v1.FormSubmitted.FieldsEntry
-	nil,                               // 96: skein.event.v1.Message.TemplateParametersEntry
-	nil,                               // 97: skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	nil,                               // 98: skein.event.v1.DirectoryUpdated.AttributesEntry
-	nil,                               // 99: skein.event.v1.CustomerAttributesUpdated.AttributesEntry
-	nil,                               // 100: skein.event.v1.CustomerFactRecorded.AttributesEntry
-	(*durationpb.Duration)(nil),       // 101: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),     // 102: google.protobuf.Timestamp
-	(EndpointKind)(0),                 // 103: skein.event.v1.EndpointKind
+	(AlertKind)(0),                    // 11: skein.event.v1.AlertKind
+	(IdentityEvidence)(0),             // 12: skein.event.v1.IdentityEvidence
+	(SlaMetric)(0),                    // 13: skein.event.v1.SlaMetric
+	(*InteractionStarted)(nil),        // 14: skein.event.v1.InteractionStarted
+	(*InteractionEnded)(nil),          // 15: skein.event.v1.InteractionEnded
+	(*InteractionStatusChanged)(nil),  // 16: skein.event.v1.InteractionStatusChanged
+	(*InteractionResolved)(nil),       // 17: skein.event.v1.InteractionResolved
+	(*InteractionReopened)(nil),       // 18: skein.event.v1.InteractionReopened
+	(*InteractionCategorized)(nil),    // 19: skein.event.v1.InteractionCategorized
+	(*AttributesUpdated)(nil),         // 20: skein.event.v1.AttributesUpdated
+	(*NoteAdded)(nil),                 // 21: skein.event.v1.NoteAdded
+	(*PartyJoined)(nil),               // 22: skein.event.v1.PartyJoined
+	(*PartyLeft)(nil),                 // 23: skein.event.v1.PartyLeft
+	(*CallDialed)(nil),                // 24: skein.event.v1.CallDialed
+	(*CallAnswered)(nil),              // 25: skein.event.v1.CallAnswered
+	(*CallFailed)(nil),                // 26: skein.event.v1.CallFailed
+	(*RecordingPaused)(nil),           // 27: skein.event.v1.RecordingPaused
+	(*RecordingResumed)(nil),          // 28: skein.event.v1.RecordingResumed
+	(*RecordingAvailable)(nil),        // 29: skein.event.v1.RecordingAvailable
+	(*TranscriptAvailable)(nil),       // 30: skein.event.v1.TranscriptAvailable
+	(*TranscriptSegment)(nil),         // 31: skein.event.v1.TranscriptSegment
+	(*VoicemailLeft)(nil),             // 32: skein.event.v1.VoicemailLeft
+	(*BotStarted)(nil),                // 33: skein.event.v1.BotStarted
+	(*BotHandedOff)(nil),              // 34: skein.event.v1.BotHandedOff
+	(*BotEnded)(nil),                  // 35: skein.event.v1.BotEnded
+	(*FlowStepEntered)(nil),           // 36: skein.event.v1.FlowStepEntered
+	(*PageViewed)(nil),                // 37: skein.event.v1.PageViewed
+	(*FormSubmitted)(nil),             // 38: skein.event.v1.FormSubmitted
+	(*QueueEntered)(nil),              // 39: skein.event.v1.QueueEntered
+	(*QueueLeft)(nil),                 // 40: skein.event.v1.QueueLeft
+	(*AssignmentOffered)(nil),         // 41: skein.event.v1.AssignmentOffered
+	(*AssignmentDeclined)(nil),        // 42: skein.event.v1.AssignmentDeclined
+	(*AssignmentAccepted)(nil),        // 43: skein.event.v1.AssignmentAccepted
+	(*AssignmentConnected)(nil),       // 44: skein.event.v1.AssignmentConnected
+	(*AssignmentHeld)(nil),            // 45: skein.event.v1.AssignmentHeld
+	(*AssignmentUnheld)(nil),          // 46: skein.event.v1.AssignmentUnheld
+	(*AssignmentPaused)(nil),          // 47: skein.event.v1.AssignmentPaused
+	(*AssignmentResumed)(nil),         // 48: skein.event.v1.AssignmentResumed
+	(*AssignmentEnded)(nil),           // 49: skein.event.v1.AssignmentEnded
+	(*WrapupStarted)(nil),             // 50: skein.event.v1.WrapupStarted
+	(*WrapupEnded)(nil),               // 51: skein.event.v1.WrapupEnded
+	(*TransferStarted)(nil),           // 52: skein.event.v1.TransferStarted
+	(*TransferCompleted)(nil),         // 53: skein.event.v1.TransferCompleted
+	(*TransferFailed)(nil),            // 54: skein.event.v1.TransferFailed
+	(*CallbackRequested)(nil),         // 55: skein.event.v1.CallbackRequested
+	(*CallbackAttempted)(nil),         // 56: skein.event.v1.CallbackAttempted
+	(*CallbackEnded)(nil),             // 57: skein.event.v1.CallbackEnded
+	(*Message)(nil),                   // 58: skein.event.v1.Message
+	(*Bounce)(nil),                    // 59: skein.event.v1.Bounce
+	(*Location)(nil),                  // 60: skein.event.v1.Location
+	(*MessageDelivered)(nil),          // 61: skein.event.v1.MessageDelivered
+	(*MessageRead)(nil),               // 62: skein.event.v1.MessageRead
+	(*MessageFailed)(nil),             // 63: skein.event.v1.MessageFailed
+	(*MessageEdited)(nil),             // 64: skein.event.v1.MessageEdited
+	(*MessageDeleted)(nil),            // 65: skein.event.v1.MessageDeleted
+	(*MessageReacted)(nil),            // 66: skein.event.v1.MessageReacted
+	(*AttachmentStored)(nil),          // 67: skein.event.v1.AttachmentStored
+	(*AttachmentFailed)(nil),          // 68: skein.event.v1.AttachmentFailed
+	(*SurveySent)(nil),                // 69: skein.event.v1.SurveySent
+	(*SurveyAnswered)(nil),            // 70: skein.event.v1.SurveyAnswered
+	(*InsightInferred)(nil),           // 71: skein.event.v1.InsightInferred
+	(*TimerFired)(nil),                // 72: skein.event.v1.TimerFired
+	(*SourceGapDetected)(nil),         // 73: skein.event.v1.SourceGapDetected
+	(*AgentPresenceChanged)(nil),      // 74: skein.event.v1.AgentPresenceChanged
+	(*AgentRoutingStatusChanged)(nil), // 75: skein.event.v1.AgentRoutingStatusChanged
+	(*AgentCapacityChanged)(nil),      // 76: skein.event.v1.AgentCapacityChanged
+	(*Capacity)(nil),                  // 77: skein.event.v1.Capacity
+	(*AgentHeartbeat)(nil),            // 78: skein.event.v1.AgentHeartbeat
+	(*AlertRaised)(nil),               // 79: skein.event.v1.AlertRaised
+	(*AlertCleared)(nil),              // 80: skein.event.v1.AlertCleared
+	(*ThreadJoined)(nil),              // 81: skein.event.v1.ThreadJoined
+	(*EndpointLinked)(nil),            // 82: skein.event.v1.EndpointLinked
+	(*InteractionAttributed)(nil),     // 83: skein.event.v1.InteractionAttributed
+	(*ConversationLinked)(nil),        // 84: skein.event.v1.ConversationLinked
+	(*LinkUndone)(nil),                // 85: skein.event.v1.LinkUndone
+	(*CustomerMerged)(nil),            // 86: skein.event.v1.CustomerMerged
+	(*CustomerSplit)(nil),             // 87: skein.event.v1.CustomerSplit
+	(*ConsentChanged)(nil),            // 88: skein.event.v1.ConsentChanged
+	(*SubjectErased)(nil),             // 89: skein.event.v1.SubjectErased
+	(*DirectoryUpdated)(nil),          // 90: skein.event.v1.DirectoryUpdated
+	(*Extension)(nil),                 // 91: skein.event.v1.Extension
+	(*IdentityAsserted)(nil),          // 92: skein.event.v1.IdentityAsserted
+	(*CustomerAttributesUpdated)(nil), // 93: skein.event.v1.CustomerAttributesUpdated
+	(*CustomerFactRecorded)(nil),      // 94: skein.event.v1.CustomerFactRecorded
+	(*InteractionPolicySet)(nil),      // 95: skein.event.v1.InteractionPolicySet
+	(*SlaClock)(nil),                  // 96: skein.event.v1.SlaClock
+	nil,                               // 97: skein.event.v1.AttributesUpdated.AttributesEntry
+	nil,                               // 98: skein.event.v1.FormSubmitted.FieldsEntry
+	nil,                               // 99: skein.event.v1.Message.TemplateParametersEntry
+	nil,                               // 100: skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	nil,                               // 101: skein.event.v1.DirectoryUpdated.AttributesEntry
+	nil,                               // 102: skein.event.v1.CustomerAttributesUpdated.AttributesEntry
+	nil,                               // 103: skein.event.v1.CustomerFactRecorded.AttributesEntry
+	(*durationpb.Duration)(nil),       // 104: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 105: google.protobuf.Timestamp
+	(EndpointKind)(0),                 // 106: skein.event.v1.EndpointKind
+	(*DirectoryAgent)(nil),            // 107: skein.event.v1.DirectoryAgent
+	(*DirectoryTeam)(nil),             // 108: skein.event.v1.DirectoryTeam
+	(*DirectoryQueue)(nil),            // 109: skein.event.v1.DirectoryQueue
+	(*DirectoryHours)(nil),            // 110: skein.event.v1.DirectoryHours
 }
 var file_skein_event_v1_bodies_proto_depIdxs = []int32{
 	0,   // 0: skein.event.v1.InteractionEnded.reason:type_name -> skein.event.v1.EndReason
-	101, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
+	104, // 1: skein.event.v1.InteractionEnded.reopen_window:type_name -> google.protobuf.Duration
 	1,   // 2: skein.event.v1.InteractionStatusChanged.status:type_name -> skein.event.v1.InteractionStatus
-	102, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
-	101, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
-	94,  // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
+	105, // 3: skein.event.v1.InteractionStatusChanged.snoozed_until:type_name -> google.protobuf.Timestamp
+	104, // 4: skein.event.v1.InteractionResolved.reopen_window:type_name -> google.protobuf.Duration
+	97,  // 5: skein.event.v1.AttributesUpdated.attributes:type_name -> skein.event.v1.AttributesUpdated.AttributesEntry
 	2,   // 6: skein.event.v1.PartyJoined.supervisor_mode:type_name -> skein.event.v1.SupervisorMode
 	0,   // 7: skein.event.v1.PartyLeft.reason:type_name -> skein.event.v1.EndReason
 	3,   // 8: skein.event.v1.CallAnswered.answered_by:type_name -> skein.event.v1.AnsweredBy
 	4,   // 9: skein.event.v1.CallFailed.failure:type_name -> skein.event.v1.CallFailure
-	102, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
-	101, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
-	30,  // 12: skein.event.v1.TranscriptAvailable.segments:type_name -> skein.event.v1.TranscriptSegment
-	101, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
-	101, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
-	101, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
+	105, // 10: skein.event.v1.RecordingAvailable.started_at:type_name -> google.protobuf.Timestamp
+	104, // 11: skein.event.v1.RecordingAvailable.duration:type_name -> google.protobuf.Duration
+	31,  // 12: skein.event.v1.TranscriptAvailable.segments:type_name -> skein.event.v1.TranscriptSegment
+	104, // 13: skein.event.v1.TranscriptSegment.start:type_name -> google.protobuf.Duration
+	104, // 14: skein.event.v1.TranscriptSegment.duration:type_name -> google.protobuf.Duration
+	104, // 15: skein.event.v1.VoicemailLeft.duration:type_name -> google.protobuf.Duration
 	0,   // 16: skein.event.v1.BotEnded.reason:type_name -> skein.event.v1.EndReason
-	95,  // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
-	101, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
+	98,  // 17: skein.event.v1.FormSubmitted.fields:type_name -> skein.event.v1.FormSubmitted.FieldsEntry
+	104, // 18: skein.event.v1.QueueEntered.sla_target:type_name -> google.protobuf.Duration
 	5,   // 19: skein.event.v1.QueueLeft.outcome:type_name -> skein.event.v1.QueueOutcome
-	101, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
+	104, // 20: skein.event.v1.AssignmentOffered.timeout:type_name -> google.protobuf.Duration
 	6,   // 21: skein.event.v1.AssignmentDeclined.reason:type_name -> skein.event.v1.DeclineReason
 	0,   // 22: skein.event.v1.AssignmentEnded.reason:type_name -> skein.event.v1.EndReason
 	7,   // 23: skein.event.v1.TransferStarted.kind:type_name -> skein.event.v1.TransferKind
 	7,   // 24: skein.event.v1.TransferCompleted.kind:type_name -> skein.event.v1.TransferKind
 	7,   // 25: skein.event.v1.TransferFailed.kind:type_name -> skein.event.v1.TransferKind
-	102, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
-	58,  // 27: skein.event.v1.Message.bounce:type_name -> skein.event.v1.Bounce
-	59,  // 28: skein.event.v1.Message.location:type_name -> skein.event.v1.Location
-	96,  // 29: skein.event.v1.Message.template_parameters:type_name -> skein.event.v1.Message.TemplateParametersEntry
-	57,  // 30: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
+	105, // 26: skein.event.v1.CallbackRequested.not_before:type_name -> google.protobuf.Timestamp
+	59,  // 27: skein.event.v1.Message.bounce:type_name -> skein.event.v1.Bounce
+	60,  // 28: skein.event.v1.Message.location:type_name -> skein.event.v1.Location
+	99,  // 29: skein.event.v1.Message.template_parameters:type_name -> skein.event.v1.Message.TemplateParametersEntry
+	58,  // 30: skein.event.v1.MessageEdited.edited:type_name -> skein.event.v1.Message
 	8,   // 31: skein.event.v1.SurveyAnswered.metric:type_name -> skein.event.v1.SurveyMetric
-	102, // 32: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
-	102, // 33: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
-	102, // 34: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
+	105, // 32: skein.event.v1.TimerFired.due_at:type_name -> google.protobuf.Timestamp
+	105, // 33: skein.event.v1.SourceGapDetected.from:type_name -> google.protobuf.Timestamp
+	105, // 34: skein.event.v1.SourceGapDetected.until:type_name -> google.protobuf.Timestamp
 	9,   // 35: skein.event.v1.AgentPresenceChanged.type:type_name -> skein.event.v1.PresenceType
 	10,  // 36: skein.event.v1.AgentRoutingStatusChanged.status:type_name -> skein.event.v1.RoutingStatus
-	97,  // 37: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
-	102, // 38: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
-	102, // 39: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
-	103, // 40: skein.event.v1.EndpointLinked.kind:type_name -> skein.event.v1.EndpointKind
-	102, // 41: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
-	98,  // 42: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
-	11,  // 43: skein.event.v1.IdentityAsserted.evidence:type_name -> skein.event.v1.IdentityEvidence
-	99,  // 44: skein.event.v1.CustomerAttributesUpdated.attributes:type_name -> skein.event.v1.CustomerAttributesUpdated.AttributesEntry
-	100, // 45: skein.event.v1.CustomerFactRecorded.attributes:type_name -> skein.event.v1.CustomerFactRecorded.AttributesEntry
-	101, // 46: skein.event.v1.InteractionPolicySet.idle_timeout:type_name -> google.protobuf.Duration
-	101, // 47: skein.event.v1.InteractionPolicySet.reopen_window:type_name -> google.protobuf.Duration
-	93,  // 48: skein.event.v1.InteractionPolicySet.clocks:type_name -> skein.event.v1.SlaClock
-	12,  // 49: skein.event.v1.SlaClock.metric:type_name -> skein.event.v1.SlaMetric
-	101, // 50: skein.event.v1.SlaClock.target:type_name -> google.protobuf.Duration
-	102, // 51: skein.event.v1.SlaClock.since:type_name -> google.protobuf.Timestamp
-	102, // 52: skein.event.v1.SlaClock.due_at:type_name -> google.protobuf.Timestamp
-	76,  // 53: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
-	54,  // [54:54] is the sub-list for method output_type
-	54,  // [54:54] is the sub-list for method input_type
-	54,  // [54:54] is the sub-list for extension type_name
-	54,  // [54:54] is the sub-list for extension extendee
-	0,   // [0:54] is the sub-list for field type_name
+	100, // 37: skein.event.v1.AgentCapacityChanged.channels:type_name -> skein.event.v1.AgentCapacityChanged.ChannelsEntry
+	104, // 38: skein.event.v1.AgentHeartbeat.timeout:type_name -> google.protobuf.Duration
+	11,  // 39: skein.event.v1.AlertRaised.kind:type_name -> skein.event.v1.AlertKind
+	105, // 40: skein.event.v1.AlertRaised.since:type_name -> google.protobuf.Timestamp
+	11,  // 41: skein.event.v1.AlertCleared.kind:type_name -> skein.event.v1.AlertKind
+	105, // 42: skein.event.v1.AlertCleared.since:type_name -> google.protobuf.Timestamp
+	105, // 43: skein.event.v1.EndpointLinked.valid_from:type_name -> google.protobuf.Timestamp
+	105, // 44: skein.event.v1.EndpointLinked.valid_until:type_name -> google.protobuf.Timestamp
+	106, // 45: skein.event.v1.EndpointLinked.kind:type_name -> skein.event.v1.EndpointKind
+	105, // 46: skein.event.v1.DirectoryUpdated.valid_from:type_name -> google.protobuf.Timestamp
+	101, // 47: skein.event.v1.DirectoryUpdated.attributes:type_name -> skein.event.v1.DirectoryUpdated.AttributesEntry
+	107, // 48: skein.event.v1.DirectoryUpdated.agent:type_name -> skein.event.v1.DirectoryAgent
+	108, // 49: skein.event.v1.DirectoryUpdated.team:type_name -> skein.event.v1.DirectoryTeam
+	109, // 50: skein.event.v1.DirectoryUpdated.queue:type_name -> skein.event.v1.DirectoryQueue
+	110, // 51: skein.event.v1.DirectoryUpdated.hours:type_name -> skein.event.v1.DirectoryHours
+	12,  // 52: skein.event.v1.IdentityAsserted.evidence:type_name -> skein.event.v1.IdentityEvidence
+	102, // 53: skein.event.v1.CustomerAttributesUpdated.attributes:type_name -> skein.event.v1.CustomerAttributesUpdated.AttributesEntry
+	103, // 54: skein.event.v1.CustomerFactRecorded.attributes:type_name -> skein.event.v1.CustomerFactRecorded.AttributesEntry
+	104, // 55: skein.event.v1.InteractionPolicySet.idle_timeout:type_name -> google.protobuf.Duration
+	104, // 56: skein.event.v1.InteractionPolicySet.reopen_window:type_name -> google.protobuf.Duration
+	96,  // 57: skein.event.v1.InteractionPolicySet.clocks:type_name -> skein.event.v1.SlaClock
+	104, // 58: skein.event.v1.InteractionPolicySet.wrapup_timeout:type_name -> google.protobuf.Duration
+	13,  // 59: skein.event.v1.SlaClock.metric:type_name -> skein.event.v1.SlaMetric
+	104, // 60: skein.event.v1.SlaClock.target:type_name -> google.protobuf.Duration
+	105, // 61: skein.event.v1.SlaClock.since:type_name -> google.protobuf.Timestamp
+	105, // 62: skein.event.v1.SlaClock.due_at:type_name -> google.protobuf.Timestamp
+	77,  // 63: skein.event.v1.AgentCapacityChanged.ChannelsEntry.value:type_name -> skein.event.v1.Capacity
+	64,  // [64:64] is the sub-list for method output_type
+	64,  // [64:64] is the sub-list for method input_type
+	64,  // [64:64] is the sub-list for extension type_name
+	64,  // [64:64] is the sub-list for extension extendee
+	0,   // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_bodies_proto_init() }
@@ -6434,14 +6893,21 @@ func file_skein_event_v1_bodies_proto_init() {
 	if File_skein_event_v1_bodies_proto != nil {
 		return
 	}
+	file_skein_event_v1_directory_proto_init()
 	file_skein_event_v1_event_proto_init()
+	file_skein_event_v1_bodies_proto_msgTypes[76].OneofWrappers = []any{
+		(*DirectoryUpdated_Agent)(nil),
+		(*DirectoryUpdated_Team)(nil),
+		(*DirectoryUpdated_Queue)(nil),
+		(*DirectoryUpdated_Hours)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skein_event_v1_bodies_proto_rawDesc), len(file_skein_event_v1_bodies_proto_rawDesc)),
-			NumEnums:      13,
-			NumMessages:   88,
+			NumEnums:      14,
+			NumMessages:   90,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

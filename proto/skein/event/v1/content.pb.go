@@ -127,6 +127,8 @@ type Content struct {
 	//	*Content_CustomerAttributesUpdated
 	//	*Content_CustomerFactRecorded
 	//	*Content_DirectoryUpdated
+	//	*Content_AlertRaised
+	//	*Content_AlertCleared
 	//	*Content_Extension
 	Body          isContent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -919,6 +921,24 @@ func (x *Content) GetDirectoryUpdated() *DirectoryUpdated {
 	return nil
 }
 
+func (x *Content) GetAlertRaised() *AlertRaised {
+	if x != nil {
+		if x, ok := x.Body.(*Content_AlertRaised); ok {
+			return x.AlertRaised
+		}
+	}
+	return nil
+}
+
+func (x *Content) GetAlertCleared() *AlertCleared {
+	if x != nil {
+		if x, ok := x.Body.(*Content_AlertCleared); ok {
+			return x.AlertCleared
+		}
+	}
+	return nil
+}
+
 func (x *Content) GetExtension() *Extension {
 	if x != nil {
 		if x, ok := x.Body.(*Content_Extension); ok {
@@ -1317,6 +1337,16 @@ type Content_DirectoryUpdated struct {
 	DirectoryUpdated *DirectoryUpdated `protobuf:"bytes,290,opt,name=directory_updated,json=directoryUpdated,proto3,oneof"`
 }
 
+type Content_AlertRaised struct {
+	// alert.raised
+	AlertRaised *AlertRaised `protobuf:"bytes,291,opt,name=alert_raised,json=alertRaised,proto3,oneof"`
+}
+
+type Content_AlertCleared struct {
+	// alert.cleared
+	AlertCleared *AlertCleared `protobuf:"bytes,292,opt,name=alert_cleared,json=alertCleared,proto3,oneof"`
+}
+
 type Content_Extension struct {
 	// A foreign type, ext.<provider>.<name>.
 	Extension *Extension `protobuf:"bytes,300,opt,name=extension,proto3,oneof"`
@@ -1475,6 +1505,10 @@ func (*Content_CustomerAttributesUpdated) isContent_Body() {}
 func (*Content_CustomerFactRecorded) isContent_Body() {}
 
 func (*Content_DirectoryUpdated) isContent_Body() {}
+
+func (*Content_AlertRaised) isContent_Body() {}
+
+func (*Content_AlertCleared) isContent_Body() {}
 
 func (*Content_Extension) isContent_Body() {}
 
@@ -1838,7 +1872,7 @@ var File_skein_event_v1_content_proto protoreflect.FileDescriptor
 
 const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xd73\n" +
+	"\x1cskein/event/v1/content.proto\x12\x0eskein.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bskein/event/v1/bodies.proto\"\xe04\n" +
 	"\aContent\x125\n" +
 	"\aparties\x18\x01 \x03(\v2\x1b.skein.event.v1.PartyDetailR\aparties\x12-\n" +
 	"\rnative_thread\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\fnativeThread\x12%\n" +
@@ -1934,7 +1968,9 @@ const file_skein_event_v1_content_proto_rawDesc = "" +
 	"\x11identity_asserted\x18\x96\x02 \x01(\v2 .skein.event.v1.IdentityAssertedH\x00R\x10identityAsserted\x12l\n" +
 	"\x1bcustomer_attributes_updated\x18\x97\x02 \x01(\v2).skein.event.v1.CustomerAttributesUpdatedH\x00R\x19customerAttributesUpdated\x12]\n" +
 	"\x16customer_fact_recorded\x18\x98\x02 \x01(\v2$.skein.event.v1.CustomerFactRecordedH\x00R\x14customerFactRecorded\x12P\n" +
-	"\x11directory_updated\x18\xa2\x02 \x01(\v2 .skein.event.v1.DirectoryUpdatedH\x00R\x10directoryUpdated\x12:\n" +
+	"\x11directory_updated\x18\xa2\x02 \x01(\v2 .skein.event.v1.DirectoryUpdatedH\x00R\x10directoryUpdated\x12A\n" +
+	"\falert_raised\x18\xa3\x02 \x01(\v2\x1b.skein.event.v1.AlertRaisedH\x00R\valertRaised\x12D\n" +
+	"\ralert_cleared\x18\xa4\x02 \x01(\v2\x1c.skein.event.v1.AlertClearedH\x00R\falertCleared\x12:\n" +
 	"\textension\x18\xac\x02 \x01(\v2\x19.skein.event.v1.ExtensionH\x00R\textensionB\x06\n" +
 	"\x04body\"\xb7\x01\n" +
 	"\vPartyDetail\x12\"\n" +
@@ -2062,7 +2098,9 @@ var file_skein_event_v1_content_proto_goTypes = []any{
 	(*CustomerAttributesUpdated)(nil), // 79: skein.event.v1.CustomerAttributesUpdated
 	(*CustomerFactRecorded)(nil),      // 80: skein.event.v1.CustomerFactRecorded
 	(*DirectoryUpdated)(nil),          // 81: skein.event.v1.DirectoryUpdated
-	(*Extension)(nil),                 // 82: skein.event.v1.Extension
+	(*AlertRaised)(nil),               // 82: skein.event.v1.AlertRaised
+	(*AlertCleared)(nil),              // 83: skein.event.v1.AlertCleared
+	(*Extension)(nil),                 // 84: skein.event.v1.Extension
 }
 var file_skein_event_v1_content_proto_depIdxs = []int32{
 	1,  // 0: skein.event.v1.Content.parties:type_name -> skein.event.v1.PartyDetail
@@ -2148,14 +2186,16 @@ var file_skein_event_v1_content_proto_depIdxs = []int32{
 	79, // 80: skein.event.v1.Content.customer_attributes_updated:type_name -> skein.event.v1.CustomerAttributesUpdated
 	80, // 81: skein.event.v1.Content.customer_fact_recorded:type_name -> skein.event.v1.CustomerFactRecorded
 	81, // 82: skein.event.v1.Content.directory_updated:type_name -> skein.event.v1.DirectoryUpdated
-	82, // 83: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
-	2,  // 84: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
-	5,  // 85: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
-	86, // [86:86] is the sub-list for method output_type
-	86, // [86:86] is the sub-list for method input_type
-	86, // [86:86] is the sub-list for extension type_name
-	86, // [86:86] is the sub-list for extension extendee
-	0,  // [0:86] is the sub-list for field type_name
+	82, // 83: skein.event.v1.Content.alert_raised:type_name -> skein.event.v1.AlertRaised
+	83, // 84: skein.event.v1.Content.alert_cleared:type_name -> skein.event.v1.AlertCleared
+	84, // 85: skein.event.v1.Content.extension:type_name -> skein.event.v1.Extension
+	2,  // 86: skein.event.v1.Attachment.blob:type_name -> skein.event.v1.Blob
+	5,  // 87: skein.event.v1.Authentication.results:type_name -> skein.event.v1.AuthenticationResult
+	88, // [88:88] is the sub-list for method output_type
+	88, // [88:88] is the sub-list for method input_type
+	88, // [88:88] is the sub-list for extension type_name
+	88, // [88:88] is the sub-list for extension extendee
+	0,  // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_skein_event_v1_content_proto_init() }
@@ -2242,6 +2282,8 @@ func file_skein_event_v1_content_proto_init() {
 		(*Content_CustomerAttributesUpdated)(nil),
 		(*Content_CustomerFactRecorded)(nil),
 		(*Content_DirectoryUpdated)(nil),
+		(*Content_AlertRaised)(nil),
+		(*Content_AlertCleared)(nil),
 		(*Content_Extension)(nil),
 	}
 	type x struct{}

@@ -74,7 +74,7 @@ func ofThere(typ string) bool {
 		return true
 	}
 	topic, _ := event.TopicOf(typ)
-	return topic == event.TopicLinks || topic == event.TopicDirectory
+	return topic == event.TopicLinks || topic == event.TopicDirectory || topic == event.TopicAlerts
 }
 
 // relayedActor is who acted. A customer's id means nothing here; the first customer party acts.
