@@ -341,11 +341,16 @@ func TestAChangeNamesEveryAgentOfWhomAnAssignmentBecameAnotherAndSinceWhen(t *te
 	rapid.Check(t, func(rt *rapid.T) {
 		j, store := newJournal(rt), memkv.New()
 		fold := conversation.NewFold(lawPartitions, nil).WithMemory(rapid.SampledFrom([]int{0, 3000}).Draw(rt, "memory"))
-		applied := projection.Vector{}
+		applied, newest := projection.Vector{}, map[event.ID]time.Time{}
 		for _, e := range anyEvents(rt, rapid.IntRange(1, 30).Draw(rt, "events")) {
 			thread, err := event.ParseID(e.GetThreadId())
 			if err != nil {
 				rt.Fatal(err)
+			}
+			at := e.GetOccurredAt().AsTime()
+			late := !at.After(newest[thread])
+			if !late {
+				newest[thread] = at
 			}
 			v := viewOf(rt, store)
 			was, wasBegun := agentsShares(rt, v, thread)
@@ -393,7 +398,8 @@ func TestAChangeNamesEveryAgentOfWhomAnAssignmentBecameAnotherAndSinceWhen(t *te
 					rt.Fatalf("%s changed since %d; told %v", agent, at, told)
 				}
 			}
-			if e.GetType() == event.TypeMessageReceived && len(wanted) == 0 && len(told) > 0 {
+			// One that comes late may move an assignment into another interaction.
+			if e.GetType() == event.TypeMessageReceived && !late && len(wanted) == 0 && len(told) > 0 {
 				rt.Fatalf("a message changes nobody's assignment; told %v", told)
 			}
 		}
