@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -32,6 +33,8 @@ func (r Report) Good() bool { return r.Lost+r.Doubled+r.Foreign == 0 }
 const (
 	maxWrong = 10
 	readers  = 4
+	// caughtUp is how long a timeline may take to catch up with what was sent: as long as a busy machine needs, since what is late is not wrong.
+	caughtUp = 5 * time.Minute
 )
 
 // Verify lists every customer's timeline on a server, after what was sent.
@@ -78,7 +81,7 @@ func (l Load) customer(ctx context.Context, service timelinev1.TimelineServiceCl
 	seen := map[int]bool{}
 	req := &timelinev1.ListRequest{Addresses: []*eventv1.Address{l.Address(c)}, PageSize: 1000, MinPositions: after}
 	for {
-		page, err := service.List(ctx, req)
+		page, err := list(ctx, service, req)
 		if err != nil {
 			return r, err
 		}
@@ -107,4 +110,10 @@ func (l Load) customer(ctx context.Context, service timelinev1.TimelineServiceCl
 		}
 	}
 	return r, nil
+}
+
+func list(ctx context.Context, service timelinev1.TimelineServiceClient, req *timelinev1.ListRequest) (*timelinev1.ListResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, caughtUp)
+	defer cancel()
+	return service.List(ctx, req)
 }
