@@ -19,7 +19,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/skein-cx/skein/pkg/chdb"
 	"github.com/skein-cx/skein/pkg/rpc"
 	analyticsv1 "github.com/skein-cx/skein/proto/skein/analytics/v1"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
@@ -39,10 +38,7 @@ const inApril = "from=2026-04-01&to=2026-04-30&zone=UTC"
 // sitAtTheNumbers starts the demonstration with a ClickHouse, tells it of the hotline, and waits until the numbers contain all of it.
 func sitAtTheNumbers(t *testing.T) analyst {
 	t.Helper()
-	_, err := chdb.Find("")
-	skeintest.Require(t, "clickhouse", err == nil, fmt.Sprint(err))
-	site := skeintest.NewSite(t, binary)
-	site.ClickHouse = skeintest.FreeAddr(t)
+	site := skeintest.NewSite(t, binary).WithAnalytics()
 	d, server := sitDownAt(t, site, "en-US", chromedp.WindowSize(1400, 1700))
 	site.Run("publish", "--quiet", "--server", site.GRPC, hotline)
 	told := time.Now()

@@ -15,7 +15,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/skein-cx/skein/pkg/chdb"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
@@ -277,10 +276,7 @@ func (o operator) redrives() {
 func TestConsoleOperationRebuildsClickHouse(t *testing.T) {
 	t.Parallel()
 	skeintest.Require(t, "browser", chromium != "", "no chromium is found: make chromium, or apt-get install chromium")
-	_, err := chdb.Find("")
-	skeintest.Require(t, "clickhouse", err == nil, fmt.Sprint(err))
-	site := skeintest.NewSite(t, binary)
-	site.ClickHouse = skeintest.FreeAddr(t)
+	site := skeintest.NewSite(t, binary).WithAnalytics()
 	site.Up()
 	o := operator{consoleTab{newBrowser(t, site, "en-US", chromedp.WindowSize(1400, 900))}}
 	o.visit("operation")

@@ -10,54 +10,86 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // pictures is where the pictures of the docs are written to.
 var pictures = flag.String("pictures", "", "directory in which TestPictures writes the pictures of the docs")
 
-// TestPictures draws the pictures of docs/console.md on the demonstration:
+// drawing is a page of the console and the name of the file that shows it.
+type drawing struct {
+	// name of the file, and path behind /console/.
+	name, path string
+	// text stands there once the page is complete, in what selector names.
+	selector, text string
+	width, height  int64
+	theme          string
+}
+
+// TestPictures draws the pictures of docs/console.md on the demonstration, and those of the analytics on the hotline of the examples:
 //
 //	go test ./tools/browser -run TestPictures -pictures ../../docs/images
 func TestPictures(t *testing.T) {
 	if *pictures == "" {
 		t.Skip("-pictures is not set")
 	}
-	const largest = 150 << 10 // bytes of a file
-	d, _ := sitDown(t, "en-US")
 	const desktop, phone = 1280, 390
-	for _, p := range []struct {
-		// name of the file, and path behind /console/.
-		name, path string
-		// shows a text that stands there once the page is complete, in what a selector names.
-		selector, text string
-		width, height  int64
-		theme          string
-	}{
+	const anna = "customers?q=anna.weber%40example.com"
+	d, _ := sitDown(t, "en-US")
+	for _, p := range []drawing{
 		{"console-customers", "customers", ".rows", "Anna Weber", desktop, 720, "light"},
-		{"console-customer", "customers?q=anna.weber%40example.com", ".timeline", "Does your shop here descale kettles, too?", desktop, 800, "light"},
-		{"console-customer-dark", "customers?q=anna.weber%40example.com", ".timeline", "Does your shop here descale kettles, too?", desktop, 800, "dark"},
-		{"console-customer-phone", "customers?q=anna.weber%40example.com", ".timeline", "Does your shop here descale kettles, too?", phone, 844, "light"},
+		{"console-customer", anna, ".timeline", "Does your shop here descale kettles, too?", desktop, 800, "light"},
+		{"console-customer-dark", anna, ".timeline", "Does your shop here descale kettles, too?", desktop, 800, "dark"},
+		{"console-customer-phone", anna, ".timeline", "Does your shop here descale kettles, too?", phone, 844, "light"},
 		{"console-work", "work?status=open&order=latest", "#work", "Anna Weber", desktop, 640, "light"},
 		{"console-supervision", "supervision", "main", "Tom", desktop, 720, "light"},
 		{"console-agent", "supervision/agents/tom?day=2026-03-16", "main", "Tom", desktop, 800, "light"},
+		{"console-queue", "supervision/queues/kettles", "main", "Kettles", desktop, 800, "light"},
+		{"console-directory", "supervision/directory/agent", "main", "Tom", desktop, 560, "light"},
 		{"console-operation", "operation", "main", "timeline", desktop, 800, "light"},
+		{"console-rebuild", "operation/rebuild", "main", "timeline", desktop, 640, "light"},
+		{"console-dead-letters", "operation/dead-letters", "main", "Dead letters", desktop, 560, "light"},
+		{"console-channels", "operation/channels", "main", "Skein", desktop, 640, "light"},
+		{"console-configuration", "operation/configuration", "main", "log", desktop, 720, "light"},
 	} {
-		d.screen(p.width, p.height, p.theme)
-		d.visit(p.path)
-		d.shows(p.selector, p.text)
-		d.screenshot(p.name)
-		drawn, err := os.ReadFile(filepath.Join(t.ArtifactDir(), p.name+".png"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		picture := packed(t, drawn)
-		if len(picture) > largest {
-			t.Errorf("%s has %d kB: choose a smaller part of the page", p.name, len(picture)>>10)
-		}
-		if err := os.WriteFile(filepath.Join(*pictures, p.name+".png"), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		d.draw(p)
+	}
+	d.visit("work?status=open&order=latest")
+	d.until("the row", row("Anna Weber"))
+	d.do(chromedp.Click("#work .row-link"))
+	d.shows("#talk-head", "Anna Weber")
+	d.draw(drawing{"console-conversation", strings.TrimPrefix(evaluate[string](d.tab, `location.pathname`), "/console/"), "#talk-head", "Anna Weber", desktop, 800, "light"})
+	a := sitAtTheNumbers(t)
+	for _, p := range []drawing{
+		{"console-analytics", "analytics?" + inApril, "main", "Contacts", desktop, 900, "light"},
+		{"console-report", "analytics/reports/queues?" + inApril, "main", "Queues", desktop, 800, "light"},
+		{"console-interactions", "analytics/interactions?metric=service_level&part=counted&" + inApril, "main", "Service level", desktop, 640, "light"},
+		{"console-download", "analytics/download?" + inApril, "main", "Parquet", desktop, 640, "light"},
+	} {
+		a.draw(p)
+	}
+}
+
+func (d consoleTab) draw(p drawing) {
+	d.t.Helper()
+	const largest = 150 << 10 // bytes of a file
+	d.screen(p.width, p.height, p.theme)
+	d.visit(p.path)
+	d.shows(p.selector, p.text)
+	d.screenshot(p.name)
+	drawn, err := os.ReadFile(filepath.Join(d.t.ArtifactDir(), p.name+".png"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	small := packed(d.t, drawn)
+	if len(small) > largest {
+		d.t.Errorf("%s has %d kB: choose a smaller part of the page", p.name, len(small)>>10)
+	}
+	if err := os.WriteFile(filepath.Join(*pictures, p.name+".png"), small, 0o644); err != nil {
+		d.t.Fatal(err)
 	}
 }
 

@@ -310,6 +310,12 @@ func (d consoleTab) wholeLife(chat tab) {
 	d.keys("ctrl+Enter")
 	d.until("it waits in the queue", `text("#talk-head").includes("Kettles") && text("#talk-head").includes("Unassigned") && text(".shares").includes("waits")`)
 	d.closed()
+	d.keys("d")
+	d.focused("#assign-to")
+	evaluate[bool](d.tab, `(document.querySelector("#assign-to").value = "mia", true)`)
+	d.hit("#assign .primary")
+	d.until("Mia has it", `text("#talk-head").includes("Mia")`)
+	d.closed()
 	d.keys("a")
 	d.until("Tom has it again", `text("#talk-head").includes("Tom")`)
 	d.keys("e")
@@ -508,7 +514,7 @@ func (d consoleTab) tabs(server *skeintest.Process) {
 	path := strings.TrimPrefix(evaluate[string](d.tab, `location.pathname`), "/console/")
 	d.visit("customers")
 	server.WaitFor("without streams", func() bool { return openStreams(d.t, d.site) == 0 })
-	const many = 8
+	const many = 50
 	var all []consoleTab
 	for range many {
 		other := consoleTab{d.another()}

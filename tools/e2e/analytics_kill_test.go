@@ -26,8 +26,7 @@ func TestClickHouseHoldsTheLogToTheRowThoughWriterEngineAndBrokerAreKilled(t *te
 	t.Parallel()
 	kills, random := setting(t, "SKEIN_KILLS", 20), rand.New(rand.NewPCG(uint64(setting(t, "SKEIN_SEED", 20261128)), 0))
 	c := cluster(t, 1)
-	s := newSite(t)
-	s.ClickHouse = skeintest.FreeAddr(t)
+	s := newSite(t).WithAnalytics()
 	h := &house{t: t, site: s, addr: s.ClickHouse}
 	up := func() *skeintest.Process { return s.Up("--kafka", strings.Join(c.Addrs(), ",")) }
 	srv := up()

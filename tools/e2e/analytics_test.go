@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skein-cx/skein/pkg/chdb"
 	"github.com/skein-cx/skein/pkg/rpc"
 	analyticsv1 "github.com/skein-cx/skein/proto/skein/analytics/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -28,10 +27,7 @@ type house struct {
 // newHouse is a site with analytics, and a server on it.
 func newHouse(t *testing.T) (*house, *skeintest.Process) {
 	t.Helper()
-	_, err := chdb.Find("")
-	skeintest.Require(t, "clickhouse", err == nil, fmt.Sprint(err))
-	s := newSite(t)
-	s.ClickHouse = skeintest.FreeAddr(t)
+	s := newSite(t).WithAnalytics()
 	return &house{t: t, site: s, addr: s.ClickHouse}, s.Up()
 }
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/skein-cx/skein/pkg/chdb"
 	"github.com/skein-cx/skein/pkg/rpc"
 	agentv1 "github.com/skein-cx/skein/proto/skein/agent/v1"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
@@ -64,32 +62,15 @@ func none(t *testing.T, c *simulate.Checker, srv *skeintest.Process) {
 	}
 }
 
-// withAnalytics gives a site a ClickHouse, where its library is there.
-func withAnalytics(s *skeintest.Site) *skeintest.Site {
-	s.T.Helper()
-	_, err := chdb.Find("")
-	switch required := os.Getenv("SKEIN_REQUIRE"); {
-	case err == nil:
-		s.ClickHouse = skeintest.FreeAddr(s.T)
-	case required == "all" || strings.Contains(required, "clickhouse"):
-		s.T.Fatalf("clickhouse is required: %v", err)
-	default:
-		s.T.Logf("no reports are compared: %v", err)
-	}
-	return s
-}
-
-// reports compares those of a day, where the site has analytics.
-func reports(s *skeintest.Site, c *simulate.Checker) {
-	s.T.Helper()
-	if s.ClickHouse != "" {
-		must(s.T, c.Reports(s.T.Context(), setting(s.T, "SKEIN_REPORTS", 20), 3))
-	}
+// reports compares those of a day.
+func reports(t *testing.T, c *simulate.Checker) {
+	t.Helper()
+	must(t, c.Reports(t.Context(), setting(t, "SKEIN_REPORTS", 20), 3))
 }
 
 func TestASimulatedDayIsToldAsItWasAtEveryMoment(t *testing.T) {
 	t.Parallel()
-	s := withAnalytics(newSite(t))
+	s := newSite(t).WithAnalytics()
 	srv := s.Up()
 	day := aDay(t, simulate.Disorder{})
 	c := dayAt(s, day)
@@ -102,14 +83,14 @@ func TestASimulatedDayIsToldAsItWasAtEveryMoment(t *testing.T) {
 	must(t, c.Play(t.Context(), len(day.Deliveries())))
 	must(t, c.Board(t.Context(), simulate.Everything))
 	must(t, c.All(t.Context(), day.Moments(200, 2), 2))
-	reports(s, c)
+	reports(t, c)
 	none(t, c, srv)
 	quit(t, srv)
 }
 
 func TestASimulatedDayIsToldAsItWasThoughEventsComeLateAndTwiceAndTheServerIsKilled(t *testing.T) {
 	t.Parallel()
-	s := withAnalytics(newSite(t))
+	s := newSite(t).WithAnalytics()
 	srv := s.Up()
 	day := aDay(t, simulate.Disorderly())
 	c := dayAt(s, day)
@@ -125,7 +106,7 @@ func TestASimulatedDayIsToldAsItWasThoughEventsComeLateAndTwiceAndTheServerIsKil
 		t.Helper()
 		must(t, c.Board(t.Context(), simulate.Everything))
 		must(t, c.All(t.Context(), day.Moments(200, 2), 2))
-		reports(s, c)
+		reports(t, c)
 		none(t, c, srv)
 	}
 	compare()

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/skein-cx/skein/pkg/chdb/chdbtest"
 )
 
 // patience is how long a process may take for anything.
@@ -61,6 +63,15 @@ func NewSite(t *testing.T, binary string) *Site {
 		T: t, Binary: binary, Dir: filepath.Join(t.TempDir(), "data"),
 		GRPC: FreeAddr(t), HTTP: FreeAddr(t), SMTP: FreeAddr(t), LMTP: FreeAddr(t), Kafka: FreeAddr(t),
 	}
+}
+
+// WithAnalytics gives a site a ClickHouse. Its library is fetched where it is not on this machine; where it cannot be had, the test is skipped,
+// or fails where SKEIN_REQUIRE asks for it.
+func (s *Site) WithAnalytics() *Site {
+	s.T.Helper()
+	chdbtest.Library(s.T)
+	s.ClickHouse = FreeAddr(s.T)
+	return s
 }
 
 // FreeAddr is a port that nobody listens on, below those that outgoing connections take. A UDP socket of the same number
