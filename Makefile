@@ -134,6 +134,10 @@ $(BIN)/grpcurl:
 	@mkdir -p $(BIN)
 	@GOBIN=$(BIN) GOWORK=off GOFLAGS= $(GO) install $(foreach t,$(TOOLS),$(if $(findstring /grpcurl@,$(t)),$(t)))
 
+.PHONY: clickhouse
+clickhouse: build ## Fetch the ClickHouse engine, which skein up and the tests else fetch when they need it (180 MB, through npm)
+	@$(BIN)/skein clickhouse fetch
+
 .PHONY: java
 java: ## Install Java and Maven for the real Kafka (Debian, as root)
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "Installing Java and Maven ..."; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends openjdk-17-jre-headless maven; }

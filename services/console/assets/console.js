@@ -162,7 +162,8 @@
       source.onopen = (e) => { heard(e); this.wait = 0; missing.delete(this); tellLost(); document.getElementById("session-over").close(); };
       source.onmessage = (e) => { heard(e); apply(e.data); };
       for (const quiet of ["checkpoint", "alive"]) source.addEventListener(quiet, heard);
-      source.addEventListener("again", () => { this.close(); again(); });
+      // What it told so far stays as it is, and it goes on: the page may have to wait until it can be loaded anew.
+      source.addEventListener("again", (e) => { heard(e); this.cursor = e.lastEventId; again(); });
       source.onerror = () => this.fail(); // the browser would go on by itself, but from where the page began
     }
     fail() {
@@ -200,13 +201,19 @@
   addEventListener("online", () => { for (const s of streams) s.now(); });
   for (const element of all("[data-stream]")) follow(element);
 
-  // A page is loaded anew only while nobody writes on it.
+  // A page is loaded anew only while nobody writes on it, else as soon as what is written was taken.
+  const writing = () => document.querySelector("dialog[open]") ||
+    [...all("textarea, input:not([type=hidden], [type=search], [type=checkbox], [type=radio])")].some((f) => f.value && f.value !== f.defaultValue);
+  let stale = false;
   const again = () => {
-    const writing = [...all("textarea, input:not([type=hidden], [type=search])")].some((f) => f.value && f.value !== f.defaultValue);
-    const soon = performance.now() < 3000; // a page that is old as soon as it comes is not asked for without end
-    if (!writing && !document.querySelector("dialog[open]")) setTimeout(() => location.reload(), soon ? 5000 : 0);
-    else toast(root.lang === "zh" ? "此页面有更新：重新加载即可查看。" : "There is news about this page: load it again to see it.");
+    if (writing()) {
+      if (!stale) toast(root.lang === "zh" ? "此页面有更新：重新加载即可查看。" : "There is news about this page: load it again to see it.");
+      stale = true;
+    } else if (performance.now() < 3000) setTimeout(again, 5000); // a page that is old as soon as it comes is not asked for without end
+    else location.reload();
   };
+  const renew = () => { if (stale) again(); };
+  document.addEventListener("close", renew, true);
 
   // What went wrong is said; a session that is over keeps what was written.
   const toasts = document.getElementById("toasts");
@@ -250,6 +257,7 @@
     for (const [field, value] of kept) field.value = value;
     const dialog = e.target.closest("dialog");
     if (dialog?.open) { document.activeElement?.blur(); dialog.close(); } // the next key is the page's
+    renew();
   });
 
   // A form that is sent again because no answer came is the same request: its id is made once, and anew when it was taken.
