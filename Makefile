@@ -97,7 +97,9 @@ vendored: ## Prove that the console's libraries are what npm has (RENEW=1 fetche
 	@tools/vendored.sh $(if $(RENEW),renew)
 
 .PHONY: pictures
-pictures: ## Draw the pictures of the docs anew, in Chromium on the demonstration
+pictures: chromium ## Draw the pictures of the docs anew, in Chromium on the demonstration
+	@fc-list | grep -q NotoSansCJK && fc-list | grep -q NotoColorEmoji || { echo "Installing fonts ..."; apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends fonts-noto-cjk fonts-noto-color-emoji; }
 	@$(GO) test -count=1 ./tools/browser -run 'TestPictures$$' -pictures $(CURDIR)/docs/images
 
 .PHONY: tools

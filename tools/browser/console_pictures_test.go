@@ -51,8 +51,8 @@ func TestPictures(t *testing.T) {
 		{"console-directory", "supervision/directory/agent", "main", "Tom", desktop, 560, "light"},
 		{"console-operation", "operation", "main", "timeline", desktop, 800, "light"},
 		{"console-rebuild", "operation/rebuild", "main", "timeline", desktop, 640, "light"},
-		{"console-dead-letters", "operation/dead-letters", "main", "Dead letters", desktop, 560, "light"},
-		{"console-channels", "operation/channels", "main", "Skein", desktop, 640, "light"},
+		{"console-dead-letters", "operation/dead-letters", "main", "Everything that came was understood", desktop, 560, "light"},
+		{"console-channels", "operation/channels", "main", "phone.twilio", desktop, 640, "light"},
 		{"console-configuration", "operation/configuration", "main", "log", desktop, 720, "light"},
 	} {
 		d.draw(p)
