@@ -64,10 +64,10 @@ func TestPictures(t *testing.T) {
 	d.draw(drawing{"console-conversation", strings.TrimPrefix(evaluate[string](d.tab, `location.pathname`), "/console/"), "#talk-head", "Anna Weber", desktop, 800, "light"})
 	a := sitAtTheNumbers(t)
 	for _, p := range []drawing{
-		{"console-analytics", "analytics?" + inApril, "main", "Contacts", desktop, 900, "light"},
-		{"console-report", "analytics/reports/queues?" + inApril, "main", "Queues", desktop, 800, "light"},
+		{"console-analytics", "analytics?" + inApril, "main", "Volume by channel", desktop, 900, "light"},
+		{"console-report", "analytics/reports/queues?" + inApril, ".table.report", "Kettles", desktop, 800, "light"},
 		{"console-interactions", "analytics/interactions?metric=service_level&part=counted&" + inApril, "main", "Service level", desktop, 640, "light"},
-		{"console-download", "analytics/download?" + inApril, "main", "Parquet", desktop, 640, "light"},
+		{"console-download", "analytics/download?" + inApril, ".download-form", "queue_visits", desktop, 640, "light"},
 	} {
 		a.draw(p)
 	}
