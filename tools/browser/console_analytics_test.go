@@ -339,6 +339,7 @@ func (a analyst) charts() {
 	t := a.t
 	a.visit("analytics/reports/service-level?" + inApril)
 	a.until("a chart", `$(".stage-of-plot canvas")`)
+	a.until("colours other than that of text", `$$(".of-series i").every((e) => getComputedStyle(e).color !== getComputedStyle($("main")).color)`)
 	evaluate[bool](a.tab, `document.querySelector(".stage-of-plot").focus(), true`)
 	a.press("End", false)
 	a.until("the last day", `$(".stage-of-plot").getAttribute("aria-valuetext").startsWith("Thu, 30 Apr 2026")`)

@@ -1,5 +1,5 @@
-// Charts of the console. A page puts what is to be drawn, as JSON, into data-chart (services/console/reports: chart); uPlot draws it. Colours are the
-// custom properties of console.css, so that a chart follows the light and the dark; its numbers can be read by mouse, by touch and by keyboard.
+// Charts of the console. A page puts what is to be drawn, as JSON, into data-chart (services/console/analytics: chart); uPlot draws it. Colours are the
+// custom properties of the style sheets, so that a chart follows the light and the dark; its numbers can be read by mouse, by touch and by keyboard.
 "use strict";
 
 (() => {
@@ -9,7 +9,7 @@
   // A colour as the canvas takes it: custom properties hold light-dark(), which only an element resolves.
   const probe = document.createElement("span");
   probe.hidden = true;
-  document.body.append(probe);
+  document.getElementById("main").append(probe); // a section has colours of its own
   const color = (name, share = 1) => {
     probe.style.color = `var(${name})`;
     const solid = getComputedStyle(probe).color;

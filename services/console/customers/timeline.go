@@ -115,11 +115,7 @@ func laterThan(customer string, at, asOf time.Time, size int32) *timelinev1.List
 // files are what a customer's events are drawn with.
 func (p *Pages) files(c *web.Call, of *customerv1.Customer, work []*conversationv1.Work) view.Files {
 	f := content.Files()
-	f.Names, f.People, f.Work = c.Names(), map[string]string{}, partOf(work)
-	name := view.CustomerName(c.Context(), of)
-	for _, e := range of.GetEndpoints() {
-		f.People[e.GetId()] = name
-	}
+	f.Names, f.People, f.Work = c.Names(), view.ByEndpoint(c.Context(), slices.Values([]*customerv1.Customer{of})), partOf(work)
 	return f
 }
 

@@ -3,12 +3,25 @@ package view
 import (
 	"cmp"
 	"context"
+	"iter"
 	"time"
 
 	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/console/lang"
 )
+
+// ByEndpoint are what customers are called, by their endpoints.
+func ByEndpoint(ctx context.Context, customers iter.Seq[*customerv1.Customer]) map[string]string {
+	names := map[string]string{}
+	for c := range customers {
+		name := CustomerName(ctx, c)
+		for _, e := range c.GetEndpoints() {
+			names[e.GetId()] = name
+		}
+	}
+	return names
+}
 
 // shortID is how many signs of a visitor's id tell one from another at a glance.
 const shortID = 6

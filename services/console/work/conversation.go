@@ -140,12 +140,8 @@ func withUnsent(entries, unsent []*timelinev1.Entry) []*timelinev1.Entry {
 }
 
 // followOutbox sends what becomes of messages in the threads of a conversation that is settled.
-func (p *Pages) followOutbox(ctx context.Context, id string, told *teller, send func(web.News) error) error {
-	answer, err := p.conversations.Get(ctx, &conversationv1.GetRequest{ConversationId: id})
-	if err != nil {
-		return err
-	}
-	unsent, err := p.outbox(ctx, answer.GetConversation())
+func (p *Pages) followOutbox(ctx context.Context, c *conversationv1.Conversation, told *teller, send func(web.News) error) error {
+	unsent, err := p.outbox(ctx, c)
 	if err != nil || unsent == nil {
 		return err
 	}
@@ -154,7 +150,7 @@ func (p *Pages) followOutbox(ctx context.Context, id string, told *teller, send 
 			return err
 		}
 	}
-	t := talk{Conversation: answer.GetConversation()}
+	t := talk{Conversation: c}
 	req := &timelinev1.WatchRequest{Types: outgoing(), Cursor: unsent.GetWatchCursor()}
 	for _, l := range t.lines() {
 		req.ThreadIds = append(req.ThreadIds, l.GetThreadId())
@@ -185,6 +181,11 @@ func apart(work []*conversationv1.Work, from string) []*conversationv1.Work {
 	})
 }
 
+// voices are what the customers of a conversation are called, by their endpoints.
+func (p *Pages) voices(ctx context.Context, c *conversationv1.Conversation) map[string]string {
+	return view.ByEndpoint(ctx, maps.Values(p.site.People(ctx, c.GetCustomerIds())))
+}
+
 // older are the entries before those that the page shows.
 func (p *Pages) older(c *web.Call) error {
 	id := c.R.PathValue("conversation")
@@ -194,15 +195,24 @@ func (p *Pages) older(c *web.Call) error {
 	}
 	entries := answer.GetEntries()
 	slices.Reverse(entries)
+	now, err := p.conversations.Get(c.Context(), &conversationv1.GetRequest{ConversationId: id})
+	if err != nil {
+		return err
+	}
 	f := fatesOf(entries)
-	return c.Parts(earlier(id, answer.GetNextPageToken()), view.Entries(f.shown(entries, false), files(f, c.Names())))
+	drawn := files(f, c.Names(), p.voices(c.Context(), now.GetConversation()))
+	return c.Parts(earlier(id, answer.GetNextPageToken()), view.Entries(f.shown(entries, false), drawn))
 }
 
 // conversationStream sends what happens in a conversation, and the conversation as it is then.
 func (p *Pages) conversationStream(c *web.Call) error {
 	id := c.R.PathValue("conversation")
+	answer, err := p.conversations.Get(c.Context(), &conversationv1.GetRequest{ConversationId: id})
+	if err != nil {
+		return err
+	}
 	t := &talk{Names: c.Names(), me: c.User.Agent, people: map[string]*customerv1.Customer{}}
-	told := &teller{names: t.Names}
+	told := &teller{names: t.Names, people: p.voices(c.Context(), answer.GetConversation())}
 	return c.Stream(func(ctx context.Context, cursor string, send func(web.News) error) error {
 		return together(ctx, send,
 			func(ctx context.Context, send func(web.News) error) error {
@@ -210,7 +220,7 @@ func (p *Pages) conversationStream(c *web.Call) error {
 			},
 			func(ctx context.Context, send func(web.News) error) error { return p.followMatter(ctx, id, t, send) },
 			func(ctx context.Context, send func(web.News) error) error {
-				return p.followOutbox(ctx, id, told, send)
+				return p.followOutbox(ctx, answer.GetConversation(), told, send)
 			},
 		)
 	})

@@ -129,9 +129,9 @@ func failed(ctx context.Context, outcome *timelinev1.Entry) fate {
 }
 
 // files are where what belongs to entries is, and how their messages stand.
-func files(f fates, names view.Names) view.Files {
+func files(f fates, names view.Names, people map[string]string) view.Files {
 	files := content.Files()
-	files.Names = names
+	files.Names, files.People = names, people
 	files.OldestFirst = true
 	files.State = func(e *timelinev1.Entry) templ.Component { return fateMark(fateID(e), f, e) }
 	return files
@@ -143,7 +143,8 @@ const latestKnown = 500
 // teller tells a page what happens. It hears of an event by two watches, one of which may be late: so it remembers what became of a message, lest what
 // was asked for be shown as on its way once more. It is safe for concurrent use.
 type teller struct {
-	names view.Names
+	names  view.Names
+	people map[string]string // by their endpoints
 
 	mu     sync.Mutex
 	latest []*timelinev1.Entry
@@ -155,16 +156,16 @@ func (t *teller) tell(e *timelinev1.Entry, news web.News, send func(web.News) er
 	defer t.mu.Unlock()
 	t.latest = append(t.latest, e)
 	t.latest = t.latest[max(0, len(t.latest)-latestKnown):]
-	news.Parts = told(e, fatesOf(t.latest), t.names)
+	news.Parts = told(e, fatesOf(t.latest), t.names, t.people)
 	return send(news)
 }
 
 // told are the parts of the page that change by an event that was filed just now.
-func told(e *timelinev1.Entry, f fates, names view.Names) []templ.Component {
+func told(e *timelinev1.Entry, f fates, names view.Names, people map[string]string) []templ.Component {
 	if f.requests[e.GetEvent().GetId()].GetContent().GetMessageSent() != nil {
 		return nil // it stands there as the message that it became
 	}
-	changed := parts(view.NewEntry(entriesID, e, files(f, names)))
+	changed := parts(view.NewEntry(entriesID, e, files(f, names, people)))
 	c := e.GetContent()
 	switch {
 	case c.GetMessageSent() != nil, c.GetMessageReceived() != nil:
