@@ -135,7 +135,7 @@ type Report struct {
 	load  string
 }
 
-// Run measures.
+// Run measures. Where a job fails, it ends, and the report holds what the jobs before it found.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	for _, name := range cfg.Only {
 		if !slices.Contains(Jobs(), name) {
@@ -166,7 +166,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("bench: %s: %w", j.name, err)
+			return report, fmt.Errorf("bench: %s: %w", j.name, err)
 		}
 		b.say("%s took %s", j.name, time.Since(began).Round(time.Second))
 		for _, t := range tables {

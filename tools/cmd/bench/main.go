@@ -80,12 +80,12 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(cfg.Dir)) }()
 	report, err := bench.Run(ctx, cfg)
-	if err != nil {
+	if report == nil || len(report.Tables) == 0 {
 		return err
 	}
-	if err := report.Write(*page); err != nil {
-		return err
+	if failed := report.Write(*page); failed != nil {
+		return errors.Join(err, failed)
 	}
 	fmt.Fprintln(os.Stderr, "wrote", *page)
-	return nil
+	return err
 }
