@@ -38,7 +38,7 @@ type WorkNews struct {
 }
 
 // ThreadWork is a thread with its interactions in order of their begin: those that are not settled, those of which an assignment goes on,
-// such as its after-call work, and of the last 64 those with activity in the 72 hours before the latest event of the thread. There are
+// such as its after-call work, and of the last 64 those with activity in the 72 hours before what was then the latest event. There are
 // none where the thread has none any more.
 type ThreadWork struct {
 	Thread       event.ID
