@@ -459,7 +459,7 @@ func written(e *eventv1.DirectoryUpdated, moments bool) *yaml.Node {
 func text(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)
-	if s == "<<" { // as a key it would be a merge
+	if s == "<<" || strings.ContainsAny(s, "\t\n") { // as a key it would be a merge; as a block, a line that begins with a tab is not read back
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n

@@ -146,7 +146,7 @@ func TestWhatTheServerRefusesIsFoundInTheFile(t *testing.T) {
 
 func TestAFileSaysWhatWasWritten(t *testing.T) {
 	word := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "201", "007", "null", "~", "no", "true", "1e3", "- x", "a: b", "#x", "'", "\"", "[a", "2026-03-01", "李娜", "a\nb", "<<", "\u2028", "\ufeff", "é", "x ", "|", "\x7f", "\u0085"}),
+		rapid.SampledFrom([]string{"", "201", "007", "null", "~", "no", "true", "1e3", "- x", "a: b", "#x", "'", "\"", "[a", "2026-03-01", "李娜", "a\nb", "\t\n", "<<", "\u2028", "\ufeff", "é", "x ", "|", "\x7f", "\u0085"}),
 		rapid.StringN(0, 8, -1),
 	)
 	id := rapid.SampledFrom([]string{"201", "null", "no", "a b", "#1", "李娜", "*x", "&y", "!z", "x: y", "-"})
