@@ -609,10 +609,10 @@ func TestAStoreAndAClickHouseThatDisagreeAreMendedWithoutAPerson(t *testing.T) {
 		},
 	} {
 		for _, running := range []bool{false, true} {
+			if running && strings.Contains(what, "store") { // which is not replaced under a process
+				continue
+			}
 			t.Run(fmt.Sprintf("%s, running: %v", what, running), func(t *testing.T) {
-				if running && strings.Contains(what, "store") {
-					t.Skip("a store is not replaced under a process")
-				}
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
 					w.witness = nil
