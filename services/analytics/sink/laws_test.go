@@ -275,7 +275,11 @@ func TestAClickHouseThatLostOrGainedEventsIsRebuiltWithoutAPerson(t *testing.T) 
 func TestARebuildOfWhichAPartWasLostBeginsAgain(t *testing.T) {
 	for what, spoil := range map[string]func(s *shelf){
 		"its database was dropped":  func(s *shelf) { _ = s.Discard(t.Context()) },
-		"its database was set back": func(s *shelf) { s.building.next[sink.Partition{Topic: event.TopicInteractions}]-- },
+		"its database was set back": func(s *shelf) {
+			for p := range s.building.next { // which of them had come to something is left to chance
+				s.building.next[p] = 0
+			}
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
