@@ -10,7 +10,9 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -24,7 +26,8 @@ const localBuffer = 1 << 20
 type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 
 // REST answers JSON over HTTP by calling the server's services within this process: so every call passes what a gRPC call passes. Fields
-// have the names of the protos. Serve must be called for it to answer; it is of no use once the server has stopped.
+// have the names of the protos. Where nobody needs a token, it answers programs of this machine only (Here). Serve must be called for it to
+// answer; it is of no use once the server has stopped.
 func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, error) {
 	conn, err := s.Local()
 	if err != nil {
@@ -38,7 +41,17 @@ func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, e
 			return nil, errors.Join(fmt.Errorf("rpc: register a service for REST: %w", err), conn.Close())
 		}
 	}
-	return mux, nil
+	if !s.edge.auth.Open() {
+		return mux, nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := notByAPage(r); err != nil {
+			_, out := runtime.MarshalerForRequest(mux, r)
+			runtime.HTTPError(r.Context(), mux, out, w, r, status.Error(codes.PermissionDenied, err.Error()))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}), nil
 }
 
 // Local connects to the server within this process, before Serve is called: calls of it wait until then.
@@ -70,9 +83,16 @@ func bearerToken(header string) string {
 	return ""
 }
 
-// Authenticated finds out who calls an HTTP handler, as for gRPC, and refuses who is not known. The handler finds the caller by auth.From.
+// Authenticated finds out who calls an HTTP handler, as for gRPC, and refuses who is not known. The handler finds the caller by auth.From. Where
+// nobody needs a token, it lets programs of this machine call only (Here).
 func Authenticated(a *auth.Authenticator, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Open() {
+			if err := notByAPage(r); err != nil {
+				http.Error(w, err.Error(), http.StatusForbidden)
+				return
+			}
+		}
 		id, err := a.Authenticate(bearerToken(r.Header.Get("Authorization")))
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")

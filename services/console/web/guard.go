@@ -3,9 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -135,26 +133,4 @@ func pageOf(r *http.Request) string {
 		return page
 	}
 	return "other"
-}
-
-// elsewhereError is asked of a console without tokens by a name, or from a machine, that is not this one.
-type elsewhereError struct{ host string }
-
-func (e elsewhereError) Error() string { return "asked for as " + e.host + ", without tokens" }
-
-// atHome checks, where nobody needs a token, that the browser runs on this machine and knows it: a page from elsewhere, whose name was turned to this
-// address, could else read everything here.
-func atHome(r *http.Request) error {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if !(err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")) {
-		return elsewhereError{r.Host}
-	}
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !from.Addr().Unmap().IsLoopback() {
-		return elsewhereError{r.Host}
-	}
-	return nil
 }

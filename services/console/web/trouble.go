@@ -87,7 +87,7 @@ func httpStatus(err error) int {
 	if bad := badError(""); errors.As(err, &bad) {
 		return http.StatusUnprocessableEntity
 	}
-	if away, stranger := (elsewhereError{}), (strangerError{}); errors.As(err, &away) || errors.As(err, &stranger) {
+	if away, stranger := (rpc.ElsewhereError{}), (strangerError{}); errors.As(err, &away) || errors.As(err, &stranger) {
 		return http.StatusForbidden
 	}
 	code, known := map[codes.Code]int{
@@ -115,8 +115,8 @@ func Explain(ctx context.Context, err error) string {
 	if bad := badError(""); errors.As(err, &bad) {
 		return string(bad)
 	}
-	if away := (elsewhereError{}); errors.As(err, &away) {
-		return lang.T(ctx, "Without tokens the console is for its own machine only, as localhost or 127.0.0.1. You asked for %s: configure auth.tokens.", away.host)
+	if away := (rpc.ElsewhereError{}); errors.As(err, &away) {
+		return lang.T(ctx, "Without tokens the console is for its own machine only, as localhost or 127.0.0.1. You asked for %s: configure auth.tokens.", away.Host)
 	}
 	if stranger := (strangerError{}); errors.As(err, &stranger) {
 		return lang.T(ctx, "This came from another site (%s), and was not done. A proxy before the console must hand on the header Host.", stranger.origin)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/skein-cx/skein/pkg/rpc"
 	authv1 "github.com/skein-cx/skein/proto/skein/auth/v1"
 	"github.com/skein-cx/skein/services/console/view"
 )
@@ -35,7 +36,7 @@ func (s *Site) recognise(c *Call) error {
 		s.known.remember(token, who)
 	}
 	if who.GetOpen() {
-		if err := atHome(c.R); err != nil {
+		if err := rpc.Here(c.R); err != nil {
 			return err
 		}
 	}
