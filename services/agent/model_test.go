@@ -258,6 +258,11 @@ func (m *model) moments() (all []int64) {
 		for _, s := range slices.Concat(a.GetHeld(), a.GetPaused()) {
 			all = append(all, nanos(s.GetFrom()), nanos(s.GetUntil()))
 		}
+		for _, at := range []int64{nanos(a.GetDeclinedAt()), nanos(a.GetEndedAt())} { // nothing of these shows longer
+			if at != none {
+				all = append(all, at+lookback+1)
+			}
+		}
 	}
 	all = slices.DeleteFunc(all, func(at int64) bool { return at < 0 || at == none })
 	slices.Sort(all)

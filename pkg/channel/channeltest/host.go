@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/channel"
@@ -63,10 +64,18 @@ func NewHost() *Host {
 		byID: map[string]int{}, blobs: map[string][]byte{}, next: map[eventlog.Position]int64{}, changed: make(chan struct{}),
 	}
 	if h.keyring, h.broken = event.NewKeyring(bytes.NewReader(make([]byte, 1<<10))); h.broken == nil {
-		h.compiler, h.broken = event.NewCompiler(h.keyring)
+		var rules protovalidate.Validator
+		if rules, h.broken = submissionRules(); h.broken == nil {
+			h.compiler, h.broken = event.NewCompiler(h.keyring, event.WithValidator(rules))
+		}
 	}
 	return h
 }
+
+// submissionRules are what a submission must hold to. They take as long to prepare as many tests take altogether, so all hosts share them.
+var submissionRules = sync.OnceValues(func() (protovalidate.Validator, error) { //nolint:gochecknoglobals // read only
+	return protovalidate.New(protovalidate.WithMessages(&eventv1.Submission{}))
+})
 
 // Fail makes every call fail with an error, until it is called with nil. With channel.ErrRetry the host is one whose log
 // or disk does not answer; with another error one that will never take what it is given.

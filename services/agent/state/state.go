@@ -231,9 +231,9 @@ func (s *sweep) stops(stop func(at int64)) {
 	for _, w := range s.spans {
 		for _, at := range w.bounds {
 			stop(at)
-		}
-		if c := w.at(endOfTime); c.fleeting {
-			stop(c.since + Lookback + 1)
+			if c := w.at(at); c.fleeting {
+				stop(c.since + Lookback + 1)
+			}
 		}
 	}
 }
