@@ -21,11 +21,9 @@ func normaliseSIP(value string) (string, error) {
 			return "", &AddressError{"value", "must be one SIP address, user@host, and nothing else"}
 		}
 	}
-	switch strings.ToLower(user) {
+	name, _, _ := strings.Cut(user, ";") // the rest are its parameters
+	switch strings.ToLower(name) {
 	case "anonymous", "restricted", "unavailable", "unknown":
-		return "", ErrNoEndpoint
-	}
-	if user == "" && isWithheldWord(host) {
 		return "", ErrNoEndpoint
 	}
 	if end := strings.IndexAny(host, ";?"); end >= 0 {
@@ -37,11 +35,14 @@ func normaliseSIP(value string) (string, error) {
 		}
 		host = host[:colon]
 	}
+	withheld := user == "" && isWithheldWord(host)
 	host, err := normaliseHost(host)
 	switch {
+	case withheld:
+		return "", ErrNoEndpoint
 	case err != nil:
 		return "", err
-	case host == "anonymous.invalid":
+	case host == "anonymous.invalid", user == "" && isWithheldWord(host):
 		return "", ErrNoEndpoint
 	case user == "":
 		return host, nil

@@ -102,6 +102,7 @@ func TestAWithheldAddressIsAPartyWithoutEndpoint(t *testing.T) {
 		identifier: {""},
 		sip: {
 			"", "sip:anonymous@anonymous.invalid", "sip:c8oqz84zk7z@Anonymous.Invalid", "sip:anonymous@192.0.2.1", "anonymous",
+			"sip:anonymous;phone-context=example.com@192.0.2.1", "anonymous;tag=1", "anonymous:5060", "sip:ANONYMOUS?subject=x",
 			"Unknown@pbx.example",
 		},
 	} {
