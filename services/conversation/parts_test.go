@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -311,30 +310,35 @@ func TestAReadOfPartsStopsWhenItIsToldTo(t *testing.T) {
 	}
 }
 
-// agentsShares are the assignments of each agent in a thread, by id, as text, and when each began.
-func agentsShares(t rapid.TB, v *conversation.View, thread event.ID) (text map[string]map[string]string, begin map[string]int64) {
+// oneShare is an assignment as text, without what says nothing of what the agent did when, and when it began.
+type oneShare struct {
+	provider, text string
+	begin          int64
+}
+
+// agentsShares are the assignments of each agent in a thread, and how many times: several interactions may have one with the same id.
+func agentsShares(t rapid.TB, v *conversation.View, thread event.ID) map[string]map[oneShare]int {
 	t.Helper()
-	text, begin = map[string]map[string]string{}, map[string]int64{}
 	all, err := v.Thread(context.Background(), lawTenant, thread)
 	if err != nil {
 		t.Fatal(err)
 	}
+	shares := map[string]map[oneShare]int{}
 	for _, i := range all {
 		for _, a := range i.GetAssignments() {
 			at := beginOf(a)
 			if at.IsZero() || a.GetAgent() == "" {
 				continue
 			}
-			if text[a.GetAgent()] == nil {
-				text[a.GetAgent()] = map[string]string{}
+			if shares[a.GetAgent()] == nil {
+				shares[a.GetAgent()] = map[oneShare]int{}
 			}
 			bare := proto.CloneOf(a)
-			bare.Disposition, bare.VisitId, bare.WrapupInferred, bare.Holds = "", "", false, 0 // which say nothing of what the agent did when
-			text[a.GetAgent()][i.GetProvider()+a.GetId()] = shownShare(bare)
-			begin[a.GetId()+a.GetAgent()] = at.UnixNano()
+			bare.Disposition, bare.VisitId, bare.WrapupInferred, bare.Holds = "", "", false, 0
+			shares[a.GetAgent()][oneShare{i.GetProvider(), shownShare(bare), at.UnixNano()}]++
 		}
 	}
-	return text, begin
+	return shares
 }
 
 func TestAChangeNamesEveryAgentOfWhomAnAssignmentBecameAnotherAndSinceWhen(t *testing.T) {
@@ -353,12 +357,12 @@ func TestAChangeNamesEveryAgentOfWhomAnAssignmentBecameAnotherAndSinceWhen(t *te
 				newest[thread] = at
 			}
 			v := viewOf(rt, store)
-			was, wasBegun := agentsShares(rt, v, thread)
+			was := agentsShares(rt, v, thread)
 			_ = v.Close()
 			j.append(e)
 			j.fold(store, fold, 1, 1)
 			v = viewOf(rt, store)
-			is, begun := agentsShares(rt, v, thread)
+			is := agentsShares(rt, v, thread)
 			told := map[string]int64{}
 			next, err := v.Applied(context.Background())
 			if err != nil {
@@ -376,23 +380,17 @@ func TestAChangeNamesEveryAgentOfWhomAnAssignmentBecameAnotherAndSinceWhen(t *te
 			applied = next
 			_ = v.Close()
 			wanted := map[string]int64{}
-			note := func(of, other map[string]map[string]string, begins map[string]int64) {
+			note := func(of, other map[string]map[oneShare]int) {
 				for agent, all := range of {
-					for id, text := range all {
-						at := int64(0)
-						for name, begin := range begins {
-							if strings.HasSuffix(id+agent, name) {
-								at = begin
-							}
-						}
-						if other[agent][id] != text && (wanted[agent] == 0 || at < wanted[agent]) {
-							wanted[agent] = at
+					for share, n := range all {
+						if other[agent][share] != n && (wanted[agent] == 0 || share.begin < wanted[agent]) {
+							wanted[agent] = share.begin
 						}
 					}
 				}
 			}
-			note(was, is, wasBegun)
-			note(is, was, begun)
+			note(was, is)
+			note(is, was)
 			for agent, at := range wanted {
 				if since, named := told[agent]; !named || since > at {
 					rt.Fatalf("%s changed since %d; told %v", agent, at, told)
