@@ -73,7 +73,7 @@ func NewHost() *Host {
 }
 
 // submissionRules are what a submission must hold to. They take as long to prepare as many tests take altogether, so all hosts share them.
-var submissionRules = sync.OnceValues(func() (protovalidate.Validator, error) { //nolint:gochecknoglobals // read only
+var submissionRules = sync.OnceValues(func() (protovalidate.Validator, error) {
 	return protovalidate.New(protovalidate.WithMessages(&eventv1.Submission{}))
 })
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -272,9 +273,84 @@ func TestAClickHouseThatLostOrGainedEventsIsRebuiltWithoutAPerson(t *testing.T) 
 	}
 }
 
+func TestAClickHouseThatIsReplacedUnderARunningSinkIsRebuilt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		house := &replaceable{shelf: w.shelf}
+		cfg := w.config()
+		cfg.Warehouse, cfg.Logger = house, nil
+		s, stop := w.start(cfg)
+		for n := range 30 { // whoever finds it out, and whatever the others do meanwhile
+			w.story(n*20, n*20+20)
+			w.until("everything is contained", func() bool { return w.has(house) })
+			house.replace(nil)
+			w.story(n*20+15, n*20+22)
+			pass(20 * time.Millisecond)
+			w.shelf = newShelf(t)
+			house.replace(w.shelf)
+			w.until("it rebuilds", func() bool { return s.Status().Serving == uint32(n+2) && w.contained() })
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		w.check()
+	})
+}
+
+// replaceable is a ClickHouse that may be away, and another one when it comes back.
+type replaceable struct {
+	mu    sync.Mutex
+	shelf *shelf
+}
+
+func (r *replaceable) replace(with *shelf) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shelf = with
+}
+
+// is gives the one that is there, or one that fails at everything.
+func (r *replaceable) is() sink.Warehouse {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shelf == nil {
+		return away{}
+	}
+	return r.shelf
+}
+
+func (r *replaceable) Ready(warehouse.Rows) {}
+
+func (r *replaceable) Insert(ctx context.Context, token string, rows warehouse.Rows) error {
+	return r.is().Insert(ctx, token, rows)
+}
+
+func (r *replaceable) Contained(ctx context.Context, database string) (map[sink.Partition]int64, time.Time, error) {
+	return r.is().Contained(ctx, database)
+}
+
+func (r *replaceable) Build(ctx context.Context) (string, error) { return r.is().Build(ctx) }
+
+func (r *replaceable) Built(ctx context.Context) (map[string]string, error) { return r.is().Built(ctx) }
+
+func (r *replaceable) Discard(ctx context.Context) error { return r.is().Discard(ctx) }
+
+func (r *replaceable) Switch(ctx context.Context, built map[string]string) error {
+	return r.is().Switch(ctx, built)
+}
+
+// away is a ClickHouse that does not answer.
+type away struct{ sink.Warehouse }
+
+func (away) Insert(context.Context, string, warehouse.Rows) error { return warehouse.ErrUnavailable }
+
+func (away) Contained(context.Context, string) (map[sink.Partition]int64, time.Time, error) {
+	return nil, time.Time{}, warehouse.ErrUnavailable
+}
+
 func TestARebuildOfWhichAPartWasLostBeginsAgain(t *testing.T) {
 	for what, spoil := range map[string]func(s *shelf){
-		"its database was dropped":  func(s *shelf) { _ = s.Discard(t.Context()) },
+		"its database was dropped": func(s *shelf) { _ = s.Discard(t.Context()) },
 		"its database was set back": func(s *shelf) {
 			for p := range s.building.next { // which of them had come to something is left to chance
 				s.building.next[p] = 0

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -175,9 +174,11 @@ func (p *pipeline) run(ctx context.Context, goal []int64) error {
 		})
 	}
 	g.Go(func() error {
-		err := p.sender(ctx, batches)
+		if err := p.sender(ctx, batches); err != nil {
+			return err // before the others end: theirs would be taken for the cause
+		}
 		stop() // the goal is reached
-		return cmp.Or(err, context.Canceled)
+		return context.Canceled
 	})
 	g.Go(func() error { return p.prepare(ctx, chunks, batches, goal) })
 	err := g.Wait()
