@@ -20,8 +20,9 @@ TOOLS_STAMP := $(BIN)/.tools-$(shell echo '$(TOOLS)' | cksum | cut -d' ' -f1)
 # The race detector needs a C compiler.
 RACE := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 
-# These run the program in processes of its own: the race detector would see the tests themselves only, and take most of the time. With
-# -trimpath they share with make build what it has compiled.
+# With -trimpath, tests share what is compiled with make build, and with other clones.
+GO_TEST := $(GO) test -timeout 45m -trimpath
+# These run the program in processes of its own: the race detector would see the tests themselves only, and take most of the time.
 E2E_TESTS := ./tools/e2e
 # Tests that wait for processes more than they compute begin first, beside the others.
 LONG_TESTS := ./tools/kafka ./tools/browser ./pkg/pubsub
@@ -46,8 +47,8 @@ test: $(BIN)/kafka $(BIN)/grpcurl ## Run all tests, those of the log on a real K
 	@echo "Building and running the tests of all modules (the first time compiles for a few minutes) ..."
 	@$(GO) test -count=1 ./tools/importrules # it reads what the test cache does not see
 	$(BIN)/kafka exec -- sh -c 'all=$$($(GO) list work) || exit; \
-		$(GO) test -timeout 45m -trimpath $(E2E_TESTS) & e2e=$$!; \
-		$(GO) test -timeout 45m -p $(TEST_PROCS) $(RACE) $(LONG_TESTS) $$(echo "$$all" | grep -v /tools/e2e$$); others=$$?; \
+		$(GO_TEST) $(E2E_TESTS) & e2e=$$!; \
+		$(GO_TEST) -p $(TEST_PROCS) $(RACE) $(LONG_TESTS) $$(echo "$$all" | grep -v /tools/e2e$$); others=$$?; \
 		wait $$e2e && exit $$others'
 
 .PHONY: bench

@@ -21,7 +21,7 @@ func aDay(t *testing.T, disorder simulate.Disorder) *simulate.Day {
 	t.Helper()
 	c := simulate.Config{
 		Name: "day", Seed: uint64(setting(t, "SKEIN_SEED", 1)), Length: 10 * time.Hour, Agents: setting(t, "SKEIN_AGENTS", 60),
-		Queues: setting(t, "SKEIN_QUEUES", 6), Contacts: setting(t, "SKEIN_CONTACTS", 3000), Disorder: disorder,
+		Queues: setting(t, "SKEIN_QUEUES", 6), Contacts: setting(t, "SKEIN_CONTACTS", 2000), Disorder: disorder,
 	}
 	c.Start = c.Ending(time.Now())
 	day, err := simulate.Simulate(c)
@@ -65,7 +65,7 @@ func none(t *testing.T, c *simulate.Checker, srv *skeintest.Process) {
 // reports compares those of a day.
 func reports(t *testing.T, c *simulate.Checker) {
 	t.Helper()
-	must(t, c.Reports(t.Context(), setting(t, "SKEIN_REPORTS", 20), 3))
+	must(t, c.Reports(t.Context(), setting(t, "SKEIN_REPORTS", 8), 3))
 }
 
 func TestASimulatedDayIsToldAsItWasAtEveryMoment(t *testing.T) {
@@ -75,14 +75,14 @@ func TestASimulatedDayIsToldAsItWasAtEveryMoment(t *testing.T) {
 	day := aDay(t, simulate.Disorder{})
 	c := dayAt(s, day)
 	watch := watchAgents(t, c.Conn)
-	for _, moment := range day.Moments(setting(t, "SKEIN_CHECKS", 60), 1) {
+	for _, moment := range day.Moments(setting(t, "SKEIN_CHECKS", 40), 1) {
 		must(t, c.Play(t.Context(), c.Until(moment)))
 		must(t, c.Board(t.Context(), moment))
 		watch.agrees(t, c, moment)
 	}
 	must(t, c.Play(t.Context(), len(day.Deliveries())))
 	must(t, c.Board(t.Context(), simulate.Everything))
-	must(t, c.All(t.Context(), day.Moments(200, 2), 2))
+	must(t, c.All(t.Context(), day.Moments(100, 2), 2))
 	reports(t, c)
 	none(t, c, srv)
 	quit(t, srv)
@@ -105,7 +105,7 @@ func TestASimulatedDayIsToldAsItWasThoughEventsComeLateAndTwiceAndTheServerIsKil
 	compare := func() {
 		t.Helper()
 		must(t, c.Board(t.Context(), simulate.Everything))
-		must(t, c.All(t.Context(), day.Moments(200, 2), 2))
+		must(t, c.All(t.Context(), day.Moments(100, 2), 2))
 		reports(t, c)
 		none(t, c, srv)
 	}
