@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/rpc"
@@ -87,27 +88,32 @@ func answer(t *testing.T, site *skeintest.Site, in session, text string, change 
 	}
 }
 
-// timeline are the texts that the visitor's timeline holds.
-func timeline(t *testing.T, site *skeintest.Site, in session) (texts []string) {
+// timeline are the texts that the visitor's timeline holds, once they are so many: the page shows as sent what is in the log, and the timeline follows.
+func timeline(t *testing.T, site *skeintest.Site, in session, count int) (texts []string) {
 	t.Helper()
 	conn, err := rpc.Dial(site.GRPC, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	page, err := timelinev1.NewTimelineServiceClient(conn).List(t.Context(), &timelinev1.ListRequest{
-		Addresses: []*eventv1.Address{{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: in.Visitor}},
-		Order:     timelinev1.Order_ORDER_OLDEST_FIRST, PageSize: 500,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range page.GetEntries() {
-		if text := e.GetContent().GetMessageReceived().GetText() + e.GetContent().GetMessageSent().GetText(); text != "" {
-			texts = append(texts, text)
+	for deadline := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
+		page, err := timelinev1.NewTimelineServiceClient(conn).List(t.Context(), &timelinev1.ListRequest{
+			Addresses: []*eventv1.Address{{Kind: eventv1.EndpointKind_ENDPOINT_KIND_VISITOR, Value: in.Visitor}},
+			Order:     timelinev1.Order_ORDER_OLDEST_FIRST, PageSize: 500,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = texts[:0]
+		for _, e := range page.GetEntries() {
+			if text := e.GetContent().GetMessageReceived().GetText() + e.GetContent().GetMessageSent().GetText(); text != "" {
+				texts = append(texts, text)
+			}
+		}
+		if len(texts) >= count || time.Now().After(deadline) {
+			return texts
 		}
 	}
-	return texts
 }
 
 func TestAVisitorChatsReloadsAndSeesTheConversationAgain(t *testing.T) {
@@ -136,7 +142,7 @@ func TestAVisitorChatsReloadsAndSeesTheConversationAgain(t *testing.T) {
 		t.Errorf("after the reload the visitor is %s instead of %s", again, visitor)
 	}
 	tab.screenshot("chat")
-	if got := timeline(t, site, tab.session()); !slices.Equal(got, []string{want[0].Text, want[1].Text, want[2].Text}) {
+	if got := timeline(t, site, tab.session(), 3); !slices.Equal(got, []string{want[0].Text, want[1].Text, want[2].Text}) {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
@@ -162,7 +168,7 @@ func TestWhatIsWrittenOfflineIsSentWhenTheServerIsBack(t *testing.T) {
 	tab.see(want...)
 	tab.open()
 	tab.see(want...)
-	if got := timeline(t, site, tab.session()); !slices.Equal(got, []string{"one", "two", "three"}) {
+	if got := timeline(t, site, tab.session(), 3); !slices.Equal(got, []string{"one", "two", "three"}) {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
@@ -182,7 +188,7 @@ func TestWhatIsNotSentSurvivesThePageThatWasClosed(t *testing.T) {
 	site.Up()
 	tab.open()
 	tab.see(bubble{"visitor sent", "one", "sent"}, bubble{"visitor sent", "two", "sent"})
-	if got := timeline(t, site, in); !slices.Equal(got, []string{"one", "two"}) {
+	if got := timeline(t, site, in, 2); !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
@@ -200,7 +206,7 @@ func TestABrowserThatGoesOfflineComesBackByItself(t *testing.T) {
 	answer(t, site, tab.session(), "Are you there?")
 	tab.offline(false)
 	tab.wait("everything is there", `$$("ol > li").length === 3 && !$("li.waiting, li.sending")`)
-	if got := timeline(t, site, tab.session()); len(got) != 3 {
+	if got := timeline(t, site, tab.session(), 3); len(got) != 3 {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
@@ -249,7 +255,7 @@ func TestManyMessagesAtOnceAreAllSentInTheirOrder(t *testing.T) {
 		tab.write(want[i])
 	}
 	tab.wait("all are sent", `$$("li.sent").length === 40 && $$("ol > li").length === 40`)
-	if got := timeline(t, site, tab.session()); !slices.Equal(got, want) {
+	if got := timeline(t, site, tab.session(), len(want)); !slices.Equal(got, want) {
 		t.Errorf("the timeline holds %s", strings.Join(got, ", "))
 	}
 }

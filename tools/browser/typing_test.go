@@ -125,7 +125,7 @@ func TestVisitorsAndAgentsSeeEachOtherType(t *testing.T) {
 	d.signal(thread, "Jo", eventv1.ActorKind_ACTOR_KIND_AGENT, stopped)
 	tab.wait("one has stopped", `$("#typing").textContent === "<b>Kettle</b> is typing"`)
 	tab.wait("the other one fades", `$("#typing").textContent === ""`)
-	if got := timeline(t, s.Site, in); len(got) != 2 {
+	if got := timeline(t, s.Site, in, 2); len(got) != 2 {
 		t.Errorf("the timeline holds %q", got)
 	}
 }

@@ -294,7 +294,7 @@ func TestFiftyTabsAreOneVisitorWithOneSocket(t *testing.T) {
 		tab.see(want...)
 	}
 	s.server.WaitFor("one socket", func() bool { return s.sockets() == "1" })
-	if got := timeline(t, s.Site, tabs[1].session()); len(got) != 4 {
+	if got := timeline(t, s.Site, tabs[1].session(), 4); len(got) != 4 {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
@@ -350,7 +350,7 @@ func TestWhatAnyTabWroteOfflineIsSentOnceInItsOrder(t *testing.T) {
 	three := two.another()
 	three.goTo(s.url + "/?tag=data-open")
 	three.see(sent...)
-	if got := timeline(t, s.Site, two.session()); strings.Join(got, ",") != strings.Join(want, ",") {
+	if got := timeline(t, s.Site, two.session(), len(want)); strings.Join(got, ",") != strings.Join(want, ",") {
 		t.Errorf("the timeline holds %q", got)
 	}
 }
