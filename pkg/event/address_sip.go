@@ -35,7 +35,7 @@ func normaliseSIP(value string) (string, error) {
 		}
 		host = host[:colon]
 	}
-	withheld := user == "" && isWithheldWord(host)
+	withheld := user == "" && isWithheldWord(host) // as it is written, for in a host name a Chinese word is no word any more
 	host, err := normaliseHost(host)
 	switch {
 	case withheld:

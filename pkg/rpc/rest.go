@@ -26,7 +26,7 @@ const localBuffer = 1 << 20
 type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 
 // REST answers JSON over HTTP by calling the server's services within this process: so every call passes what a gRPC call passes. Fields
-// have the names of the protos. Where nobody needs a token, it answers programs of this machine only (Here). Serve must be called for it to
+// have the names of the protos. Where nobody needs a token, it answers programs of this machine only (OwnMachine). Serve must be called for it to
 // answer; it is of no use once the server has stopped.
 func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, error) {
 	conn, err := s.Local()
@@ -45,7 +45,7 @@ func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, e
 		return mux, nil
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := notByAPage(r); err != nil {
+		if err := ownProgram(r); err != nil {
 			_, out := runtime.MarshalerForRequest(mux, r)
 			runtime.HTTPError(r.Context(), mux, out, w, r, status.Error(codes.PermissionDenied, err.Error()))
 			return
@@ -84,11 +84,11 @@ func bearerToken(header string) string {
 }
 
 // Authenticated finds out who calls an HTTP handler, as for gRPC, and refuses who is not known. The handler finds the caller by auth.From. Where
-// nobody needs a token, it lets programs of this machine call only (Here).
+// nobody needs a token, it lets programs of this machine call only (OwnMachine).
 func Authenticated(a *auth.Authenticator, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.Open() {
-			if err := notByAPage(r); err != nil {
+			if err := ownProgram(r); err != nil {
 				http.Error(w, err.Error(), http.StatusForbidden)
 				return
 			}

@@ -36,7 +36,7 @@ func (s *Site) recognise(c *Call) error {
 		s.known.remember(token, who)
 	}
 	if who.GetOpen() {
-		if err := rpc.Here(c.R); err != nil {
+		if err := rpc.OwnMachine(c.R); err != nil {
 			return err
 		}
 	}

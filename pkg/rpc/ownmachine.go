@@ -15,10 +15,10 @@ func (e ElsewhereError) Error() string {
 	return fmt.Sprintf("without auth.tokens, only programs of the same machine may call, as localhost or a loopback address, and no web page of another site; you asked %s", e.Host)
 }
 
-// Here checks a request to a server that asks nobody for a token: it comes from this machine, through no proxy, and means it by its address. A page
+// OwnMachine checks a request to a server that asks nobody for a token: it comes from this machine, through no proxy, and means it by its address. A page
 // from elsewhere, whose name was turned to this address (DNS rebinding), could else read everything; so could all the Internet, by a tunnel that was
 // opened for a provider's calls. It fails with an ElsewhereError.
-func Here(r *http.Request) error {
+func OwnMachine(r *http.Request) error {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -33,13 +33,10 @@ func Here(r *http.Request) error {
 	return nil
 }
 
-// notByAPage checks in addition that no page of another site makes the call, which needs none of its answer to do harm.
-func notByAPage(r *http.Request) error {
-	if err := Here(r); err != nil {
-		return err
-	}
-	if http.NewCrossOriginProtection().Check(r) != nil {
+// ownProgram checks in addition that no page of another site makes the call, which needs none of its answer to do harm.
+func ownProgram(r *http.Request) error {
+	if new(http.CrossOriginProtection).Check(r) != nil {
 		return ElsewhereError{r.Host}
 	}
-	return nil
+	return OwnMachine(r)
 }
