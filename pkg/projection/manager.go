@@ -224,7 +224,8 @@ func (m *Manager) applied(ctx context.Context, generation uint32) (v Vector, par
 	return v, partitions, err
 }
 
-// sweeps drops old generations once their time is over.
+// sweeps drops old generations once their time is over, and looks again and again: who was away for as long as that may have written to one
+// that had been dropped.
 func (m *Manager) sweeps(ctx context.Context) error {
 	timer := time.NewTimer(m.retire)
 	defer timer.Stop()
@@ -239,6 +240,7 @@ func (m *Manager) sweeps(ctx context.Context) error {
 			return ctx.Err()
 		case <-changed:
 		case <-timer.C:
+			timer.Reset(m.retire)
 			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
 			if err != nil && ctx.Err() == nil {
 				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)

@@ -60,6 +60,27 @@ func (m *Manager) fold(ctx context.Context) error {
 	return err
 }
 
+// whileServing ends when another generation serves, as far as this process knows. Who folds must not go on in the old one: the seals that
+// fence it off go when it is dropped, and it would be begun anew.
+func (m *Manager) whileServing(ctx context.Context, generation uint32) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		for {
+			status, changed := m.watch()
+			if status.Serving != generation {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
 // own folds a partition into whatever generation serves, until ctx ends or it cannot go on.
 func (m *Manager) own(ctx context.Context, number int32, commit func(next int64) error) error {
 	for ctx.Err() == nil {
@@ -67,9 +88,12 @@ func (m *Manager) own(ctx context.Context, number int32, commit func(next int64)
 		cfg := m.cfg
 		cfg.Namespace = m.namespace(status.Serving)
 		p := &partition{cfg: &cfg, number: number, commit: commit}
-		err := p.run(ctx)
-		p.close()
+		serving, stop := m.whileServing(ctx, status.Serving)
+		err := p.run(serving)
+		over := serving.Err() != nil
+		stop()
 		switch {
+		case over: // another generation serves, or ctx has ended
 		case errors.Is(err, errSealed): // until another generation serves, or this one goes on
 			select {
 			case <-changed:

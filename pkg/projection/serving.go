@@ -79,7 +79,7 @@ func flip(ctx context.Context, store kv.Store, slice string, g Generations) erro
 	return nil
 }
 
-// sweep drops the generations of a slice that neither serve nor are being built.
+// sweep drops the generations of a slice that served before.
 func sweep(ctx context.Context, store kv.Store, slice string) (dropped []kv.Namespace, err error) {
 	g, err := generations(ctx, store, slice)
 	if err != nil {
@@ -90,7 +90,7 @@ func sweep(ctx context.Context, store kv.Store, slice string) (dropped []kv.Name
 		return nil, fmt.Errorf("projection: find old generations of %s: %w", slice, err)
 	}
 	for _, ns := range namespaces {
-		if ns.Slice != slice || ns.Generation == g.Serving || ns.Generation == g.Building {
+		if ns.Slice != slice || ns.Generation >= g.Serving {
 			continue
 		}
 		if err := store.Drop(ctx, ns); err != nil {
