@@ -434,24 +434,27 @@ func (d consoleTab) twice() {
 	evaluate[bool](d.tab, `(document.querySelector("#note textarea").blur(), true)`)
 }
 
-// talkOf opens the conversation on a channel in which words were said.
+// talkOf opens the conversation on a channel in which words were said, once there is one.
 func (d consoleTab) talkOf(channel eventv1.Channel, words string) {
 	d.t.Helper()
-	answer, err := conversations(d.t, d.site).List(d.t.Context(), &conversationv1.ListRequest{Filter: &conversationv1.Filter{
-		Channels: []eventv1.Channel{channel}, Statuses: []conversationv1.WorkStatus{
-			conversationv1.WorkStatus_WORK_STATUS_OPEN, conversationv1.WorkStatus_WORK_STATUS_RESOLVED, conversationv1.WorkStatus_WORK_STATUS_CLOSED,
-		},
-	}})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, w := range answer.GetWork() {
-		d.visit("work/" + w.GetConversationId())
-		if evaluate[bool](d.tab, `document.body.innerText.includes(`+quoted(words)+`)`) {
-			return
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	for {
+		answer, err := conversations(d.t, d.site).List(ctx, &conversationv1.ListRequest{Filter: &conversationv1.Filter{
+			Channels: []eventv1.Channel{channel}, Statuses: []conversationv1.WorkStatus{
+				conversationv1.WorkStatus_WORK_STATUS_OPEN, conversationv1.WorkStatus_WORK_STATUS_RESOLVED, conversationv1.WorkStatus_WORK_STATUS_CLOSED,
+			},
+		}})
+		if err != nil {
+			d.t.Fatalf("look for a conversation on %s in which was said %q: %v", channel, words, err)
+		}
+		for _, w := range answer.GetWork() {
+			d.visit("work/" + w.GetConversationId())
+			if evaluate[bool](d.tab, `document.body.innerText.includes(`+quoted(words)+`)`) {
+				return
+			}
 		}
 	}
-	d.t.Fatalf("in none of %d conversations on %s was said %q", len(answer.GetWork()), channel, words)
 }
 
 func (d consoleTab) links() {
