@@ -76,6 +76,7 @@ func Poll(ctx context.Context, logger *slog.Logger, what string, look func(conte
 
 // Once calls pass if anything was applied since the last time. It must not be called while Run runs.
 func (f *Follower) Once(ctx context.Context, pass func(context.Context, Pass) error) error {
+	ctx = kv.Job(ctx)
 	ns, err := Serving(ctx, f.Store, f.Slice)
 	if err != nil {
 		return err

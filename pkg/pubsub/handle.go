@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
+	"github.com/skein-cx/skein/pkg/kv"
 )
 
 // Handle gives a topic's records, those that cfg.Want wants, to a function until ctx ends: on Watermill's router, a record at a time of
@@ -37,7 +38,7 @@ func Handle(ctx context.Context, cfg Config, name, topic string, handle func(con
 		if !ok {
 			return fmt.Errorf("pubsub: the message %q comes from no record", m.UUID)
 		}
-		return handle(m.Context(), r)
+		return handle(kv.Job(m.Context()), r)
 	})
 	return errors.Join(router.Run(ctx), subscriber.Close())
 }

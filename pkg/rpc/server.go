@@ -30,6 +30,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/kv"
 	authv1 "github.com/skein-cx/skein/proto/skein/auth/v1"
 )
 
@@ -160,7 +161,7 @@ func (e *edge) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if err != nil {
 		return nil, toStatus(ctx, e.logger, err)
 	}
-	resp, err := handler(ctx, req)
+	resp, err := handler(kv.Job(ctx), req)
 	return resp, toStatus(ctx, e.logger, err)
 }
 
@@ -178,7 +179,7 @@ func (e *edge) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		case <-ctx.Done():
 		}
 	}()
-	err = handler(srv, &validatedStream{ServerStream: ss, ctx: ctx, edge: e})
+	err = handler(srv, &validatedStream{ServerStream: ss, ctx: kv.Job(ctx), edge: e})
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStopping) {
 		err = cause
 	}

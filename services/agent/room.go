@@ -15,6 +15,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/directory"
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/projection"
 	agentv1 "github.com/skein-cx/skein/proto/skein/agent/v1"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
@@ -159,7 +160,7 @@ func (r *room) remembers(epoch, version uint64) bool {
 
 // run keeps the floor until ctx ends or nobody has followed it for a while.
 func (r *room) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(kv.Job(ctx))
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer cancel()

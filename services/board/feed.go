@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv"
 )
 
 const (
@@ -34,6 +35,7 @@ type board struct {
 
 // run feeds it until ctx ends.
 func (b *board) run(ctx context.Context) {
+	ctx = kv.Job(ctx)
 	var g sync.WaitGroup
 	load := make(chan int, 1)
 	g.Go(func() {

@@ -147,38 +147,15 @@ func (w *workWatch) turn(ctx context.Context, f *feed) (ended bool, err error) {
 	return w.live(ctx, f)
 }
 
-// begin sends what matches now.
+// begin sends what matches now. Nothing is read while the caller takes it.
 func (w *workWatch) begin(ctx context.Context, f *feed) error {
-	r, err := w.c.read(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	var spots []spot
-	if err := w.each(ctx, r.view, func(s spot, _ *story.Brief) bool { spots = append(spots, s); return true }); err != nil {
-		return err
-	}
-	all, err := r.view.whole(ctx, w.tenant, spots)
+	items, err := w.matching(ctx)
 	if err != nil {
 		return err
 	}
 	w.whole, w.cursor.at = true, f.from // what was applied since is told twice, or not if it is the same
-	walk := r.walk(w.tenant, present)
-	for _, i := range all {
-		p, err := walk.part(i)
-		if err != nil {
-			return err
-		}
-		id, err := walk.conversation(ctx, p)
-		if err != nil {
-			return err
-		}
-		// Whoever goes on from the middle begins again.
-		one, err := newItem(p, id)
-		if err != nil {
-			return err
-		}
-		if _, err := w.update(ctx, one, ""); err != nil {
+	for _, i := range items {
+		if _, err := w.update(ctx, i, ""); err != nil { // whoever goes on from the middle begins again
 			return err
 		}
 	}
@@ -186,35 +163,78 @@ func (w *workWatch) begin(ctx context.Context, f *feed) error {
 	return w.checkpoint()
 }
 
+// matching reads what matches now.
+func (w *workWatch) matching(ctx context.Context) (items []*item, err error) {
+	r, err := w.c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	var spots []spot
+	if err := w.each(ctx, r.view, func(s spot, _ *story.Brief) bool { spots = append(spots, s); return true }); err != nil {
+		return nil, err
+	}
+	all, err := r.view.whole(ctx, w.tenant, spots)
+	if err != nil {
+		return nil, err
+	}
+	walk := r.walk(w.tenant, present)
+	for _, i := range all {
+		p, err := walk.part(i)
+		if err != nil {
+			return nil, err
+		}
+		id, err := walk.conversation(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		one, err := newItem(p, id)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, one)
+	}
+	return items, nil
+}
+
 // catchUp sends what lies between the cursor and what was followed when the feed began.
 func (w *workWatch) catchUp(ctx context.Context, f *feed) error {
-	if w.cursor.at.work.generation != f.from.work.generation || w.cursor.at.links.generation != f.from.links.generation {
-		return errReset
-	}
-	r, err := w.c.read(ctx)
+	missed, err := w.missed(ctx, f)
 	if err != nil {
 		return err
 	}
+	return w.news(ctx, &news{threads: missed, at: f.from})
+}
+
+// missed reads what lies between the cursor and what was followed when the feed began.
+func (w *workWatch) missed(ctx context.Context, f *feed) ([]threadNews, error) {
+	if w.cursor.at.work.generation != f.from.work.generation || w.cursor.at.links.generation != f.from.links.generation {
+		return nil, errReset
+	}
+	r, err := w.c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer r.close()
 	if r.view.Namespace.Generation != f.from.work.generation || r.namespace.Generation != f.from.links.generation {
-		return errReset
+		return nil, errReset
 	}
 	if !canGoOn(w.cursor.at.work.next, f.from.work.next, changeWindow) || !canGoOn(w.cursor.at.links.next, f.from.links.next, linksWindow) {
-		return ErrExpiredCursor
+		return nil, ErrExpiredCursor
 	}
 	changed := changes{}
 	if err := changed.readWork(ctx, r.view, w.cursor.at.work.next, f.from.work.next); err != nil {
-		return err
+		return nil, err
 	}
 	partition := w.c.partition(w.tenant)
 	if err := changed.readLinks(ctx, r.links, partition, w.cursor.at.links.next[partition], f.from.links.next[partition]); err != nil {
-		return err
+		return nil, err
 	}
 	c := changed.of(w.tenant)
 	if err := c.resolve(ctx, r.walk(w.tenant, present)); err != nil {
-		return err
+		return nil, err
 	}
-	return w.news(ctx, &news{threads: c.news, at: f.from})
+	return c.news, nil
 }
 
 // canGoOn tells whether the changes behind a place are there.
@@ -454,46 +474,55 @@ func (w *matterWatch) run(ctx context.Context) error {
 
 func compareIDs(a, b event.ID) int { return bytes.Compare(a[:], b[:]) }
 
-// tell reads the conversation and sends it if it is another one. Grown tells that it was read without an alarm for all of it. Both lists
-// of ids are in order.
+// tell sends the conversation if it is another one. Grown tells that it was read without an alarm for all of it. Both lists of ids are in
+// order.
 func (w *matterWatch) tell(ctx context.Context, awaited []event.ID) (touched []event.ID, grown bool, err error) {
+	other, touched, grown, err := w.look(ctx, awaited)
+	if other == nil || err != nil {
+		return touched, grown, err
+	}
+	return touched, false, w.send(&conversationv1.WatchResponse{
+		News: &conversationv1.WatchResponse_Conversation{Conversation: other}, Cursor: w.cursor.encode(),
+	})
+}
+
+// look reads the conversation; nil where it is the one that was told.
+func (w *matterWatch) look(ctx context.Context, awaited []event.ID) (other *conversationv1.Conversation, touched []event.ID, grown bool, err error) {
 	r, err := w.read(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	defer r.close()
 	at, err := r.place(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	if !w.fresh && (at.work.generation != w.cursor.at.work.generation || at.links.generation != w.cursor.at.links.generation) {
-		return nil, false, errReset
+		return nil, nil, false, errReset
 	}
 	walk := r.walk(w.tenant, present)
 	_, m, err := walk.named(ctx, w.id)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	touched = slices.SortedFunc(maps.Keys(m.touched), compareIDs)
 	for _, id := range touched {
 		if _, is := slices.BinarySearchFunc(awaited, id, compareIDs); !is {
-			return touched, true, nil
+			return nil, touched, true, nil
 		}
 	}
 	conversation, err := r.conversation(ctx, w.tenant, m)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	sum, err := matterDigest(conversation)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	w.cursor.at = place{work: sliceAt{generation: at.work.generation}, links: sliceAt{generation: at.links.generation}}
 	if !w.fresh && sum == w.cursor.digest {
-		return touched, false, nil
+		return nil, touched, false, nil
 	}
 	w.fresh, w.cursor.digest = false, sum
-	return touched, false, w.send(&conversationv1.WatchResponse{
-		News: &conversationv1.WatchResponse_Conversation{Conversation: conversation}, Cursor: w.cursor.encode(),
-	})
+	return conversation, touched, false, nil
 }

@@ -13,13 +13,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/kv/kvtest"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/conversation"
 )
 
 // patience is how long a watch may say nothing.
-const patience = 2 * time.Second
+const patience = time.Minute
 
 // stream is the caller's end of a watch.
 type stream struct {
@@ -244,6 +245,28 @@ func TestASlowWatchGetsWhatItMissed(t *testing.T) {
 	c.takeUntil(func() bool { return c.showsAll(want) })
 	if err := c.disconnect(); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func TestAWatchHoldsNothingWhileItsCallerTakesNothing(t *testing.T) {
+	store := &kvtest.Counted{Store: memory()}
+	w := newWorld(t, store)
+	var c *client
+	for _, turn := range []string{"from the beginning", "behind a cursor"} {
+		for n := range 5 {
+			w.publish(message(fmt.Sprint("t", n), turn, n, ""))
+		}
+		w.foldAndFollow()
+		if c == nil {
+			c = w.watching(&conversationv1.WatchRequest{})
+		} else {
+			c.connect()
+		}
+		c.take() // the next one is on its way
+		store.AwaitNone(t)
+		want := w.matching(nil)
+		c.takeUntil(func() bool { return c.showsAll(want) && c.req.GetCursor() != "" })
+		_ = c.disconnect() // it was asked to end
 	}
 }
 

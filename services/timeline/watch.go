@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/skein-cx/skein/pkg/projection"
 	"github.com/skein-cx/skein/pkg/scope"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // checkpointEvery is how often a watch that has nothing to tell moves the cursor on, so that it does not grow too old.
 const checkpointEvery = 10 * time.Second
+
+// pageLength is how many entries a watch reads at a time of what it has missed.
+const pageLength = 256
 
 // watch is one caller's watch.
 type watch struct {
@@ -32,6 +37,9 @@ type watch struct {
 
 // errReset ends a watch whose read model was built anew.
 var errReset = errors.New("timeline: the read model was built anew: list again")
+
+// errFull ends the reading of a page.
+var errFull = errors.New("timeline: the page is full")
 
 // run sends what is filed until ctx ends. Each turn joins the hub, reads for itself what was followed before it joined,
 // and then takes what the hub hands out, until the hub sends it away because it is too slow or everything has changed, or until
@@ -124,38 +132,79 @@ func (w *watch) turn(ctx context.Context, joined *watcher) (ended bool, err erro
 	return w.live(ctx, joined)
 }
 
-// backfill sends what lies between the cursor and what was followed when the watcher joined.
+// backfill sends what lies between the cursor and what was followed when the watcher joined. Nothing is read while the caller takes a page.
 func (w *watch) backfill(ctx context.Context, joined *watcher) error {
-	snap, err := w.hub.slice.Store.Snapshot(ctx, joined.ns)
-	if err != nil {
-		return fmt.Errorf("timeline: watch: %w", err)
-	}
-	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
 	for p, next := range w.cursor.next {
 		if (place{offset: joined.from[p]}).before(next) {
 			return ErrExpiredCursor // it has seen more than there is
 		}
 	}
-	for p, until := range joined.from {
-		if w.cursor.next[p].offset < until-changeWindow {
-			return ErrExpiredCursor
-		}
-		err := eachChange(ctx, snap, p, w.cursor.next[p], until, func(at place, c change) error {
-			if !w.selects(at, c) {
-				return nil
-			}
-			r, err := load(ctx, snap, c)
-			if err != nil || !w.matches(r) {
-				return err
-			}
-			return w.entry(filing{partition: p, at: at, row: r})
-		})
-		if err != nil {
+	for {
+		page, reached, err := w.page(ctx, joined)
+		if err != nil || len(reached) == 0 {
 			return err
 		}
-		w.cursor.next[p] = place{offset: until}
+		for _, f := range page {
+			if err := w.entry(f); err != nil {
+				return err
+			}
+		}
+		maps.Copy(w.cursor.next, reached)
 	}
-	return nil
+}
+
+// page reads what the caller is told next, and how far that is, by partition: empty when there is nothing left to read.
+func (w *watch) page(ctx context.Context, joined *watcher) (page []filing, reached places, err error) {
+	reached = places{}
+	for p, until := range joined.from {
+		if w.cursor.next[p].offset < until {
+			reached[p] = place{offset: until}
+		}
+	}
+	if len(reached) == 0 {
+		return nil, nil, nil
+	}
+	slice := w.hub.slice
+	snap, err := slice.Store.Snapshot(ctx, joined.ns)
+	if err != nil {
+		return nil, nil, fmt.Errorf("timeline: watch: %w", err)
+	}
+	defer func() { _ = snap.Close() }() // nothing is written through a snapshot
+	applied, err := projection.Applied(ctx, snap, slice.Topic, slice.Partitions)
+	if err != nil {
+		return nil, nil, fmt.Errorf("timeline: watch: %w", err)
+	}
+	for p, end := range reached {
+		switch from := w.cursor.next[p]; {
+		case applied[p] < end.offset:
+			return nil, nil, errReset // the generation was dropped meanwhile
+		case from.offset < applied[p]-changeWindow:
+			return nil, nil, ErrExpiredCursor
+		case len(page) == pageLength:
+			delete(reached, p) // the next page
+			continue
+		default:
+			err = eachChange(ctx, snap, p, from, end.offset, func(at place, c change) error {
+				if !w.selects(at, c) {
+					return nil
+				}
+				r, err := load(ctx, snap, c)
+				if err != nil || !w.matches(r) {
+					return err
+				}
+				page = append(page, filing{partition: p, at: at, row: r})
+				if len(page) == pageLength {
+					reached[p] = place{offset: at.offset, n: at.n + 1}
+					return errFull
+				}
+				return nil
+			})
+		}
+		if err != nil && !errors.Is(err, errFull) {
+			return nil, nil, err
+		}
+	}
+	return page, reached, nil
 }
 
 // live sends what the hub hands out, and reports whether the watch has ended.

@@ -17,6 +17,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/kv"
+	"github.com/skein-cx/skein/pkg/kv/kvtest"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/timeline"
@@ -213,6 +214,35 @@ func TestASlowWatcherGetsAllThatItMissed(t *testing.T) {
 		}
 	}
 	_ = c.disconnect() // it was asked to end
+}
+
+func TestAWatchThatGoesOnHoldsNothingWhileItsCallerTakesNothing(t *testing.T) {
+	w := newWorld(t)
+	store := &kvtest.Counted{Store: w.store}
+	w.store = store
+	w.serve()
+	w.foldAndFollow()
+	c := w.watching(watchOf(of("a@b.c")))
+	c.take()
+	_ = c.disconnect() // it was asked to end
+	const n = 1000
+	for i := range n {
+		w.publish(message(fmt.Sprint("t", i%7), fmt.Sprint(i), fmt.Sprint(i), 1, "a@b.c"))
+	}
+	w.foldAndFollow()
+	c.connect()
+	for got := 1; got < n; got += 111 {
+		c.takeEntries(got)
+		store.AwaitNone(t)
+	}
+	_ = c.disconnect()
+	c.connect()
+	c.takeEntries(n)
+	slices.Sort(c.got)
+	if all := slices.Compact(c.got); len(all) != n {
+		t.Errorf("%d entries came of %d", len(all), n)
+	}
+	_ = c.disconnect()
 }
 
 func TestAFilterLeavesOutOfTheWatchWhatItLeavesOutOfTheList(t *testing.T) {

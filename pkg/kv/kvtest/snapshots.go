@@ -55,6 +55,28 @@ func snapshots() []spec {
 				t.Fatalf("%q after the end", it.Key())
 			}
 		}},
+		{"jobs that take one snapshot after another while they hold the first all come to their end", func(t *testing.T, store kv.Store) {
+			s := spaceOf(t, store)
+			s.setKeys("a")
+			var all sync.WaitGroup
+			for range 60 {
+				all.Go(func() {
+					ctx := kv.Job(context.Background())
+					for range kv.Deepest {
+						snap, err := store.Snapshot(ctx, s.ns)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						defer closeReader(t, snap)
+						if _, found, err := snap.Get(ctx, []byte("a")); err != nil || !found {
+							t.Errorf("found %t, %v", found, err)
+						}
+					}
+				})
+			}
+			all.Wait()
+		}},
 		{"many goroutines read one snapshot", func(t *testing.T, store kv.Store) {
 			s := spaceOf(t, store)
 			var want []pair

@@ -46,8 +46,8 @@ func configure(dsn, schema string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.MaxConns < 2 {
-		return nil, fmt.Errorf("%w: pgkv: pool_max_conns must be 2 at least: one for snapshots, one for batches", kv.ErrInvalid)
+	if cfg.MaxConns <= kv.Deepest {
+		return nil, fmt.Errorf("%w: pgkv: pool_max_conns must be %d at least: %d for the snapshots of a read, one for batches", kv.ErrInvalid, kv.Deepest+1, kv.Deepest)
 	}
 	c := cfg.ConnConfig
 	if c.RuntimeParams["application_name"] == "" {

@@ -20,7 +20,7 @@ func (s *Store) Metrics() Metrics {
 	stat := s.pool.Stat()
 	return Metrics{
 		Connections: int(stat.TotalConns()), InUse: int(stat.AcquiredConns()), Max: int(stat.MaxConns()),
-		Snapshots: len(s.slots), MaxSnapshots: cap(s.slots),
+		Snapshots: s.slots.inUse(), MaxSnapshots: s.slots.size,
 		Waits: stat.EmptyAcquireCount(), Waited: stat.EmptyAcquireWaitTime(), Opened: stat.NewConnsCount(),
 	}
 }

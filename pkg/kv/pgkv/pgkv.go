@@ -8,7 +8,6 @@ package pgkv
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -44,8 +43,8 @@ type Store struct {
 	schema string
 	log    *slog.Logger
 	pool   *pgxpool.Pool
-	slots  chan struct{} // one for each snapshot that holds a connection: some are always left for batches
-	calls  gate          // held by each call, and by each iterator until it is closed
+	slots  *slots // one for each snapshot that holds a connection: some connections are always left for batches
+	calls  gate   // held by each call, and by each iterator until it is closed
 
 	mu        sync.Mutex
 	tables    map[kv.Namespace]*table // those known; another process may have dropped them
@@ -80,7 +79,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 		schema:    opts.Schema,
 		log:       opts.Logger.With("store", Describe(dsn)),
 		pool:      pool,
-		slots:     make(chan struct{}, cfg.MaxConns-max(1, cfg.MaxConns/4)),
+		slots:     newSlots(int(cfg.MaxConns - max(1, cfg.MaxConns/4))),
 		calls:     gate{idle: make(chan struct{})},
 		tables:    map[kv.Namespace]*table{},
 		snapshots: map[*snapshot]struct{}{},
@@ -198,10 +197,4 @@ func linger(ctx context.Context) (lingering context.Context, done func()) {
 		stop()
 		cut()
 	}
-}
-
-// errNoSlot tells why a snapshot was not to be had.
-func (s *Store) errNoSlot(ctx context.Context) error {
-	return fmt.Errorf("pgkv: take a snapshot: all %d connections for snapshots are in use: raise pool_max_conns in the connection string, or look for snapshots that are not closed: %w",
-		cap(s.slots), ctx.Err())
 }

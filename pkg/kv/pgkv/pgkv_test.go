@@ -283,26 +283,40 @@ func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
 
 func TestSnapshotsNeverTakeTheConnectionsOfBatches(t *testing.T) {
 	t.Parallel()
-	store := open(t, server.Need(t).DSN()+" pool_max_conns=4", newSchema())
+	store := open(t, server.Need(t).DSN()+" pool_max_conns=8", newSchema())
 	defer store.Close()
 	ns := kv.Namespace{Slice: "timeline"}
 	set(t, store, ns, "a", "1")
 	var open []kv.Snapshot
-	for range store.Metrics().MaxSnapshots {
-		snap, err := store.Snapshot(t.Context(), ns)
+	job := kv.Job(t.Context())
+	for range store.Metrics().MaxSnapshots - (kv.Deepest - 1) {
+		snap, err := store.Snapshot(job, ns)
 		if err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, snap)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := store.Snapshot(ctx, ns)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "all 3 connections for snapshots are in use") {
-		t.Errorf("one snapshot too many: %v", err)
+	tooMany := func(ctx context.Context, used string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		_, err := store.Snapshot(ctx, ns)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), used+" of 6 connections for snapshots are in use") {
+			t.Errorf("one snapshot too many: %v", err)
+		}
 	}
+	tooMany(t.Context(), "3")
+	tooMany(kv.Job(t.Context()), "3")
+	for range kv.Deepest - 1 { // the last ones are for who has begun
+		snap, err := store.Snapshot(job, ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, snap)
+	}
+	tooMany(job, "6")
 	set(t, store, ns, "a", "2")
-	if m := store.Metrics(); m.Snapshots != 3 || m.Max != 4 || m.InUse != 3 {
+	if m := store.Metrics(); m.Snapshots != 6 || m.Max != 8 || m.InUse != 6 {
 		t.Errorf("metrics: %+v", m)
 	}
 	next := make(chan error, 1)

@@ -17,6 +17,7 @@ const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 // snapshot is a transaction. Its calls take turns on the connection; between the pages of a scan others get theirs.
 type snapshot struct {
 	store *Store
+	job   any           // whose it is, as kv.JobOf tells
 	turn  chan struct{} // holds one token: who has it may use what is below
 
 	table  *table        // nil where the namespace does not exist
@@ -34,19 +35,16 @@ func (s *Store) Snapshot(ctx context.Context, ns kv.Namespace) (kv.Snapshot, err
 		return nil, err
 	}
 	defer s.leave()
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, s.errNoSlot(ctx)
-	case <-s.closing:
-		return nil, kv.ErrClosed
-	}
-	conn, err := s.acquire(ctx, "take a snapshot")
-	if err != nil {
-		<-s.slots
+	if err := s.slots.take(ctx, s.closing); err != nil {
 		return nil, err
 	}
-	snap := &snapshot{store: s, turn: make(chan struct{}, 1), conn: conn}
+	job := kv.JobOf(ctx)
+	conn, err := s.acquire(ctx, "take a snapshot")
+	if err != nil {
+		s.slots.giveBack(job)
+		return nil, err
+	}
+	snap := &snapshot{store: s, job: job, turn: make(chan struct{}, 1), conn: conn}
 	if snap.table, err = s.pin(ctx, conn.Conn(), ns); err != nil {
 		snap.giveBack(ctx)
 		return nil, callError(ctx, "take a snapshot", err)
@@ -228,5 +226,5 @@ func (s *snapshot) giveBack(ctx context.Context) {
 	_ = rollBack(ctx, s.conn.Conn()) // then the pool sees that it is not idle
 	s.conn.Release()
 	s.conn = nil
-	<-s.store.slots
+	s.store.slots.giveBack(s.job)
 }

@@ -65,6 +65,7 @@ func namespace(generation uint32) kv.Namespace {
 // run mirrors while ctx lasts, and gives nil, or until that is enough. It fails where it has no business any more, with errMoved, and where
 // ClickHouse does not hold what was sent, with ErrWarehouseMismatch. What else fails it tries again.
 func (w *worker) run(ctx context.Context) error {
+	ctx = kv.Job(ctx)
 	pause := newPause()
 	for ctx.Err() == nil {
 		began := time.Now()
