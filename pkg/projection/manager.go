@@ -29,9 +29,10 @@ type Manager struct {
 	cfg    Config // its Namespace names the slice only
 	retire time.Duration
 
-	requests chan struct{}
+	requests chan struct{} // tells that wanted has changed
 	mu       sync.Mutex
 	status   Status
+	wanted   uint32        // the generation that was asked for: that one, or a later one, shall serve
 	changed  chan struct{} // closed and replaced at each change of status
 	ended    bool
 }
@@ -73,13 +74,6 @@ func (m *Manager) watch() (Status, <-chan struct{}) {
 	return m.status, m.changed
 }
 
-func (m *Manager) update(change func(*Status)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	change(&m.status)
-	m.tell()
-}
-
 // tell wakes who watches. It wants the lock.
 func (m *Manager) tell() {
 	close(m.changed)
@@ -94,12 +88,12 @@ func (m *Manager) Rebuild(ctx context.Context, report func(Status)) error {
 	}
 	m.mu.Lock()
 	before := m.status.Serving
-	m.status.Err = nil
+	m.status.Err, m.wanted = nil, before+1
+	m.mu.Unlock()
 	select {
 	case m.requests <- struct{}{}:
-	default: // somebody else has asked already
+	default: // it is about to look
 	}
-	m.mu.Unlock()
 	for {
 		m.mu.Lock()
 		status, changed, ended := m.status, m.changed, m.ended
@@ -141,17 +135,33 @@ func (m *Manager) Run(ctx context.Context) error {
 	return nil
 }
 
-// serves notes what the store says. Where another generation serves than before, who has asked for one has it.
-func (m *Manager) serves(g Generations, done, total int64) {
-	m.update(func(s *Status) {
-		if g.Serving != s.Serving {
-			select {
-			case <-m.requests:
-			default:
-			}
-		}
-		s.Generations, s.Done, s.Total = g, done, total
-	})
+// serves notes what the store says, unless that is older than what is known. It reports whether another generation serves than before.
+func (m *Manager) serves(g Generations, done, total int64) (other bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &m.status
+	if g.Serving < s.Serving || g == s.Generations && done == s.Done && total == s.Total {
+		return false
+	}
+	other = g.Serving != s.Serving
+	s.Generations, s.Done, s.Total = g, done, total
+	m.tell()
+	return other
+}
+
+// wants is the generation that was asked for, 0 where none was.
+func (m *Manager) wants() uint32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wanted
+}
+
+// failed tells those who have asked for a generation that they do not get it.
+func (m *Manager) failed(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.status.Err, m.wanted = err, 0
+	m.tell()
 }
 
 // follow learns what other processes have done.
@@ -183,12 +193,7 @@ func (m *Manager) look(ctx context.Context) error {
 			return err
 		}
 	}
-	s := m.Status()
-	if g.Serving < s.Serving || g == s.Generations && done == s.Done && total == s.Total {
-		return nil // this process has switched meanwhile, or nothing is new
-	}
-	m.serves(g, done, total)
-	if g.Serving != s.Serving {
+	if m.serves(g, done, total) {
 		m.cfg.Progress.Notify()
 	}
 	return nil
@@ -241,7 +246,7 @@ func (m *Manager) sweeps(ctx context.Context) error {
 		case <-changed:
 		case <-timer.C:
 			timer.Reset(m.retire)
-			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+			dropped, err := sweep(ctx, m.cfg.Store, m.cfg.Namespace.Slice, serving)
 			if err != nil && ctx.Err() == nil {
 				m.cfg.Logger.ErrorContext(ctx, "cannot drop an old generation, trying again", "in", sweepAgain, "error", err)
 				timer.Reset(sweepAgain)

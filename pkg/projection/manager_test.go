@@ -176,6 +176,63 @@ func TestAnOwnerWhoWasAwayUntilItsGenerationWasDroppedGoesOnInTheOneThatServes(t
 	}
 }
 
+// lateBuilder holds who looks for the number of a new generation until it is let go, and tells that it found another one to serve.
+type lateBuilder struct {
+	kv.Store
+	looked                   *atomic.Bool
+	stalled, resume, refused chan struct{}
+}
+
+func (s lateBuilder) Apply(ctx context.Context, ns kv.Namespace, b *kv.Batch) error {
+	err := s.Store.Apply(ctx, ns, b)
+	if ns.Slice == "serving" && errors.Is(err, kv.ErrConflict) {
+		close(s.refused)
+	}
+	return err
+}
+
+func (s lateBuilder) Namespaces(ctx context.Context) ([]kv.Namespace, error) {
+	if s.looked.CompareAndSwap(false, true) {
+		close(s.stalled)
+		<-s.resume
+	}
+	return s.Store.Namespaces(ctx)
+}
+
+func TestABuilderWhoWasAwayWhileAnotherSwitchedTouchesNothing(t *testing.T) {
+	f := newFixture(t, 1)
+	store := lateBuilder{f.store, new(atomic.Bool), make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	m, stop := f.managed(t, time.Hour, func(c *projection.Config) { c.Store = store })
+	ended := make(chan error, 1)
+	go func() { ended <- m.Rebuild(t.Context(), nil) }()
+	<-store.stalled
+	put := func(ns kv.Namespace, key string, value []byte) {
+		b := &kv.Batch{}
+		b.Set([]byte(key), value)
+		if err := f.store.Apply(t.Context(), ns, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built := kv.Namespace{Slice: namespace.Slice, Generation: 2}
+	put(built, "what it holds", []byte("x"))
+	put(kv.Namespace{Slice: "serving"}, namespace.Slice, []byte{0, 0, 0, 2})
+	if err := <-ended; err != nil { // it has what it wants
+		t.Fatal(err)
+	}
+	before := f.generation(t, 2)
+	close(store.resume)
+	<-store.refused
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if f.generation(t, 2) != before || m.Status().Generations != (projection.Generations{Serving: 2}) {
+		t.Errorf("generation 2 is %v and was %v; %+v", f.generation(t, 2), before, m.Status())
+	}
+	if all, err := f.store.Namespaces(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("there are %v, %v", all, err)
+	}
+}
+
 func TestARebuildThatWasCutOffGoesOnAtTheNextStart(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFixture(rt, 2)

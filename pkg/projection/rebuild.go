@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/lease"
 )
 
@@ -26,31 +27,27 @@ func (m *Manager) rebuilds(ctx context.Context) error {
 	l := m.lease()
 	tick := time.NewTicker(resumeEvery)
 	defer tick.Stop()
-	asked, resume := false, time.Time{}
+	var resume time.Time
 	for {
 		g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-		if err == nil && (asked || g.Building != 0 && time.Now().After(resume)) {
+		if err == nil && (g.Serving < m.wants() || g.Building != 0 && time.Now().After(resume)) {
 			var mine bool
-			if mine, err = l.Take(ctx); mine {
-				err = l.Hold(ctx, func(ctx context.Context) error { return m.rebuild(ctx, asked) })
-				asked = false
+			if mine, err = l.Take(ctx); mine { // else another process is at it
+				err = l.Hold(ctx, m.rebuild)
 				if dropErr := l.Drop(context.WithoutCancel(ctx)); dropErr != nil && ctx.Err() == nil {
 					m.cfg.Logger.WarnContext(ctx, "the lease of a rebuild was not given back: it ends by itself", "error", dropErr)
 				}
-			} else if err == nil && g.Building != 0 {
-				asked = false // another process is at it
 			}
 			if err != nil && ctx.Err() == nil && !errors.Is(err, lease.ErrLost) && !unavailable(err) {
 				resume = time.Now().Add(resumeAfter)
 				m.cfg.Logger.ErrorContext(ctx, "a rebuild failed, trying again later", "slice", m.cfg.Namespace.Slice, "in", resumeAfter, "error", err)
-				m.update(func(s *Status) { s.Err = err })
+				m.failed(err)
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-m.requests:
-			asked = true
 		case <-tick.C:
 		}
 	}
@@ -65,13 +62,13 @@ func (m *Manager) lease() *lease.Lease {
 	return l
 }
 
-// rebuild goes on with a generation, or begins one where it was asked to, and makes it the one that serves. Each step waits out
+// rebuild goes on with a generation, or begins one where that was asked for, and makes it the one that serves. Each step waits out
 // a log or a store that is unavailable.
-func (m *Manager) rebuild(ctx context.Context, asked bool) error {
+func (m *Manager) rebuild(ctx context.Context) error {
 	var g Generations
 	var builder *Runner
 	err := m.cfg.outlast(ctx, func() (err error) {
-		if g, err = m.begin(ctx, asked); err != nil || g.Building == 0 {
+		if g, err = m.begin(ctx); err != nil || g.Building == 0 {
 			return err
 		}
 		cfg := m.cfg
@@ -100,17 +97,28 @@ func (m *Manager) rebuild(ctx context.Context, asked bool) error {
 	return nil
 }
 
-// begin finds the generation to build, or begins a new one where it was asked to.
-func (m *Manager) begin(ctx context.Context, asked bool) (Generations, error) {
-	g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
-	if err != nil || g.Building != 0 || !asked {
-		return g, err
+// begin finds the generation to build, or begins a new one where that was asked for. Its number was never used, so that nobody who is late can
+// mean another one by it.
+func (m *Manager) begin(ctx context.Context) (Generations, error) {
+	for {
+		g, err := generations(ctx, m.cfg.Store, m.cfg.Namespace.Slice)
+		if err != nil || g.Building != 0 || g.Serving >= m.wants() {
+			return g, err
+		}
+		all, err := m.cfg.Store.Namespaces(ctx)
+		if err != nil {
+			return g, fmt.Errorf("projection: begin to build %s: %w", m.cfg.Namespace.Slice, err)
+		}
+		g.Building = g.Serving + 1
+		for _, ns := range all {
+			if ns.Slice == m.cfg.Namespace.Slice {
+				g.Building = max(g.Building, ns.Generation+1)
+			}
+		}
+		if err := begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g); !errors.Is(err, kv.ErrConflict) {
+			return g, err
+		}
 	}
-	g.Building = g.Serving + 1
-	if err := m.cfg.Store.Drop(ctx, m.namespace(g.Building)); err != nil {
-		return g, fmt.Errorf("projection: clear %s: %w", m.namespace(g.Building), err)
-	}
-	return g, begin(ctx, m.cfg.Store, m.cfg.Namespace.Slice, g.Building)
 }
 
 // runTo folds all partitions at the same time, each until it has seen its end, or an offset.
@@ -187,8 +195,12 @@ func (m *Manager) awaitServing(ctx context.Context, serving uint32, partition in
 	}
 }
 
-// unsealAll lets the old generation go on after a switch that failed, even where ctx has ended.
+// unsealAll lets the old generation go on after a switch that failed, even where ctx has ended. Who has lost the lease leaves it to the next
+// one: the seals may be that one's.
 func (m *Manager) unsealAll(ctx context.Context, serving uint32, builder *Runner) error {
+	if errors.Is(context.Cause(ctx), lease.ErrLost) {
+		return nil
+	}
 	if status, err := generations(context.WithoutCancel(ctx), m.cfg.Store, m.cfg.Namespace.Slice); err == nil && status.Serving != serving {
 		return nil // it does not serve any more
 	}

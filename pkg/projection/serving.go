@@ -56,13 +56,18 @@ func generations(ctx context.Context, store kv.Store, slice string) (Generations
 
 func pointer(generation uint32) []byte { return binary.BigEndian.AppendUint32(nil, generation) }
 
-// begin notes that a generation is being built, so that a restart goes on with it.
-func begin(ctx context.Context, store kv.Store, slice string, generation uint32) error {
+// begin notes that a generation is being built, so that a restart goes on with it. It wants that nothing has changed meanwhile.
+func begin(ctx context.Context, store kv.Store, slice string, g Generations) error {
 	b := &kv.Batch{}
+	if g.Serving == firstGeneration {
+		b.Require(servingKey(slice), nil) // nobody has switched yet
+	} else {
+		b.Require(servingKey(slice), pointer(g.Serving))
+	}
 	b.Require(buildingKey(slice), nil)
-	b.Set(buildingKey(slice), pointer(generation))
+	b.Set(buildingKey(slice), pointer(g.Building))
 	if err := store.Apply(ctx, pointers(), b); err != nil {
-		return fmt.Errorf("projection: begin to build %s/%d: %w", slice, generation, err)
+		return fmt.Errorf("projection: begin to build %s/%d: %w", slice, g.Building, err)
 	}
 	return nil
 }
@@ -79,18 +84,14 @@ func flip(ctx context.Context, store kv.Store, slice string, g Generations) erro
 	return nil
 }
 
-// sweep drops the generations of a slice that served before.
-func sweep(ctx context.Context, store kv.Store, slice string) (dropped []kv.Namespace, err error) {
-	g, err := generations(ctx, store, slice)
-	if err != nil {
-		return nil, err
-	}
+// sweep drops the generations of a slice that served before one.
+func sweep(ctx context.Context, store kv.Store, slice string, before uint32) (dropped []kv.Namespace, err error) {
 	namespaces, err := store.Namespaces(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("projection: find old generations of %s: %w", slice, err)
 	}
 	for _, ns := range namespaces {
-		if ns.Slice != slice || ns.Generation >= g.Serving {
+		if ns.Slice != slice || ns.Generation >= before {
 			continue
 		}
 		if err := store.Drop(ctx, ns); err != nil {
