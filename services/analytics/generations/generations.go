@@ -21,8 +21,8 @@ type Note struct {
 	Built map[string]string `json:"built,omitempty"`
 }
 
-// Anew makes what was built so far worthless: another generation is built from the begin. Its number was never one of this store.
-func (n *Note) Anew() {
+// anew makes what was built so far worthless: another generation is built from the begin. Its number was never one of this store.
+func (n *Note) anew() {
 	n.Building, n.Built = max(n.Serving, n.Building)+1, nil
 }
 
@@ -49,37 +49,67 @@ func Load(ctx context.Context, store kv.Store, slice string) (n Note, raw []byte
 	return n, raw, nil
 }
 
-// Change makes of the note what change makes of it. It fails with kv.ErrConflict where somebody else changed it meanwhile.
-func Change(ctx context.Context, store kv.Store, slice string, change func(*Note)) error {
-	n, raw, err := Load(ctx, store, slice)
-	if err != nil {
-		return err
+// change makes of the note what change makes of it, if it reports that it does, however often others change it meanwhile.
+func change(ctx context.Context, store kv.Store, slice string, change func(*Note) bool) error {
+	for {
+		n, raw, err := Load(ctx, store, slice)
+		if err != nil || !change(&n) {
+			return err
+		}
+		value, err := json.Marshal(n)
+		if err != nil {
+			return fmt.Errorf("analytics: note the generation of the tables: %w", err)
+		}
+		b := &kv.Batch{}
+		b.Require([]byte(key), raw)
+		b.Set([]byte(key), value)
+		switch err := store.Apply(ctx, Namespace(slice), b); {
+		case err == nil:
+			return nil
+		case !errors.Is(err, kv.ErrConflict):
+			return fmt.Errorf("analytics: note the generation of the tables: %w", err)
+		}
 	}
-	change(&n)
-	value, err := json.Marshal(n)
-	if err != nil {
-		return fmt.Errorf("analytics: note the generation of the tables: %w", err)
-	}
-	b := &kv.Batch{}
-	b.Require([]byte(key), raw)
-	b.Set([]byte(key), value)
-	if err := store.Apply(ctx, Namespace(slice), b); err != nil {
-		return fmt.Errorf("analytics: note the generation of the tables: %w", err)
-	}
-	return nil
 }
 
 // Ask asks for a new generation, or joins the one that is being built, and gives its number.
 func Ask(ctx context.Context, store kv.Store, slice string) (building uint32, err error) {
-	for {
-		err := Change(ctx, store, slice, func(n *Note) {
-			if n.Building == 0 {
-				n.Anew()
-			}
-			building = n.Building
-		})
-		if !errors.Is(err, kv.ErrConflict) {
-			return building, err
+	err = change(ctx, store, slice, func(n *Note) bool {
+		asked := n.Building == 0
+		if asked {
+			n.anew()
 		}
-	}
+		building = n.Building
+		return asked
+	})
+	return building, err
+}
+
+// Again builds another generation from the begin in the place of one of which a part was lost. Like what follows, it does nothing where that
+// is not being built any more: another process was faster.
+func Again(ctx context.Context, store kv.Store, slice string, building uint32) error {
+	return change(ctx, store, slice, func(n *Note) bool {
+		still := n.Building == building
+		if still {
+			n.anew()
+		}
+		return still
+	})
+}
+
+// Built notes the tables of a generation that was built: it is about to serve.
+func Built(ctx context.Context, store kv.Store, slice string, building uint32, tables map[string]string) error {
+	return change(ctx, store, slice, func(n *Note) bool {
+		n.Built = tables
+		return n.Building == building
+	})
+}
+
+// Serve notes that the generation that was built serves.
+func Serve(ctx context.Context, store kv.Store, slice string, building uint32) error {
+	return change(ctx, store, slice, func(n *Note) bool {
+		still := n.Building == building
+		*n = Note{Serving: building}
+		return still
+	})
 }

@@ -159,11 +159,7 @@ func (m *Mirror) build(ctx context.Context, generation uint32, stop func() map[s
 // anew begins a rebuild again, of which a part was lost.
 func (m *Mirror) anew(ctx context.Context, generation uint32, why error) error {
 	m.cfg.Logger.WarnContext(ctx, "a rebuild of the tables of facts begins again: the store or ClickHouse was dropped or restored", "found", why)
-	return generations.Change(ctx, m.cfg.Store, slice, func(n *generations.Note) {
-		if n.Building == generation {
-			n.Anew()
-		}
-	})
+	return generations.Again(ctx, m.cfg.Store, slice, generation)
 }
 
 // fill is an attempt to build.
@@ -202,11 +198,7 @@ func (m *Mirror) fill(ctx context.Context, generation uint32, stop func() map[st
 	if err != nil {
 		return gone(err)
 	}
-	return generations.Change(ctx, m.cfg.Store, slice, func(n *generations.Note) {
-		if n.Building == generation {
-			n.Built = built
-		}
-	})
+	return generations.Built(ctx, m.cfg.Store, slice, generation, built)
 }
 
 // follow lets the workers of what is built work until each has done enough. Those of sources that are done already it leaves.
@@ -286,8 +278,7 @@ func (m *Mirror) finish(ctx context.Context, n generations.Note) error {
 	if err := m.cfg.Warehouse.Discard(ctx); err != nil {
 		return err
 	}
-	err = generations.Change(ctx, m.cfg.Store, slice, func(n *generations.Note) { *n = generations.Note{Serving: n.Building} })
-	if err != nil {
+	if err := generations.Serve(ctx, m.cfg.Store, slice, n.Building); err != nil {
 		return err
 	}
 	m.cfg.Logger.InfoContext(ctx, "rebuilt tables of facts serve", "generation", n.Building)

@@ -126,11 +126,7 @@ func (s *Sink) build(ctx context.Context, generation uint32, all []*source, stop
 // anew begins a rebuild again, of which a part was lost.
 func (s *Sink) anew(ctx context.Context, generation uint32, why error) error {
 	s.cfg.Logger.WarnContext(ctx, "a rebuild of the tables of events begins again: the store or ClickHouse was dropped or restored", "found", why)
-	return generations.Change(ctx, s.cfg.Store, slice, func(n *generations.Note) {
-		if n.Building == generation {
-			n.Anew()
-		}
-	})
+	return generations.Again(ctx, s.cfg.Store, slice, generation)
 }
 
 // fill is an attempt to build.
@@ -176,7 +172,7 @@ func (s *Sink) fill(ctx context.Context, generation uint32, all []*source, stop 
 	if err != nil {
 		return err
 	}
-	if err := generations.Change(ctx, s.cfg.Store, slice, func(n *generations.Note) { n.Built = built }); err != nil {
+	if err := generations.Built(ctx, s.cfg.Store, slice, generation, built); err != nil {
 		return err
 	}
 	return errBuilt
@@ -256,8 +252,7 @@ func (s *Sink) finish(ctx context.Context, g generations.Note, all []*source) er
 	if err != nil {
 		return err
 	}
-	err = generations.Change(ctx, s.cfg.Store, slice, func(n *generations.Note) { *n = generations.Note{Serving: n.Building} })
-	if err != nil {
+	if err := generations.Serve(ctx, s.cfg.Store, slice, g.Building); err != nil {
 		return err
 	}
 	s.update(func(st *Status) { st.Err = nil })
