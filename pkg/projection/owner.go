@@ -33,7 +33,7 @@ func (m *Manager) fold(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if m.cfg.Groups == nil {
 		for p := range int32(n) {
-			g.Go(func() error { return m.own(ctx, p, func(int64) error { return nil }) })
+			g.Go(func() error { return m.own(ctx, eventlog.Claim{Partition: p}) })
 		}
 		return g.Wait()
 	}
@@ -43,7 +43,7 @@ func (m *Manager) fold(ctx context.Context) error {
 	g.Go(func() error {
 		return m.cfg.Groups.Join(ctx, m.cfg.Group, m.cfg.Topic, func(ctx context.Context, c eventlog.Claim) {
 			m.cfg.Logger.InfoContext(ctx, "took over a partition", "slice", m.cfg.Namespace.Slice, "partition", c.Partition)
-			if err := m.own(ctx, c.Partition, c.Commit); err != nil && ctx.Err() == nil {
+			if err := m.own(ctx, c); err != nil && ctx.Err() == nil {
 				select {
 				case failed <- err:
 				default: // one is enough
@@ -82,14 +82,14 @@ func (m *Manager) whileServing(ctx context.Context, generation uint32) (context.
 }
 
 // own folds a partition into whatever generation serves, until ctx ends or it cannot go on.
-func (m *Manager) own(ctx context.Context, number int32, commit func(next int64) error) error {
+func (m *Manager) own(ctx context.Context, claim eventlog.Claim) error {
 	for ctx.Err() == nil {
 		status, changed := m.watch()
 		cfg := m.cfg
 		cfg.Namespace = m.namespace(status.Serving)
-		p := &partition{cfg: &cfg, number: number, commit: commit}
+		p := &partition{cfg: &cfg, number: claim.Partition}
 		serving, stop := m.whileServing(ctx, status.Serving)
-		err := p.run(serving)
+		err := p.run(serving, claim)
 		over := serving.Err() != nil
 		stop()
 		switch {
@@ -101,7 +101,7 @@ func (m *Manager) own(ctx context.Context, number int32, commit func(next int64)
 			case <-ctx.Done():
 			}
 		case errors.Is(err, ErrFenced) && m.cfg.Groups != nil:
-			m.cfg.Logger.WarnContext(ctx, "another process folds the partition, too: looking again", "partition", number)
+			m.cfg.Logger.WarnContext(ctx, "another process folds the partition, too: looking again", "partition", claim.Partition)
 			if err := sleep(ctx, fencePause); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -29,11 +30,11 @@ const (
 // errSealed means that the partition takes no further record in this generation: another one is about to serve.
 var errSealed = errors.New("projection: the partition is sealed in this generation")
 
-// partition folds one partition. It is used by one goroutine at a time.
+// partition folds one partition. It is used by one goroutine at a time, but for what it has folded.
 type partition struct {
 	cfg    *Config
 	number int32
-	commit func(next int64) error // tells the group how far the fold is; may be nil
+	folded atomic.Int64 // next, for who tells the group of it
 
 	opened bool
 	row    []byte // the offset row as it stands in the store; nil where there is none
@@ -70,6 +71,7 @@ func (p *partition) open(ctx context.Context) error {
 	if p.reader, err = p.cfg.Log.Open(ctx, p.cfg.Topic, p.number, p.next); err != nil {
 		return err
 	}
+	p.folded.Store(p.next)
 	p.fold = p.cfg.Fold
 	if r, ok := p.fold.(Remembering); ok {
 		p.fold = r.Begin()
@@ -261,6 +263,7 @@ func (p *partition) write(ctx context.Context, b *kv.Batch, last eventlog.Record
 		return err
 	}
 	p.row, p.next = row, last.Offset+1
+	p.folded.Store(p.next)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -106,7 +107,7 @@ func (r *Runner) RunToEnd(ctx context.Context) error {
 func (r *Runner) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, p := range r.partitions {
-		g.Go(func() error { return p.run(gctx) })
+		g.Go(func() error { return p.run(gctx, eventlog.Claim{Partition: p.number}) })
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
@@ -126,22 +127,47 @@ var errGivenUp = errors.New("projection: the claim of the partition may be lost"
 
 // run folds until ctx ends, which gives its error, or it cannot go on. It waits out a log or a store that is unavailable: a
 // batch of which it is not known whether it was written is not written again, for the next step reads the offset.
-func (p *partition) run(ctx context.Context) error {
+func (p *partition) run(ctx context.Context, claim eventlog.Claim) error {
 	defer p.close()
-	told := time.Now()
+	p.folded.Store(claim.Next)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	defer giveUp(nil)
+	if claim.Commit != nil {
+		telling.Go(func() { p.tellGroup(ctx, claim, giveUp) })
+	}
 	for {
 		err := p.cfg.outlast(ctx, func() error { _, err := p.step(ctx, true, unlimited); return err })
+		if errors.Is(context.Cause(ctx), errGivenUp) {
+			return errGivenUp
+		}
 		if err != nil {
 			return err
 		}
-		if p.commit == nil || time.Since(told) < commitEvery {
+	}
+}
+
+// tellGroup tells the group again and again how far the fold is, where that is further than it knows.
+func (p *partition) tellGroup(ctx context.Context, claim eventlog.Claim, giveUp context.CancelCauseFunc) {
+	tick := time.NewTicker(commitEvery)
+	defer tick.Stop()
+	for told := claim.Next; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		next := p.folded.Load()
+		if next == told {
 			continue
 		}
-		told = time.Now()
-		if err := p.commit(p.next); err != nil {
+		if err := claim.Commit(next); err != nil {
 			p.cfg.Logger.WarnContext(ctx, "giving a partition up", "partition", p.number, "error", err)
-			return errGivenUp
+			giveUp(errGivenUp)
+			return
 		}
+		told = next
 	}
 }
 

@@ -25,6 +25,7 @@ type groups struct {
 
 	mu      sync.Mutex
 	members []*member
+	told    map[int32]int64 // how far each partition is, as the group was told
 }
 
 type member struct {
@@ -65,9 +66,39 @@ func (g *groups) share() {
 		ctx, m.end = context.WithCancel(m.ctx)
 		for p := i; p < g.partitions; p += len(g.members) {
 			m.claims.Go(func() {
-				m.own(ctx, eventlog.Claim{Partition: int32(p), Next: -1, Commit: func(int64) error { return nil }})
+				m.own(ctx, eventlog.Claim{Partition: int32(p), Next: -1, Commit: func(next int64) error {
+					g.mu.Lock()
+					defer g.mu.Unlock()
+					g.told[int32(p)] = next
+					return nil
+				}})
 			})
 		}
+	}
+}
+
+func TestTheGroupIsToldOfTheLastRecordToo(t *testing.T) {
+	f := newFixture(t, 1)
+	g := &groups{partitions: 1, told: map[int32]int64{}}
+	_, stop := f.managed(t, time.Hour, func(c *projection.Config) { c.Groups, c.Group = g, "fold" })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for n := range int64(3) {
+		f.append(t, "k", fmt.Sprint(n))
+		f.applied(t)
+		for told := int64(0); told != n+1; {
+			g.mu.Lock()
+			told = g.told[0]
+			g.mu.Unlock()
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				t.Fatalf("the group knows of %d records, and the partition is quiet", told)
+			}
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -77,7 +108,7 @@ func TestProcessesThatShareAStoreMakeTheSameOfTheLog(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const partitions = 4
 		f := newFixture(rt, partitions)
-		g := &groups{partitions: partitions}
+		g := &groups{partitions: partitions, told: map[int32]int64{}}
 		share := func(c *projection.Config) { c.Groups, c.Group = g, "fold" }
 		type process struct {
 			manager *projection.Manager
@@ -200,7 +231,7 @@ func TestARebuildIsTakenOverFromAProcessThatEnded(t *testing.T) {
 	var left atomic.Int64 // writes until the store of the first process fails
 	left.Store(math.MaxInt64)
 	f.store = flaky{inner, func() (bool, bool) { return left.Add(-1) < 0, false }}
-	g := &groups{partitions: 2}
+	g := &groups{partitions: 2, told: map[int32]int64{}}
 	clock := time.Now()
 	share := func(c *projection.Config) { c.Groups, c.Group, c.Now = g, "fold", func() time.Time { return clock } }
 	first, stop := f.managed(t, time.Hour, share)
