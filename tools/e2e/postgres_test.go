@@ -7,7 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/skein-cx/skein/pkg/kv/pgkv/pgtest"
+	"github.com/skein-cx/skein/pkg/rpc"
+	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	customerv1 "github.com/skein-cx/skein/proto/skein/customer/v1"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
 
@@ -85,6 +91,51 @@ func TestProcessesThatShareADatabase(t *testing.T) {
 	}
 	if left := writes.Run(append(writes.Args("store", "hash"), store...)...); left != "" {
 		t.Errorf("left: %s", left)
+	}
+}
+
+// Reads that hold one connection while they take another, as many at once as there are connections and more.
+func TestManyReadsAtOnceShareAFewConnectionsOfADatabase(t *testing.T) {
+	t.Parallel()
+	database := pgtest.New(t, pgtest.Options{Fast: true})
+	s := newSite(t)
+	srv := s.Up("--store", database.URL()+"?pool_max_conns=8")
+	publish(t, s, "Hello", 1)
+	conn, err := rpc.Dial(s.GRPC, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	conversations, customers := conversationv1.NewConversationServiceClient(conn), customerv1.NewCustomerServiceClient(conn)
+	var conversation string
+	srv.WaitFor("the conversation in the list", func() bool {
+		list, err := conversations.List(t.Context(), &conversationv1.ListRequest{})
+		if err != nil || len(list.GetWork()) == 0 {
+			return false
+		}
+		conversation = list.GetWork()[0].GetConversationId()
+		return true
+	})
+	anna := []*eventv1.Address{{Kind: eventv1.EndpointKind_ENDPOINT_KIND_EMAIL, Value: "anna@example.com"}}
+	group, ctx := errgroup.WithContext(t.Context())
+	for range 60 {
+		group.Go(func() error {
+			for range 10 {
+				if _, err := conversations.Get(ctx, &conversationv1.GetRequest{ConversationId: conversation}); err != nil {
+					return fmt.Errorf("get the conversation: %w", err)
+				}
+				if _, err := customers.Resolve(ctx, &customerv1.ResolveRequest{Addresses: anna}); err != nil {
+					return fmt.Errorf("resolve the customer: %w", err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := srv.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, srv.Out())
 	}
 }
 
