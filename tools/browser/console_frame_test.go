@@ -174,7 +174,7 @@ func TestWhatHappensWhileTheConnectionIsLostIsShownWhenItIsBack(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	d.shows("#lost", "The connection is lost.")
+	d.until("to be told", `!$("#lost").hidden && text("#lost").includes("The connection is lost.")`)
 	d.screenshot("lost")
 	server = d.site.Up()
 	say(t, d.site, "m1", "Are you back?")
@@ -226,18 +226,17 @@ func TestASessionThatEndsIsToldAndGoesOnAfterSigningIn(t *testing.T) {
 		d.screenshot("sign in " + scheme)
 	}
 	d.fill("#token", "wrong")
-	d.press("Enter", false)
+	d.keys("Enter")
 	d.shows(".wrong", "The server does not know this token.")
 	d.accessible()
 	d.screenshot("wrong token")
 	d.fill("#token", "desk")
-	d.press("Enter", false)
+	d.keys("Enter")
 	d.shows("h1", "Customers")
 	d.shows(".who", "Mei")
 
 	say(t, site, "m1", "Hello?", "--token", "desk")
-	d.customer("anna.weber@example.com")
-	d.shows(".timeline", "Hello?")
+	d.visitUntil("customers?q=anna.weber@example.com", "the message", `text(".timeline").includes("Hello?")`)
 	d.until("a page that is not loaded anew", `(window.same = true)`)
 	d.until("the answer to signing out", `fetch("/console/sign-out", { method: "POST" }).then(() => { window.out = true; }), true`)
 	d.until("nobody to be signed in", `window.out`)
@@ -251,7 +250,7 @@ func TestASessionThatEndsIsToldAndGoesOnAfterSigningIn(t *testing.T) {
 	other := consoleTab{d.another()}
 	other.visit("sign-in")
 	other.fill("#token", "desk")
-	other.press("Enter", false)
+	other.keys("Enter")
 	other.shows("h1", "Customers")
 	say(t, site, "m2", "Still there?", "--token", "desk")
 	d.shows(".timeline", "Still there?")

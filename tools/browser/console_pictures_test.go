@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // pictures is where the pictures of the docs are written to.
@@ -58,8 +56,7 @@ func TestPictures(t *testing.T) {
 		d.draw(p)
 	}
 	d.visit("work?status=open&order=latest")
-	d.until("the row", row("Anna Weber"))
-	d.do(chromedp.Click("#work .row-link"))
+	d.opens("Anna Weber")
 	d.shows("#talk-head", "Anna Weber")
 	d.draw(drawing{"console-conversation", strings.TrimPrefix(evaluate[string](d.tab, `location.pathname`), "/console/"), "#talk-head", "Anna Weber", desktop, 800, "light"})
 	a := sitAtTheNumbers(t)

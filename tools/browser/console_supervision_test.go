@@ -125,14 +125,15 @@ func TestTheSupervisionOfTheConsole(t *testing.T) {
 	t.Run("a supervisor reads it in Chinese", func(t *testing.T) { c.sit(t, "zh-CN").supervisesInChinese() })
 }
 
-// history is what came to the queue on this day of the week before.
+// history is what came to the queue on this day of the week before, and on the next one, since it may be midnight before all is seen.
 func (c *centre) history(t *testing.T) {
 	t.Helper()
 	const day = 24 * time.Hour
 	today := time.Now().UTC().Truncate(day)
 	for week := 1; week <= 3; week++ {
-		for n := range 24 {
-			c.call(t, fmt.Sprintf("call %d of week %d", n, week), today.Add(-time.Duration(week)*7*day+9*time.Hour+time.Duration(n)*10*time.Minute), map[string]time.Duration{
+		for n := range 48 {
+			begin := today.Add(-time.Duration(week)*7*day + time.Duration(n/24)*day + 9*time.Hour + time.Duration(n%24)*10*time.Minute)
+			c.call(t, fmt.Sprintf("call %d of week %d", n, week), begin, map[string]time.Duration{
 				event.TypeQueueEntered: 0, event.TypeAssignmentConnected: 10 * time.Second, event.TypeAssignmentEnded: 250 * time.Second,
 				event.TypeInteractionEnded: 250 * time.Second,
 			})
@@ -199,12 +200,11 @@ func (d consoleTab) showsWhatIsChosenOfTheBoard() {
 	d.hit(`#states a[href*="state=available"]`)
 	d.until("only who is available", `location.search.includes("state=available") && $("#states [aria-current]").innerText.includes("Available") && $$("#agents .agent:not(.is-available)").length === 0`)
 
-	d.press("j", false)
+	d.keys("j")
 	d.until("the first row", `document.activeElement === $("#queues a[data-row]")`)
-	d.press("j", false)
+	d.keys("j")
 	d.until("the next row, an agent", `document.activeElement.closest("#agents")`)
-	d.press("k", false)
-	d.press("Enter", false)
+	d.keys("k", "Enter")
 	d.until("the page of the queue", `location.pathname === "/console/supervision/queues/kettles"`)
 }
 
@@ -286,18 +286,20 @@ func (c *centre) setsAnAgent(t *testing.T, d consoleTab) {
 	d.until("the day follows", `text(".legend").includes("Away") && text("#day-table").includes("Meeting") || $("#day-table").textContent.includes("Meeting")`)
 	d.stillMarked()
 
-	d.press("p", false)
+	d.keys("p")
 	d.until("the dialog", `$("#presence").open`)
 	d.accessible()
 	evaluate[bool](d.tab, `document.querySelector("#presence-choice").value = "Training", true`)
 	d.fill("#presence-reason", "新产品 <b>kettles</b>")
 	d.hit("#presence .primary")
 	d.until("what was set, and by whom", `text("#agent-now .state-now").includes("Training · 新产品 <b>kettles</b>") && text("#agent-now .pairs").includes("local")`)
+	d.closed() // with the page that it was open in
 
 	d.hit("[data-opens='#capacity']")
 	d.fill("#max-web_chat", "7")
 	d.hit("#capacity .primary")
 	d.until("the room", `text("#agent-now .pairs").includes("0 of 7 in hand")`)
+	d.closed()
 	d.hit("[data-opens='#capacity']")
 	evaluate[bool](d.tab, `document.querySelector("#max-voice").type = "text", true`)
 	d.fill("#max-voice", "many")
@@ -310,6 +312,7 @@ func (c *centre) setsAnAgent(t *testing.T, d consoleTab) {
 	d.fill("#sign-out-reason", "went home")
 	d.hit("#sign-out .danger")
 	d.until("signed out", `text("#agent-now .state-now").includes("Signed out · went home")`)
+	d.closed()
 	answer, err := c.agents.Get(t.Context(), &agentv1.GetRequest{AgentId: "lin"})
 	if err != nil || answer.GetState().GetPresence().GetType() != eventv1.PresenceType_PRESENCE_TYPE_OFFLINE {
 		t.Errorf("%v, %v", answer, err)
@@ -390,8 +393,7 @@ func (d consoleTab) readsTheDirectory() {
 	d.looksGood("directory")
 	d.hit(".tabs a[href$='/queue']")
 	d.until("the queue", `text(".rows").includes("Kettles") && text(".rows").includes("80% in 0:20")`)
-	d.press("j", false)
-	d.press("Enter", false)
+	d.keys("j", "Enter")
 	d.until("what was stated of it", `text("h1") === "Kettles" && text(".card").includes("from 1 Mar 2026") && text(".card").includes("Holds now") && text(".card").includes("twilio Kettles")`)
 	d.accessible()
 	d.screenshot("entry")

@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -34,7 +35,22 @@ func sitDownAt(t *testing.T, site *skeintest.Site, language string, flags ...chr
 func (d consoleTab) visit(path string) {
 	d.t.Helper()
 	d.goTo("http://" + d.site.HTTP + "/console/" + path)
-	d.until("the page", `document.readyState === "complete" && document.documentElement.dataset.zone !== undefined`)
+	d.until("the page", ready+` && document.documentElement.dataset.zone !== undefined`)
+}
+
+// visitUntil opens a page anew until an expression holds: one without a stream shows what there was when it was asked for.
+func (d consoleTab) visitUntil(path, what, expression string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		d.visit(path)
+		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](within(expression))); err == nil && holds {
+			return
+		}
+	}
+	d.screenshot("failed")
+	d.t.Fatalf("opened %s for %s in vain", path, what)
 }
 
 // customer opens the page of whoever has an address.
@@ -46,8 +62,13 @@ func (d consoleTab) customer(address string) {
 // until waits until an expression holds, in which $ and $$ find elements by a selector, and text(selector) is what stands in all of them.
 func (d consoleTab) until(what, expression string) {
 	d.t.Helper()
-	d.wait(what, `((root) => { const $ = (s) => document.querySelector(s), $$ = (s) => [...document.querySelectorAll(s)],
-		text = (s) => $$(s).map((e) => e.innerText).join("\n"); return `+expression+`; })()`)
+	d.wait(what, within(expression))
+}
+
+// within is an expression that is evaluated in the page.
+func within(expression string) string {
+	return `(() => { const $ = (s) => document.querySelector(s), $$ = (s) => [...document.querySelectorAll(s)],
+		text = (s) => $$(s).map((e) => e.innerText).join("\n"); return ` + expression + `; })()`
 }
 
 // shows waits until a text stands in one of the elements that a selector names.
@@ -56,10 +77,14 @@ func (d consoleTab) shows(selector, text string) {
 	d.until(selector+" with "+text, `text(`+strconv.Quote(selector)+`).includes(`+quoted(text)+`)`)
 }
 
-// hit clicks on the first element that a selector names.
+// ready is true of a page whose scripts have run: before that, nothing hears a click or a key.
+const ready = `document.readyState === "complete"`
+
+// hit clicks on the first element that a selector names, once the page hears it and nothing covers the element, such as the backdrop of a dialog.
 func (d consoleTab) hit(selector string) {
 	d.t.Helper()
-	d.until(selector, `$(`+strconv.Quote(selector)+`)?.offsetParent`)
+	d.until(selector+", in reach", ready+` && ((e) => { e.scrollIntoViewIfNeeded(); const r = e.getClientRects()[0];
+		return e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)); })($(`+strconv.Quote(selector)+`))`)
 	d.do(chromedp.Click(selector))
 }
 

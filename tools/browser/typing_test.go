@@ -122,6 +122,7 @@ func TestVisitorsAndAgentsSeeEachOtherType(t *testing.T) {
 	d.signal(thread, "Jo", eventv1.ActorKind_ACTOR_KIND_AGENT, typing)
 	tab.wait("both type", `$("#typing").textContent === "<b>Kettle</b> and Jo are typing"`)
 	tab.screenshot("both are typing")
+	d.signal(thread, "<b>Kettle</b>", eventv1.ActorKind_ACTOR_KIND_BOT, typing) // lest it has faded by now
 	d.signal(thread, "Jo", eventv1.ActorKind_ACTOR_KIND_AGENT, stopped)
 	tab.wait("one has stopped", `$("#typing").textContent === "<b>Kettle</b> is typing"`)
 	tab.wait("the other one fades", `$("#typing").textContent === ""`)

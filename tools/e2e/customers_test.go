@@ -98,7 +98,7 @@ func next[T any](t *testing.T, news <-chan T) (m T) {
 			t.Fatal("the watch has ended")
 		}
 		return m
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the watch tells nothing")
 	}
 	return m

@@ -160,7 +160,7 @@ func watchAgents(t *testing.T, conn *grpc.ClientConn) *agentWatch {
 // the state at that moment. Deadlines of heartbeats have passed at present, and had not by then.
 func (w *agentWatch) agrees(t *testing.T, c *simulate.Checker, moment int64) {
 	t.Helper()
-	const patience = 20 * time.Second
+	const patience = 2 * time.Minute
 	service := agentv1.NewAgentServiceClient(c.Conn)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

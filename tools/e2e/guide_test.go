@@ -84,7 +84,7 @@ func (g *guide) run(b block) {
 		skeintest.Require(g.t, "grpcurl", err == nil, "make tools puts it into bin/")
 		args, env = []string{"sh", "-e", write("example.sh")}, []string{"SKEIN_SERVER=" + g.site.GRPC}
 	case "go":
-		args = []string{"go", "run", write("main.go")}
+		args = []string{"go", "run", "-trimpath", write("main.go")} // it shares what was compiled for the tests
 	case "python":
 		args, env = []string{"python3", write("example.py")}, g.pythonEnv()
 	case "ts":

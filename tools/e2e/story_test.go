@@ -69,8 +69,8 @@ func (d *desk) publish(submissions ...*eventv1.Submission) []*ingestv1.Acknowled
 	return got(d, d.ingest.Publish, &ingestv1.PublishRequest{Submissions: submissions}).GetAcknowledgements()
 }
 
-// play publishes a chapter of the story, and gives the id of its first event.
-func (d *desk) play(chapter, token string) (id string, end *eventv1.Position) {
+// play publishes a chapter of the story, and gives the id of its first event and where it all stands.
+func (d *desk) play(chapter, token string) (id string, at []*eventv1.Position) {
 	d.t.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", "story", chapter))
 	if err != nil {
@@ -88,13 +88,26 @@ func (d *desk) play(chapter, token string) (id string, end *eventv1.Position) {
 		all = append(all, s)
 	}
 	acks := d.publish(all...)
-	return acks[0].GetEventId(), acks[len(acks)-1].GetPosition()
+	for _, a := range acks {
+		at = append(at, a.GetPosition())
+	}
+	return acks[0].GetEventId(), at
 }
 
-// conversation gives a conversation once something is applied.
+// filed waits until the timeline of a conversation tells of something: it is read by itself, and may be behind all else.
+func (d *desk) filed(id string, after ...*eventv1.Position) {
+	d.t.Helper()
+	got(d, d.timeline.List, &timelinev1.ListRequest{ConversationId: id, PageSize: 1, OmitContent: true, MinPositions: after})
+}
+
+// conversation gives a conversation once something is applied, to its timeline as well.
 func (d *desk) conversation(id string, after ...*eventv1.Position) *conversationv1.Conversation {
 	d.t.Helper()
-	return got(d, d.conversations.Get, &conversationv1.GetRequest{ConversationId: id, MinPositions: after}).GetConversation()
+	c := got(d, d.conversations.Get, &conversationv1.GetRequest{ConversationId: id, MinPositions: after}).GetConversation()
+	if len(after) > 0 {
+		d.filed(id, after...)
+	}
+	return c
 }
 
 // resolve gives the customer behind an address.
@@ -118,25 +131,31 @@ policies:
 func tellStory(t *testing.T, s *skeintest.Site, srv *skeintest.Process) (*desk, *conversationv1.Conversation) {
 	t.Helper()
 	d := newDesk(s)
-	chat, end := d.play("1-chat.jsonl", "")
-	if c := d.conversation(chat, end); c.GetId() != chat || len(c.GetInteractions()) != 1 {
+	var told []*eventv1.Position
+	play := func(chapter, token string) (id string) {
+		id, at := d.play(chapter, token)
+		told = append(told, at...)
+		return id
+	}
+	chat := play("1-chat.jsonl", "")
+	if c := d.conversation(chat, told...); c.GetId() != chat || len(c.GetInteractions()) != 1 {
 		t.Fatalf("the chat is %v", c)
 	}
 	srv.WaitFor("under a policy", func() bool { return kept(d.conversation(chat).GetInteractions()[0]) != nil })
-	d.play("2-transfer.jsonl", "")
-	d.play("3-identity.jsonl", "")
+	play("2-transfer.jsonl", "")
+	play("3-identity.jsonl", "")
 	srv.WaitFor("one customer of all that she is reached by", func() bool { return len(d.resolve("mei.lin@example.com").GetEndpoints()) == 5 })
 
 	token := got(d, d.conversations.Token, &conversationv1.TokenRequest{ConversationId: chat}).GetToken()
-	mail, _ := d.play("4-mail.jsonl", token)
-	call, _ := d.play("5-call.jsonl", "")
+	mail := play("4-mail.jsonl", token)
+	call := play("5-call.jsonl", "")
 	srv.WaitFor("joined by the token and the contact reason", func() bool { return len(d.conversation(chat).GetInteractions()) == 3 })
 	if id := d.conversation(mail).GetId(); id != chat {
 		t.Errorf("the mail is in conversation %s, not %s", id, chat)
 	}
 
-	whatsApp, end := d.play("6-whatsapp.jsonl", "")
-	if c := d.conversation(whatsApp, end); len(c.GetInteractions()) != 1 || c.GetId() != whatsApp {
+	whatsApp := play("6-whatsapp.jsonl", "")
+	if c := d.conversation(whatsApp, told...); len(c.GetInteractions()) != 1 || c.GetId() != whatsApp {
 		t.Errorf("nobody has joined it yet: %v", c)
 	}
 	linked := got(d, d.conversations.Link, &conversationv1.LinkRequest{
@@ -145,12 +164,12 @@ func tellStory(t *testing.T, s *skeintest.Site, srv *skeintest.Process) (*desk, 
 	if c := linked.GetConversation(); c.GetId() != chat || c.GetStatus() != conversationv1.WorkStatus_WORK_STATUS_RESOLVED {
 		t.Errorf("linked, it is %v", c)
 	}
-	_, end = d.play("7-reopened.jsonl", "")
-	if c := d.conversation(chat, end); c.GetStatus() != conversationv1.WorkStatus_WORK_STATUS_OPEN || c.GetInteractions()[3].GetReopened() != 1 {
+	play("7-reopened.jsonl", "")
+	if c := d.conversation(chat, told...); c.GetStatus() != conversationv1.WorkStatus_WORK_STATUS_OPEN || c.GetInteractions()[3].GetReopened() != 1 {
 		t.Errorf("she wrote again, and it is %v", c)
 	}
-	_, end = d.play("8-resolved.jsonl", "")
-	whole := d.conversation(chat, end)
+	play("8-resolved.jsonl", "")
+	whole := d.conversation(chat, told...)
 	return d, whole
 }
 
@@ -375,6 +394,7 @@ func TestAgentsWorkOnAConversationByCommands(t *testing.T) {
 		return &conversationv1.Command{ConversationId: id, RequestId: request, Actor: agent(by)}
 	}
 	var events []string
+	var at []*eventv1.Position
 	step := func(what string, holds func(*conversationv1.Interaction) bool, do func() *conversationv1.CommandResponse) {
 		t.Helper()
 		first := do()
@@ -384,7 +404,7 @@ func TestAgentsWorkOnAConversationByCommands(t *testing.T) {
 		if again := do(); !slices.Equal(again.GetEventIds(), first.GetEventIds()) || len(again.GetEventIds()) == 0 || !slices.Equal(offsets(again), offsets(first)) {
 			t.Errorf("%s, asked again: %v at %v, not %v at %v", what, again.GetEventIds(), offsets(again), first.GetEventIds(), offsets(first))
 		}
-		events = append(events, first.GetEventIds()...)
+		events, at = append(events, first.GetEventIds()...), append(at, first.GetPositions()...)
 	}
 	is := func(status conversationv1.WorkStatus, agent string) func(*conversationv1.Interaction) bool {
 		return func(i *conversationv1.Interaction) bool { return i.GetStatus() == status && i.GetAgent() == agent }
@@ -438,6 +458,7 @@ func TestAgentsWorkOnAConversationByCommands(t *testing.T) {
 	}, func() *conversationv1.CommandResponse {
 		return got(d, d.conversations.Reopen, &conversationv1.ReopenRequest{Command: command("9", "ben"), Reason: "the lid again"})
 	})
+	d.filed(id, at...)
 	listed := map[string]int{}
 	for _, e := range got(d, d.timeline.List, &timelinev1.ListRequest{ConversationId: id, PageSize: 1000}).GetEntries() {
 		listed[e.GetEvent().GetId()]++

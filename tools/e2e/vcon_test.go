@@ -84,6 +84,7 @@ func TestAConversationTravelsAsASignedVCon(t *testing.T) {
 	if len(work) != len(whole.GetInteractions()) {
 		t.Fatalf("%d interactions came of it", len(work))
 	}
+	e.filed(work[0].GetConversationId(), in.GetPositions()...)
 	if again := export(e, work[0].GetConversationId()); !bytes.Equal(again, signed) {
 		t.Errorf("exported from there it is another one:\n%.3000s\n\n%.3000s", signed, again)
 	}

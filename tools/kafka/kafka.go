@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -27,6 +26,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 // ErrNoCluster is returned for a directory that holds no cluster.
@@ -77,6 +78,7 @@ type Cluster struct {
 	cfg      Config
 	state    state
 	software software
+	release  []func() // the ports of a cluster that was made here
 }
 
 // state is what a cluster's directory says about it.
@@ -155,8 +157,7 @@ func (c *Cluster) lay(ctx context.Context) error {
 	if c.cfg.Secure {
 		c.state.Username, c.state.Password = "skein", rand.Text()
 	}
-	var err error
-	if c.state.Ports, err = freePorts(ctx, c.cfg.Brokers); err != nil {
+	if err := c.reserve(ctx); err != nil {
 		return err
 	}
 	for n := 1; n <= c.cfg.Brokers; n++ {
@@ -184,36 +185,20 @@ func (c *Cluster) lay(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(c.cfg.Dir, stateFile), append(text, '\n'), 0o600)
 }
 
-// freePorts finds ports that nobody listens on, below those that outgoing connections take: one of those could claim a port
-// while its broker is down.
-func freePorts(ctx context.Context, brokers int) ([]ports, error) {
-	var (
-		found []int
-		taken []net.Listener // all at once, so that none is found twice
-	)
-	defer func() {
-		for _, l := range taken {
-			_ = l.Close() // nobody has connected
+// reserve finds the ports, and keeps them for the brokers while they are down.
+func (c *Cluster) reserve(ctx context.Context) error {
+	for range c.cfg.Brokers {
+		var p ports
+		for _, port := range []*int{&p.Clients, &p.Internal, &p.Controller} {
+			found, release, err := freeport.Reserve(ctx)
+			if err != nil {
+				return err
+			}
+			*port, c.release = found, append(c.release, release)
 		}
-	}()
-	for tries := 0; len(found) < 3*brokers; tries++ {
-		if tries == 1000 {
-			return nil, errors.New("no free ports from 20000 to 31999")
-		}
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(12_000)))
-		if err != nil {
-			continue
-		}
-		taken = append(taken, l)
-		if addr, ok := l.Addr().(*net.TCPAddr); ok {
-			found = append(found, addr.Port)
-		}
+		c.state.Ports = append(c.state.Ports, p)
 	}
-	var all []ports
-	for i := 0; i < len(found); i += 3 {
-		all = append(all, ports{Clients: found[i], Internal: found[i+1], Controller: found[i+2]})
-	}
-	return all, nil
+	return nil
 }
 
 // Brokers is their number.
@@ -361,6 +346,9 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	}
 	if err := os.RemoveAll(c.cfg.Dir); err != nil {
 		return fmt.Errorf("kafka: %w", err)
+	}
+	for _, release := range c.release {
+		release()
 	}
 	return nil
 }

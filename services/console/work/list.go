@@ -15,6 +15,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	boardv1 "github.com/skein-cx/skein/proto/skein/board/v1"
 	conversationv1 "github.com/skein-cx/skein/proto/skein/conversation/v1"
+	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 	"github.com/skein-cx/skein/services/console/lang"
 	"github.com/skein-cx/skein/services/console/view"
@@ -28,6 +29,8 @@ const (
 	counted = 500
 	// settle is how long the counts at the side may be behind, so that a busy centre does not count all the time.
 	settle = 2 * time.Second
+	// behind is how long rows wait for timelines that do not tell yet what their interactions tell.
+	behind = 10 * time.Second
 )
 
 // row is work in the list.
@@ -123,12 +126,14 @@ func (p *Pages) page(ctx context.Context, d *desk, f *conversationv1.Filter, tok
 func (p *Pages) rows(ctx context.Context, work []*conversationv1.Work, order string) []row {
 	all := make([]row, len(work))
 	ids := make([]string, len(work))
+	waits, cancel := context.WithTimeout(ctx, behind)
+	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, w := range work {
 		all[i], ids[i] = row{Work: w, order: rank(w.GetInteraction(), orders()[order])}, w.GetCustomerId()
 		g.Go(func() error {
-			all[i].last, all[i].ours = p.lastWords(ctx, w.GetInteraction())
+			all[i].last, all[i].ours = p.lastWords(waits, w.GetInteraction())
 			return nil
 		})
 	}
@@ -144,9 +149,13 @@ func (p *Pages) rows(ctx context.Context, work []*conversationv1.Work, order str
 const excerpt = 160
 
 func (p *Pages) lastWords(ctx context.Context, i *conversationv1.Interaction) (words string, ours bool) {
-	answer, err := p.timelines.List(ctx, &timelinev1.ListRequest{
+	req := &timelinev1.ListRequest{
 		ThreadIds: []string{i.GetThreadId()}, Types: []string{event.TypeMessageReceived, event.TypeMessageSent}, From: i.GetStartedAt(), PageSize: 1,
-	})
+	}
+	if at := i.GetPosition(); at != nil {
+		req.MinPositions = []*eventv1.Position{at} // a row that a watch brings is not brought again for words that come a moment later
+	}
+	answer, err := p.timelines.List(ctx, req)
 	if err != nil || len(answer.GetEntries()) == 0 {
 		return "", false
 	}

@@ -1,11 +1,13 @@
 package work
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	boardv1 "github.com/skein-cx/skein/proto/skein/board/v1"
@@ -57,6 +59,27 @@ func TestAnAddressSelectsWork(t *testing.T) {
 	}
 	if _, none, err := (selection{Agent: me}).filter(t.Context(), kettles(), "", now); err != nil || !none {
 		t.Error("nobody in particular has work")
+	}
+}
+
+// timelines tell nothing, and keep what they were asked for.
+type timelines struct {
+	timelinev1.TimelineServiceClient
+	asked *timelinev1.ListRequest
+}
+
+func (t *timelines) List(_ context.Context, req *timelinev1.ListRequest, _ ...grpc.CallOption) (*timelinev1.ListResponse, error) {
+	t.asked = req
+	return &timelinev1.ListResponse{}, nil
+}
+
+func TestTheLastWordsOfARowAreNoOlderThanTheRow(t *testing.T) {
+	t.Parallel()
+	at, told := &eventv1.Position{Topic: "skein.interactions.v1", Partition: 3, Offset: 7}, &timelines{}
+	p := &Pages{timelines: told}
+	p.lastWords(t.Context(), &conversationv1.Interaction{Position: at})
+	if got := told.asked.GetMinPositions(); len(got) != 1 || got[0] != at {
+		t.Errorf("the words are asked for from %v on", got)
 	}
 }
 

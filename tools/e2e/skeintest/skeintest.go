@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +17,7 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/chdb/chdbtest"
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 // patience is how long a process may take for anything.
@@ -74,25 +73,15 @@ func (s *Site) WithAnalytics() *Site {
 	return s
 }
 
-// FreeAddr is a port that nobody listens on, below those that outgoing connections take. A UDP socket of the same number
-// keeps it for the test: no other one gets it meanwhile, whatever process it runs in.
+// FreeAddr is an address at which nobody listens, kept for the test.
 func FreeAddr(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
-		kept, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", addr)
-		if err != nil {
-			continue
-		}
-		if l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr); err == nil {
-			_ = l.Close()
-			t.Cleanup(func() { _ = kept.Close() })
-			return addr
-		}
-		_ = kept.Close()
+	port, release, err := freeport.Reserve(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	t.Cleanup(release)
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // Args are a command's arguments and those that name the site.

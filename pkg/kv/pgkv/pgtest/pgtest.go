@@ -8,8 +8,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 const (
@@ -94,6 +94,7 @@ func check(t testing.TB, err error) {
 type Server struct {
 	bin, dir string
 	port     int
+	release  func() // the port
 	password string
 	settings []string
 	cmd      *exec.Cmd
@@ -145,8 +146,9 @@ func binaries() (string, error) {
 }
 
 func (s *Server) init() error {
-	if s.port = freePort(); s.port == 0 {
-		return errors.New("pgtest: no free port")
+	var err error
+	if s.port, s.release, err = freeport.Reserve(context.Background()); err != nil {
+		return fmt.Errorf("pgtest: %w", err)
 	}
 	secret := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(secret, []byte(s.password), 0o600); err != nil {
@@ -174,18 +176,6 @@ func (s *Server) init() error {
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
-
-// freePort is a port that nobody listens on, below those that outgoing connections take.
-func freePort() int {
-	for range 100 {
-		port := 20000 + mathrand.IntN(10000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	return 0
-}
 
 // DSN is how to connect through the socket.
 func (s *Server) DSN() string {
@@ -304,6 +294,9 @@ func (s *Server) Kill() {
 func (s *Server) Close() {
 	if s.cmd != nil {
 		s.Kill()
+	}
+	if s.release != nil {
+		s.release()
 	}
 	_ = os.RemoveAll(s.dir)
 }
