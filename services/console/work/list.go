@@ -29,8 +29,8 @@ const (
 	counted = 500
 	// settle is how long the counts at the side may be behind, so that a busy centre does not count all the time.
 	settle = 2 * time.Second
-	// behind is how long rows wait for timelines that do not tell yet what their interactions tell.
-	behind = 10 * time.Second
+	// behind is how long rows wait for timelines that do not tell yet what their interactions tell. Then they show what those tell by now.
+	behind = 2 * time.Second
 )
 
 // row is work in the list.
@@ -133,7 +133,7 @@ func (p *Pages) rows(ctx context.Context, work []*conversationv1.Work, order str
 	for i, w := range work {
 		all[i], ids[i] = row{Work: w, order: rank(w.GetInteraction(), orders()[order])}, w.GetCustomerId()
 		g.Go(func() error {
-			all[i].last, all[i].ours = p.lastWords(waits, w.GetInteraction())
+			all[i].last, all[i].ours = p.lastWords(ctx, waits, w.GetInteraction())
 			return nil
 		})
 	}
@@ -148,14 +148,20 @@ func (p *Pages) rows(ctx context.Context, work []*conversationv1.Work, order str
 // excerpt is how much of the last words a row shows.
 const excerpt = 160
 
-func (p *Pages) lastWords(ctx context.Context, i *conversationv1.Interaction) (words string, ours bool) {
+// lastWords are those that the interaction tells of: a row that a watch brings is not brought again for words that its timeline has a moment
+// later. Where waits ends before that, they are those that the timeline has.
+func (p *Pages) lastWords(ctx, waits context.Context, i *conversationv1.Interaction) (words string, ours bool) {
 	req := &timelinev1.ListRequest{
 		ThreadIds: []string{i.GetThreadId()}, Types: []string{event.TypeMessageReceived, event.TypeMessageSent}, From: i.GetStartedAt(), PageSize: 1,
 	}
 	if at := i.GetPosition(); at != nil {
-		req.MinPositions = []*eventv1.Position{at} // a row that a watch brings is not brought again for words that come a moment later
+		req.MinPositions = []*eventv1.Position{at}
 	}
-	answer, err := p.timelines.List(ctx, req)
+	answer, err := p.timelines.List(waits, req)
+	if err != nil && waits.Err() != nil {
+		req.MinPositions = nil
+		answer, err = p.timelines.List(ctx, req)
+	}
 	if err != nil || len(answer.GetEntries()) == 0 {
 		return "", false
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	boardv1 "github.com/skein-cx/skein/proto/skein/board/v1"
@@ -62,24 +63,29 @@ func TestAnAddressSelectsWork(t *testing.T) {
 	}
 }
 
-// timelines tell nothing, and keep what they were asked for.
+// timelines keep what they were asked for. They wait for positions for ever, and tell nothing.
 type timelines struct {
 	timelinev1.TimelineServiceClient
-	asked *timelinev1.ListRequest
+	asked []*timelinev1.ListRequest
 }
 
-func (t *timelines) List(_ context.Context, req *timelinev1.ListRequest, _ ...grpc.CallOption) (*timelinev1.ListResponse, error) {
-	t.asked = req
-	return &timelinev1.ListResponse{}, nil
+func (t *timelines) List(ctx context.Context, req *timelinev1.ListRequest, _ ...grpc.CallOption) (*timelinev1.ListResponse, error) {
+	t.asked = append(t.asked, proto.CloneOf(req))
+	if len(req.GetMinPositions()) > 0 {
+		<-ctx.Done()
+	}
+	return &timelinev1.ListResponse{}, ctx.Err()
 }
 
-func TestTheLastWordsOfARowAreNoOlderThanTheRow(t *testing.T) {
+func TestTheLastWordsOfARowAreNoOlderThanTheRowUnlessThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	at, told := &eventv1.Position{Topic: "skein.interactions.v1", Partition: 3, Offset: 7}, &timelines{}
 	p := &Pages{timelines: told}
-	p.lastWords(t.Context(), &conversationv1.Interaction{Position: at})
-	if got := told.asked.GetMinPositions(); len(got) != 1 || got[0] != at {
-		t.Errorf("the words are asked for from %v on", got)
+	waits, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	p.lastWords(t.Context(), waits, &conversationv1.Interaction{Position: at})
+	if len(told.asked) != 2 || !proto.Equal(told.asked[0].GetMinPositions()[0], at) || len(told.asked[1].GetMinPositions()) != 0 {
+		t.Errorf("the words are asked for by %v", told.asked)
 	}
 }
 
