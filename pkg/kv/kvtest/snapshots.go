@@ -62,16 +62,20 @@ func snapshots() []spec {
 			for range 60 {
 				all.Go(func() {
 					ctx := kv.Job(context.Background())
+					var held []kv.Snapshot
 					for range kv.Deepest {
 						snap, err := store.Snapshot(ctx, s.ns)
 						if err != nil {
 							t.Error(err)
-							return
+							break
 						}
-						defer closeReader(t, snap)
+						held = append(held, snap)
 						if _, found, err := snap.Get(ctx, []byte("a")); err != nil || !found {
 							t.Errorf("found %t, %v", found, err)
 						}
+					}
+					for _, snap := range held {
+						closeReader(t, snap)
 					}
 				})
 			}
