@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkatest"
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 // The test binary is also what it tests with: a broker in a process of its own, which can be killed, and the command by
@@ -95,7 +95,7 @@ func onEach(t *testing.T, test func(t *testing.T, c cluster)) {
 // startCluster starts a broker in a process of its own.
 func startCluster(t *testing.T) cluster {
 	t.Helper()
-	b := &brokerProcess{dir: t.TempDir(), addr: freeAddr(t)}
+	b := &brokerProcess{dir: t.TempDir(), addr: freeport.Addr(t)}
 	must(t, b.start())
 	t.Cleanup(func() { b.kill() })
 	control, err := net.Listen("tcp", "127.0.0.1:0")
@@ -151,19 +151,6 @@ func (b *brokerProcess) obey(control net.Listener) {
 		}
 		b.mu.Unlock()
 		c.Close()
-	}
-}
-
-// freeAddr finds an address for a broker. Its port is below those that outgoing connections take, which could claim it while
-// the broker is down.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			must(t, l.Close())
-			return addr
-		}
 	}
 }
 

@@ -27,7 +27,7 @@ func TestWatermillsWholeSuiteWithoutTheRaceDetector(t *testing.T) {
 
 func wholeSuite(t *testing.T, cluster string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-race=false", "-trimpath", "-count=1", "-v", "-run", "Suite$/^"+cluster+"$", ".").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-race=false", "-trimpath", "-tags", "stress", "-timeout", "20m", "-count=1", "-v", "-run", "Suite$/^"+cluster+"$", ".").CombinedOutput()
 	restarted := regexp.MustCompile(`--- PASS: \S+Suite/`+cluster+`/TestReconnect \(`).FindAll(out, -1)
 	if err != nil || len(restarted) != 2 { // in groups and without
 		t.Errorf("%v, and %d of 2 went on through a restart:\n%s", err, len(restarted), strings.ReplaceAll(string(out), "publishing message\n", ""))

@@ -170,7 +170,6 @@ func TestTheFloorShowsWhatIsReadOfEach(t *testing.T) {
 		}()
 		p.opens()
 		x, stop := p.follow(rt, floor)
-		x.patience /= 4 // it is run often until it is known what fails
 		defer stop()
 		for n := range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			switch rapid.SampledFrom([]string{"event", "event", "event", "share", "share", "clock", "book", "work anew"}).Draw(rt, "step") {

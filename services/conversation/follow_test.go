@@ -82,7 +82,7 @@ func (d *desk) note(n conversation.WorkNews) error {
 // until waits until something is so.
 func (d *desk) until(what string, is func() bool) {
 	d.t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(patience)
 	for {
 		d.mu.Lock()
 		ok := is()

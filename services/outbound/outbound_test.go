@@ -450,7 +450,7 @@ func TestWhatTheProviderAnswersDecidesWhatIsTold(t *testing.T) {
 	w := newWorld(t)
 	p := newProvider(t)
 	cfg := w.config(w.pager(p))
-	cfg.Timeout = 100 * time.Millisecond // for the one that hangs
+	cfg.Timeout = 3 * time.Second // for the one that hangs
 	w.start(cfg)
 	for text, want := range map[string]string{
 		"fine": "sent", "400": "failed 21610", "500": "unknown", "cut": "unknown", "taken and cut": "unknown", "hang": "unknown",

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -306,7 +307,7 @@ func TestAnEndpointThatIsGoneIsSwitchedOffAndGoesOnWhereItStopped(t *testing.T) 
 	mu.Lock()
 	gone = true
 	mu.Unlock()
-	h.conversation(t, 4, 10)
+	h.conversation(t, 1, 10) // of one thread, so that nothing is on its way when it is switched on again
 	status := h.waitForStatus(t, s, func(s webhooks.Status) bool { return s.Off != nil })
 	if !strings.Contains(status.Off.Reason, "410") {
 		t.Errorf("the reason is %q", status.Off.Reason)
@@ -318,7 +319,7 @@ func TestAnEndpointThatIsGoneIsSwitchedOffAndGoesOnWhereItStopped(t *testing.T) 
 	gone = false
 	mu.Unlock()
 	must(t, s.SwitchOn(t.Context(), "endpoint"))
-	h.checkConversation(t, r, 4, 10)
+	h.checkConversation(t, r, 1, 10)
 	if n := gauge(t, h, "skein_webhooks_disabled"); n != 0 {
 		t.Errorf("the gauge says %v", n)
 	}
@@ -512,9 +513,10 @@ func TestAttemptsAreCounted(t *testing.T) {
 		}
 		return true
 	})
-	h.run(t, endpoint(r, nil))
+	s := h.run(t, endpoint(r, nil))
 	h.append(t, message(1, ""))
 	r.next(t)
+	h.waitUntilNoted(t, s)
 	h.stop(t)
 	must(t, testutil.GatherAndCompare(h.registry, strings.NewReader(`
 # HELP skein_webhooks_attempts_total Attempts to deliver an event, by outcome: delivered, failed, gone (410), dead (can never be sent).
@@ -530,12 +532,13 @@ func TestAnEndpointWhoseStoreIsLostGoesOnWhereItsGroupHasCommitted(t *testing.T)
 	t.Parallel()
 	h := newHarness(t)
 	r := h.receiver(t, nil)
-	h.run(t, endpoint(r, nil))
+	s := h.run(t, endpoint(r, nil))
 	h.conversation(t, 8, 5)
 	c := newConversation(8)
 	for c.events < 8*5 {
 		c.note(t, r.next(t))
 	}
+	h.waitUntilNoted(t, s)
 	h.stop(t)
 	h.cfg.Store = memkv.New()
 	missed := message(1, "while it was away")
@@ -618,7 +621,7 @@ func newHarness(t *testing.T) *harness {
 	broker, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0"})
 	must(t, err)
 	t.Cleanup(func() { must(t, broker.Close()) })
-	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: []string{broker.Addr()}})
+	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: []string{broker.Addr()}, Patience: time.Minute})
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })
 	for _, topic := range []string{event.TopicInteractions, event.TopicAgents, event.TopicLinks, event.TopicDirectory, event.TopicAlerts, event.TopicDead} {
@@ -705,6 +708,14 @@ func (h *harness) status(t *testing.T, s *webhooks.Service) webhooks.Status {
 	list, err := s.Status(t.Context())
 	must(t, err)
 	return list[0]
+}
+
+// waitUntilNoted waits until all that was delivered is known to be: it is told after the receiver has answered.
+func (h *harness) waitUntilNoted(t *testing.T, s *webhooks.Service) {
+	t.Helper()
+	h.waitForStatus(t, s, func(s webhooks.Status) bool {
+		return !slices.ContainsFunc(s.Places, func(p webhooks.Place) bool { return p.Lag > 0 })
+	})
 }
 
 func (h *harness) waitForStatus(t *testing.T, s *webhooks.Service, ok func(webhooks.Status) bool) webhooks.Status {

@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/skein-cx/skein/pkg/freeport"
 	"github.com/skein-cx/skein/pkg/rpc"
 	analyticsv1 "github.com/skein-cx/skein/proto/skein/analytics/v1"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
@@ -506,7 +507,7 @@ func TestConsoleSaysInPlainWordsThatAnalyticsAreOff(t *testing.T) {
 func TestConsoleWaitsForAClickHouseThatIsNotThereYet(t *testing.T) {
 	t.Parallel()
 	site := skeintest.NewSite(t, binary)
-	site.ClickHouse = skeintest.FreeAddr(t) // nobody listens there
+	site.ClickHouse = freeport.Addr(t) // nobody listens there
 	config := filepath.Join(t.TempDir(), "skein.yaml")
 	if err := os.WriteFile(config, []byte("analytics: {clickhouse: 'http://"+site.ClickHouse+"/skein'}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/freeport"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
 
@@ -49,13 +50,13 @@ func plant(t *testing.T, language string) (*skeintest.Site, operator) {
     - {name: desk, tenant: default, sha256: `+tokenHash("desk")+`}
     - {name: operator, tenant: default, sha256: `+tokenHash("operator")+`, admin: true}
 inboxes:
-  - {id: support, tenant: default, channel: email, addresses: [support@skein.example], imap: {addr: "`+skeintest.FreeAddr(t)+`", username: support, password: `+secret[0]+`, tls: none}}
+  - {id: support, tenant: default, channel: email, addresses: [support@skein.example], imap: {addr: "`+freeport.Addr(t)+`", username: support, password: `+secret[0]+`, tls: none}}
   - {id: orders, tenant: default, channel: cloudevents, cloudevents: {secrets: [`+secret[1]+`]}}
 webhooks:
   allow_private: true
   endpoints:
-    - {id: crm, tenant: default, url: "http://`+skeintest.FreeAddr(t)+`/hook?key=hunter2", secret: "`+secret[2]+`", types: ["*"]}
-    - {id: search, tenant: default, url: "http://`+skeintest.FreeAddr(t)+`/hook", secret: "`+secret[2]+`", types: [note.added]}
+    - {id: crm, tenant: default, url: "http://`+freeport.Addr(t)+`/hook?key=hunter2", secret: "`+secret[2]+`", types: ["*"]}
+    - {id: search, tenant: default, url: "http://`+freeport.Addr(t)+`/hook", secret: "`+secret[2]+`", types: [note.added]}
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}

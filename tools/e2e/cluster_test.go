@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/pkg/freeport"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 	"github.com/skein-cx/skein/tools/eventload"
 	"github.com/skein-cx/skein/tools/kafka"
@@ -183,7 +184,7 @@ func TestAcknowledgedEventsStandOnceThoughTheNetworkToABrokerIsSlowSilentAndBrok
 	var proxies []*toxiproxy.Proxy
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	for i, upstream := range c.Addrs() {
-		p := toxiproxy.NewProxy(server, fmt.Sprint("broker-", i+1), skeintest.FreeAddr(t), upstream)
+		p := toxiproxy.NewProxy(server, fmt.Sprint("broker-", i+1), freeport.Addr(t), upstream)
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/skein-cx/skein/pkg/freeport"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
 
@@ -53,7 +54,7 @@ func startSmarthost(t *testing.T) (*smarthost, string) {
 	t.Helper()
 	host := &smarthost{}
 	server := smtp.NewServer(host)
-	server.Addr = skeintest.FreeAddr(t)
+	server.Addr = freeport.Addr(t)
 	go func() { _ = server.ListenAndServe() }()
 	t.Cleanup(func() { _ = server.Close() })
 	return host, server.Addr

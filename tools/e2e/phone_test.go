@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skein-cx/skein/pkg/freeport"
 	"github.com/skein-cx/skein/services/channels/phone/asterisk/amitest"
 	"github.com/skein-cx/skein/tools/e2e/skeintest"
 )
@@ -24,7 +25,7 @@ func TestACallThroughASwitchIsWholeThoughSkeinIsKilledInTheMiddle(t *testing.T) 
 	text := `inboxes:
   - {id: hotline, tenant: default, channel: asterisk, switch: {addr: "` + pbx.Addr() + `", username: skein, password: "env:PBX_SECRET", auth: md5, region: DE,
      numbers: ["20XX", "+4930901820*"], agents: {"PJSIP/2001": bob}}}
-  - {id: branch, tenant: default, channel: freeswitch, switch: {addr: "` + skeintest.FreeAddr(t) + `", password: ClueCon}}
+  - {id: branch, tenant: default, channel: freeswitch, switch: {addr: "` + freeport.Addr(t) + `", password: ClueCon}}
 `
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

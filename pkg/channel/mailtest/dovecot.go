@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 // Password is every user's.
@@ -98,17 +100,6 @@ func as(command *exec.Cmd, who *user.User) {
 	}
 }
 
-// FreeAddr is a loopback address that nobody listens on.
-func FreeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func write(tb testing.TB, path, text string, who *user.User) {
 	tb.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -133,7 +124,7 @@ func StartDovecot(tb testing.TB, more ...string) *Dovecot {
 		missing(tb, fmt.Sprintf("Dovecot 2.3 (%.20q is another, with another configuration)", version))
 	}
 	who := owner(tb)
-	d := &Dovecot{dir: home(tb, who), IMAP: FreeAddr(tb), IMAPS: FreeAddr(tb), LMTP: FreeAddr(tb)}
+	d := &Dovecot{dir: home(tb, who), IMAP: freeport.Addr(tb), IMAPS: freeport.Addr(tb), LMTP: freeport.Addr(tb)}
 	certificate, key := certify(tb)
 	d.CAFile = filepath.Join(d.dir, "ca.pem")
 	write(tb, d.CAFile, certificate, who)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 // Postfix is a mail server that takes mails by SMTP from this machine and hands all of them on by LMTP. Postfix's own
@@ -40,7 +42,7 @@ func StartPostfix(tb testing.TB, lmtp string) *Postfix {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &Postfix{SMTP: FreeAddr(tb)}
+	p := &Postfix{SMTP: freeport.Addr(tb)}
 	for _, d := range []string{"etc", "queue", "data"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			tb.Fatal(err)

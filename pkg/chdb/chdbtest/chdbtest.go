@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/skein-cx/skein/pkg/chdb"
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 const (
@@ -52,7 +53,7 @@ type Server struct {
 func Start(t testing.TB, options ...func(*chdb.Config)) *Server {
 	t.Helper()
 	library := Library(t)
-	s := &Server{t: t, Dir: t.TempDir(), config: chdb.Config{Listen: "127.0.0.1:0", Memory: 2 << 30, StopTime: 2 * time.Second, Library: library, Logger: logger(t)}}
+	s := &Server{t: t, Dir: t.TempDir(), config: chdb.Config{Listen: freeport.Addr(t), Memory: 2 << 30, StopTime: 2 * time.Second, Library: library, Logger: logger(t)}}
 	for _, option := range options {
 		option(&s.config)
 	}

@@ -46,7 +46,7 @@ func appendForEver(dir, limit string) error {
 	}
 	cfg := kafkalog.Config{Brokers: []string{broker.Addr()}, MaxInFlightBytes: 1 << 20}
 	if limit != "" {
-		cfg.Timeout = 3 * time.Second // as long as it takes to notice that nothing is written any more
+		cfg.Timeout = 10 * time.Second // as long as it takes to notice that nothing is written any more
 	}
 	log, err := kafkalog.Open(ctx, cfg)
 	if err != nil {

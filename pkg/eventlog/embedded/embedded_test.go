@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 const topic = "topic"
@@ -49,7 +49,7 @@ func TestARestartKeepsEverything(t *testing.T) {
 }
 
 func TestWhatIsTransientIsDeletedAndNothingElse(t *testing.T) {
-	cfg := embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Transient: map[string]time.Duration{"transient": 20 * time.Millisecond, "not there": time.Millisecond}}
+	cfg := embedded.Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Transient: map[string]time.Duration{"transient": 300 * time.Millisecond, "not there": time.Millisecond}}
 	for round := range 2 { // whose second one begins with what the first one left
 		broker := start(t, cfg)
 		log := connected(t, broker, kafkalog.Config{})
@@ -170,7 +170,7 @@ func TestAFullDiskIsAnErrorAndNotALoss(t *testing.T) {
 	must(t, broker.Close())
 
 	full := start(t, embedded.Config{Dir: dir, Addr: "127.0.0.1:0", MinFreeBytes: 1 << 60})
-	log = connected(t, full, kafkalog.Config{Timeout: 500 * time.Millisecond})
+	log = connected(t, full, kafkalog.Config{Timeout: 5 * time.Second})
 	_, err := eventlog.AppendAll(background(t), log, numbered(10, 1))
 	wantFull(t, err)
 	wantFull(t, log.EnsureTopics(background(t), eventlog.Topic{Name: "other", Partitions: 1}))
@@ -218,7 +218,7 @@ func TestWhatIsNoRequestHarmsNobody(t *testing.T) {
 
 // Another process stands for the broker that is restarted: the log is opened once, and goes on.
 func TestALogGoesOnWhenItsBrokerIsRestarted(t *testing.T) {
-	cfg := embedded.Config{Dir: t.TempDir(), Addr: freeAddr(t)}
+	cfg := embedded.Config{Dir: t.TempDir(), Addr: freeport.Addr(t)}
 	broker := start(t, cfg)
 	log := connected(t, broker, kafkalog.Config{})
 	r, err := log.Open(background(t), topic, 0, 0)
@@ -292,6 +292,9 @@ func start(t *testing.T, cfg embedded.Config) *embedded.Broker {
 func connected(t *testing.T, broker *embedded.Broker, cfg kafkalog.Config) *kafkalog.Log {
 	t.Helper()
 	cfg.Brokers = []string{broker.Addr()}
+	if cfg.Timeout == 0 && cfg.Patience == 0 {
+		cfg.Patience = time.Minute
+	}
 	log, err := kafkalog.Open(background(t), cfg)
 	must(t, err)
 	must(t, log.EnsureTopics(background(t), eventlog.Topic{Name: topic, Partitions: 1}))
@@ -347,18 +350,4 @@ func checkNumbered(t *testing.T, records []eventlog.Record, n int) {
 			t.Fatalf("%s holds %s", r.Position, r.Value)
 		}
 	}
-}
-
-// freeAddr is an address to which a broker can come back: ports of outgoing connections begin at 32768.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000)))
-		if err == nil {
-			must(t, l.Close())
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }

@@ -19,7 +19,7 @@ func TestTheLogTakesMessagesAgainWhenThereIsRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	log, err := kafkalog.Open(context.Background(), kafkalog.Config{Brokers: cluster.ListenAddrs(), Timeout: time.Second})
+	log, err := kafkalog.Open(context.Background(), kafkalog.Config{Brokers: cluster.ListenAddrs(), Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func onEach(t *testing.T, test func(t *testing.T, addrs []string)) {
 
 func ensureTopic(t *testing.T, addrs []string) {
 	t.Helper()
-	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: addrs})
+	log, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: addrs, Patience: time.Minute})
 	must(t, err)
 	must(t, log.EnsureTopics(t.Context(), eventlog.Topic{Name: topic, Partitions: 4}))
 	must(t, log.Close())
@@ -50,7 +50,7 @@ func ensureTopic(t *testing.T, addrs []string) {
 
 func groups(t *testing.T, addrs []string) *kafkagroup.Groups {
 	t.Helper()
-	g, err := kafkagroup.New(kafkagroup.Config{Brokers: addrs, Heartbeat: 50 * time.Millisecond})
+	g, err := kafkagroup.New(kafkagroup.Config{Brokers: addrs, Heartbeat: 50 * time.Millisecond, LeaveTimeout: patience})
 	must(t, err)
 	return g
 }

@@ -31,7 +31,7 @@ func TestAppendBlocksWhileTooManyBytesAreUnderWay(t *testing.T) {
 	m := eventlog.Message{Topic: topic, Value: make([]byte, 4<<10)}
 	appended := 0
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		outcomes.Add(1)
 		err := log.Append(ctx, m, done)
 		cancel()
@@ -107,7 +107,7 @@ func TestAppendTellsWhyItFailed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := fake(t)
-			log, topic := onTopic(t, c, kafkalog.Config{BatchTimeout: 100 * time.Millisecond})
+			log, topic := onTopic(t, c, kafkalog.Config{BatchTimeout: time.Second})
 			requests := refuseAppends(c, test.code.Code, test.code.Code)
 			_, err := eventlog.AppendAll(background(t), log, empty(topic, test.messages))
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.tells) || errors.As(err, new(*kerr.Error)) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/kafkalog"
+	"github.com/skein-cx/skein/pkg/freeport"
 )
 
 func TestOpenNamesBrokersThatDoNotAnswer(t *testing.T) {
@@ -32,7 +32,9 @@ func TestOpenNamesBrokersThatDoNotAnswer(t *testing.T) {
 
 func TestOpenWaitsForBrokersThatStart(t *testing.T) {
 	t.Parallel()
-	port := 20000 + rand.IntN(10000) // below those that outgoing connections take
+	port, release, err := freeport.Reserve(t.Context())
+	must(t, err)
+	t.Cleanup(release)
 	addr := fmt.Sprint("127.0.0.1:", port)
 	tried, opened := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
@@ -92,7 +94,11 @@ func TestAuthenticationAndEncryption(t *testing.T) {
 		{sasl: kafkalog.SASL{Mechanism: "PLAIN", Username: "plain", Password: "wrong"}, refused: true},
 		{sasl: kafkalog.SASL{Mechanism: "SCRAM-SHA-256", Username: "s256", Password: "wrong"}, refused: true},
 	} {
-		log, err := kafkalog.Open(background(t), kafkalog.Config{Brokers: c.ListenAddrs(), TLS: trust, SASL: &test.sasl, Timeout: time.Second})
+		cfg := kafkalog.Config{Brokers: c.ListenAddrs(), TLS: trust, SASL: &test.sasl, Patience: patience}
+		if test.refused {
+			cfg.Patience = time.Second
+		}
+		log, err := kafkalog.Open(background(t), cfg)
 		if test.refused {
 			if !errors.Is(err, eventlog.ErrUnavailable) {
 				t.Errorf("%+v: %v, want ErrUnavailable", test.sasl, err)

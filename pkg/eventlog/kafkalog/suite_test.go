@@ -3,6 +3,7 @@ package kafkalog_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/eventlog/embedded"
@@ -38,6 +39,9 @@ func embeddedBroker(t testing.TB) *embedded.Broker {
 // opened opens a log that the caller closes.
 func opened(t testing.TB, cfg kafkalog.Config) *kafkalog.Log {
 	t.Helper()
+	if cfg.Timeout == 0 && cfg.Patience == 0 {
+		cfg.Patience = time.Minute
+	}
 	log, err := kafkalog.Open(context.Background(), cfg)
 	must(t, err)
 	return log

@@ -53,7 +53,7 @@ func TestEnsureTopicsWaitsUntilTheLeaderOfEachPartitionAnswers(t *testing.T) {
 		cfg     kafkalog.Config
 	}{
 		"in time": {refused: 8, cfg: kafkalog.Config{Patience: patience}},
-		"late":    {refused: 1000, cfg: kafkalog.Config{Patience: 500 * time.Millisecond}},
+		"late":    {refused: 1000, cfg: kafkalog.Config{Patience: 5 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,7 +28,7 @@ func (c *Counted) Snapshot(ctx context.Context, ns kv.Namespace) (kv.Snapshot, e
 // AwaitNone waits until no snapshot is open, such as while a caller does not take what it is told.
 func (c *Counted) AwaitNone(t testing.TB) {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for c.open.Load() > 0 {
 		select {
 		case <-time.After(time.Millisecond):

@@ -230,7 +230,7 @@ func TestAServerThatStallsHoldsNobodyForLong(t *testing.T) {
 	run("LOCK TABLE " + schema + ".keys_1 IN ACCESS EXCLUSIVE MODE")
 	call := func(do func(ctx context.Context) error) chan error {
 		result := make(chan error, 1)
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		go func() {
 			defer cancel()
 			result <- do(ctx)

@@ -298,7 +298,7 @@ func TestSnapshotsNeverTakeTheConnectionsOfBatches(t *testing.T) {
 	}
 	tooMany := func(ctx context.Context, used string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		defer cancel()
 		_, err := store.Snapshot(ctx, ns)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), used+" of 6 connections for snapshots are in use") {

@@ -281,7 +281,7 @@ func TestAStreamEndsWithThePersonWhoLeavesOrReadsNothing(t *testing.T) {
 			})
 		},
 	})
-	s.reading = 50 * time.Millisecond
+	s.reading = time.Second
 	answer := s.follow("quiet")
 	if line, err := bufio.NewReader(answer.Body).ReadString('\n'); err != nil || line != "id: c1\n" {
 		t.Fatalf("%q, %v", line, err)

@@ -60,7 +60,7 @@ func NewSite(t *testing.T, binary string) *Site {
 	t.Helper()
 	return &Site{
 		T: t, Binary: binary, Dir: filepath.Join(t.TempDir(), "data"),
-		GRPC: FreeAddr(t), HTTP: FreeAddr(t), SMTP: FreeAddr(t), LMTP: FreeAddr(t), Kafka: FreeAddr(t),
+		GRPC: freeport.Addr(t), HTTP: freeport.Addr(t), SMTP: freeport.Addr(t), LMTP: freeport.Addr(t), Kafka: freeport.Addr(t),
 	}
 }
 
@@ -69,19 +69,8 @@ func NewSite(t *testing.T, binary string) *Site {
 func (s *Site) WithAnalytics() *Site {
 	s.T.Helper()
 	chdbtest.Library(s.T)
-	s.ClickHouse = FreeAddr(s.T)
+	s.ClickHouse = freeport.Addr(s.T)
 	return s
-}
-
-// FreeAddr is an address at which nobody listens, kept for the test.
-func FreeAddr(t *testing.T) string {
-	t.Helper()
-	port, release, err := freeport.Reserve(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(release)
-	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // Args are a command's arguments and those that name the site.

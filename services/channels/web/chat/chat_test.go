@@ -618,7 +618,7 @@ func TestTokensThatAreForgedExpiredOrOfElsewhereAreRefusedEverywhere(t *testing.
 
 func TestAConnectionEndsWithItsToken(t *testing.T) {
 	s := start(t)
-	c := s.dial(sign(t, siteSecret, func(c *chat.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(2100 * time.Millisecond)) }))
+	c := s.dial(sign(t, siteSecret, func(c *chat.Claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(5100 * time.Millisecond)) }))
 	if f := c.next("error"); f.Code != "unauthorized" {
 		t.Errorf("%+v", f)
 	}

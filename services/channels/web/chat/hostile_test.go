@@ -209,7 +209,7 @@ func TestAMessageInPiecesThatNeverEndsIsCutOffAsIdle(t *testing.T) {
 }
 
 func TestAClientThatNeverReadsIsCutOffAndOthersAreServed(t *testing.T) {
-	s := start(t, unhurried, limits(func(l *chat.Limits) { l.Write = 100 * time.Millisecond }))
+	s := start(t, unhurried, limits(func(l *chat.Limits) { l.Write = time.Second }))
 	visitor := s.session("")
 	conn, _ := s.raw(visitor.Token)
 	if err := conn.SetReadBuffer(1); err != nil {
