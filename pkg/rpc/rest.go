@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -21,8 +22,12 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 )
 
-// localBuffer is how many bytes may be under way to the server from its own process.
-const localBuffer = 1 << 20
+const (
+	// localBuffer is how many bytes may be under way to the server from its own process.
+	localBuffer = 1 << 20
+	// bodyTimeout is how long the body of a request may take to come.
+	bodyTimeout = 30 * time.Second
+)
 
 // Gateway registers one service's REST endpoints, as grpc-gateway generates it.
 type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
@@ -57,6 +62,9 @@ func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, e
 // admit lets a request in of who may call, and reads its body: the gateway would take a body of any size into memory, and only the call that follows
 // finds out who makes it.
 func (e *edge) admit(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	// For the refused as well: net/http reads what is left of their bodies before it sends the answer.
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout)) // every server of net/http can
 	if e.auth.Open() {
 		if err := ownProgram(r); err != nil {
 			return nil, status.Error(codes.PermissionDenied, err.Error())
@@ -74,8 +82,9 @@ func (e *edge) admit(w http.ResponseWriter, r *http.Request) (*http.Request, err
 			Err:        status.Errorf(codes.ResourceExhausted, "the body is larger than %d bytes", large.Limit),
 		}
 	case err != nil:
-		return nil, status.Error(codes.InvalidArgument, "the body broke off")
+		return nil, status.Error(codes.InvalidArgument, "the body broke off, or came too slowly")
 	}
+	_ = conn.SetReadDeadline(time.Time{}) // net/http goes on to read, to see whether the caller leaves: a deadline would end a watch
 	whole := *r
 	whole.Body = io.NopCloser(bytes.NewReader(body))
 	return &whole, nil

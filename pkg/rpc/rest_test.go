@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 )
@@ -85,3 +86,48 @@ func TestABodyThatBreaksOffIsToldFromAWrongOne(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// patience is an answer that knows until when the server waits for the request's body.
+type patience struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (p *patience) SetReadDeadline(at time.Time) error {
+	p.until = at
+	return nil
+}
+
+// slow is a body that tells of each reading of it.
+type slow struct {
+	io.Reader
+	read func()
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	s.read()
+	return s.Reader.Read(p)
+}
+
+func TestABodyIsNotWaitedForAsLongAsAStrangerLikes(t *testing.T) {
+	const most = time.Minute
+	bounded := func(until time.Time) bool { return !until.IsZero() && time.Until(until) < most }
+	guarded := web(t, secret())
+	ask := func(token string, body io.Reader) (code int, during, after time.Time) {
+		w := &patience{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest(http.MethodPost, "/v1/timeline:list", slow{body, func() { during = w.until }})
+		r.Header.Set("Authorization", "Bearer "+token)
+		guarded.ServeHTTP(w, r)
+		return w.Code, during, w.until
+	}
+	code, during, after := ask("secret", strings.NewReader(`{"thread_ids": ["01adc27b-2a23-8c90-8bba-5a675b88a53f"]}`))
+	if code != http.StatusOK || !bounded(during) || !after.IsZero() { // what is answered may last, as a watch does
+		t.Errorf("a whole body: %d, waited for until %v, and then %v", code, during, after)
+	}
+	if code, during, after := ask("secret", broken{}); code != http.StatusBadRequest || !bounded(during) || !bounded(after) {
+		t.Errorf("half a body: %d, waited for until %v, and then %v", code, during, after)
+	}
+	if code, _, after := ask("wrong", broken{}); code != http.StatusUnauthorized || !bounded(after) { // net/http reads the rest before it answers
+		t.Errorf("a stranger's body: %d, waited for until %v", code, after)
+	}
+}
