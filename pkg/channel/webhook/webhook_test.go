@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -44,10 +45,13 @@ func exchange(t *testing.T, handler http.Handler, request string) (code int, aft
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
 	_, _ = io.Copy(io.Discard, near)
 	after = time.Since(began)
 	_ = server.Close()
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	return answer.StatusCode, after
 }
 

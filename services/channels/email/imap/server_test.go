@@ -23,7 +23,7 @@ func fake(t *testing.T, fetch func(tag, uids string, mails []string) string) (ad
 }
 
 // fakeSizes is such a server whose sizes may be wrong as well: sizes, if not nil, answers "UID FETCH <uids> (UID RFC822.SIZE)".
-func fakeSizes(t *testing.T, sizes func(tag, uids string, mails []string) string, fetch func(tag, uids string, mails []string) string) (addr string) {
+func fakeSizes(t *testing.T, sizes, fetch func(tag, uids string, mails []string) string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
