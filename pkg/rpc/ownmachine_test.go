@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 	"github.com/skein-cx/skein/pkg/rpc"
 	authv1 "github.com/skein-cx/skein/proto/skein/auth/v1"
+	timelinev1 "github.com/skein-cx/skein/proto/skein/timeline/v1"
 )
 
 // web serves REST, and beside it a handler that needs to know who calls, as a process of all roles does.
@@ -31,7 +33,8 @@ func web(t *testing.T, tokens ...auth.Token) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, err := server.REST(t.Context(), authv1.RegisterAuthServiceHandler)
+	timelinev1.RegisterTimelineServiceServer(server, &service{answer: func(context.Context) error { return nil }})
+	rest, err := server.REST(t.Context(), authv1.RegisterAuthServiceHandler, timelinev1.RegisterTimelineServiceHandler)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +62,12 @@ func web(t *testing.T, tokens ...auth.Token) http.Handler {
 	return mux
 }
 
+// secret is the token "secret" of tenant acme.
+func secret() auth.Token {
+	hash := sha256.Sum256([]byte("secret"))
+	return auth.Token{SHA256: hex.EncodeToString(hash[:]), Identity: auth.Identity{Tenant: "acme"}}
+}
+
 // ask makes a request as a program of this machine does, unless change makes it another.
 func ask(handler http.Handler, path string, change func(*http.Request)) (code int, body string) {
 	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:7080"+path, http.NoBody)
@@ -71,8 +80,7 @@ func ask(handler http.Handler, path string, change func(*http.Request)) (code in
 
 func TestWithoutTokensOnlyProgramsOfThisMachineCallByHTTP(t *testing.T) {
 	open := web(t)
-	hash := sha256.Sum256([]byte("secret"))
-	guarded := web(t, auth.Token{SHA256: hex.EncodeToString(hash[:]), Identity: auth.Identity{Tenant: "acme"}})
+	guarded := web(t, secret())
 	for _, c := range []struct {
 		who    string
 		change func(*http.Request)

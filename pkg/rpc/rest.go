@@ -1,12 +1,15 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -19,15 +22,19 @@ import (
 	"github.com/skein-cx/skein/pkg/auth"
 )
 
-// localBuffer is how many bytes may be under way to the server from its own process.
-const localBuffer = 1 << 20
+const (
+	// localBuffer is how many bytes may be under way to the server from its own process.
+	localBuffer = 1 << 20
+	// bodyTimeout is how long the body of a request may take to come.
+	bodyTimeout = 30 * time.Second
+)
 
 // Gateway registers one service's REST endpoints, as grpc-gateway generates it.
 type Gateway func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 
 // REST answers JSON over HTTP by calling the server's services within this process: so every call passes what a gRPC call passes. Fields
-// have the names of the protos. Where nobody needs a token, it answers programs of this machine only (OwnMachine). Serve must be called for it to
-// answer; it is of no use once the server has stopped.
+// have the names of the protos. Nothing is read of who has no token, and a body may be as large as a gRPC request. Where nobody needs a token, it answers
+// programs of this machine only (OwnMachine). Serve must be called for it to answer; it is of no use once the server has stopped.
 func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, error) {
 	conn, err := s.Local()
 	if err != nil {
@@ -41,17 +48,46 @@ func (s *Server) REST(ctx context.Context, gateways ...Gateway) (http.Handler, e
 			return nil, errors.Join(fmt.Errorf("rpc: register a service for REST: %w", err), conn.Close())
 		}
 	}
-	if !s.edge.auth.Open() {
-		return mux, nil
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := ownProgram(r); err != nil {
+		whole, err := s.edge.admit(w, r)
+		if err != nil {
 			_, out := runtime.MarshalerForRequest(mux, r)
-			runtime.HTTPError(r.Context(), mux, out, w, r, status.Error(codes.PermissionDenied, err.Error()))
+			runtime.HTTPError(r.Context(), mux, out, w, r, err)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(w, whole)
 	}), nil
+}
+
+// admit lets a request in of who may call, and reads its body: the gateway would take a body of any size into memory, and only the call that follows
+// finds out who makes it.
+func (e *edge) admit(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	// For the refused as well: net/http reads what is left of their bodies before it sends the answer.
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout)) // every server of net/http can
+	if e.auth.Open() {
+		if err := ownProgram(r); err != nil {
+			return nil, status.Error(codes.PermissionDenied, err.Error())
+		}
+	}
+	if _, err := e.auth.Authenticate(lastToken(r.Header.Values("Authorization"))); err != nil {
+		return nil, toStatus(r.Context(), e.logger, err)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &runtime.HTTPStatusError{
+			HTTPStatus: http.StatusRequestEntityTooLarge,
+			Err:        status.Errorf(codes.ResourceExhausted, "the body is larger than %d bytes", large.Limit),
+		}
+	case err != nil:
+		return nil, status.Error(codes.InvalidArgument, "the body broke off, or came too slowly")
+	}
+	_ = conn.SetReadDeadline(time.Time{}) // net/http goes on to read, to see whether the caller leaves: a deadline would end a watch
+	whole := *r
+	whole.Body = io.NopCloser(bytes.NewReader(body))
+	return &whole, nil
 }
 
 // Local connects to the server within this process, before Serve is called: calls of it wait until then.
@@ -73,6 +109,16 @@ func (s *Server) Serve(port net.Listener) error {
 		go func() { _ = s.Server.Serve(l) }() // it ends with the server
 	}
 	return s.Server.Serve(port)
+}
+
+// lastToken is the token of the last Authorization header that holds one; empty where none does.
+func lastToken(headers []string) (token string) {
+	for _, h := range headers {
+		if t := bearerToken(h); t != "" {
+			token = t
+		}
+	}
+	return token
 }
 
 // bearerToken is the token of an Authorization header; empty where there is none.

@@ -135,13 +135,7 @@ func (e *edge) identify(ctx context.Context, method string) (context.Context, er
 	if open(method) {
 		return ctx, nil
 	}
-	var token string
-	for _, v := range metadata.ValueFromIncomingContext(ctx, "authorization") {
-		if t := bearerToken(v); t != "" {
-			token = t
-		}
-	}
-	id, err := e.auth.Authenticate(token)
+	id, err := e.auth.Authenticate(lastToken(metadata.ValueFromIncomingContext(ctx, "authorization")))
 	if err != nil {
 		return ctx, err
 	}

@@ -25,6 +25,8 @@ const (
 	defaultMaxBytes = 1 << 20
 	// defaultTimeout is how long an answer may take. Most providers wait for 10 to 15 seconds.
 	defaultTimeout = 8 * time.Second
+	// bodyTimeout is how long a body may take to come.
+	bodyTimeout = 30 * time.Second
 	// retryAfter is when a provider is asked to come again.
 	retryAfter = 5 * time.Second
 )
@@ -131,11 +133,13 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.Method == http.MethodGet && h.Handshake != nil:
+	if r.Method == http.MethodGet && h.Handshake != nil {
 		h.Handshake(w, r)
 		return
-	case r.Method != http.MethodPost:
+	}
+	// Who answers without the whole body leaves it so: net/http reads what is left before it sends the answer, and would wait for it for ever.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // every server of net/http can
+	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "configure the webhook's method as POST", http.StatusMethodNotAllowed)
 		return
@@ -155,11 +159,13 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (outcome string, 
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.MaxBytes))
 	var large *http.MaxBytesError
 	switch {
+	case err == nil: // net/http goes on to read, to see whether the caller leaves: a deadline would look like that
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	case errors.As(err, &large):
 		http.Error(w, "the body is larger than "+strconv.FormatInt(h.MaxBytes, 10)+" bytes", http.StatusRequestEntityTooLarge)
 		return tooLarge, err
-	case err != nil: // nobody reads the answer
-		http.Error(w, "the body broke off", http.StatusBadRequest)
+	default: // mostly, nobody reads the answer
+		http.Error(w, "the body broke off, or came too slowly", http.StatusBadRequest)
 		return aborted, err
 	}
 	if err := h.Authentic(r, body); err != nil {

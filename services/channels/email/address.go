@@ -40,10 +40,14 @@ func splitAddresses(s string) []string {
 	var items []string
 	start, comment := 0, 0
 	quoted, angle := false, false
+	at := false // since start, wherever it stood: to look for it at each colon would take as long as the square of what is written
 	for i := 0; i < len(s); i++ {
+		at = at || s[i] == '@'
 		switch c := s[i]; {
 		case c == '\\':
-			i++
+			if i++; i < len(s) {
+				at = at || s[i] == '@'
+			}
 		case quoted:
 			quoted = c != '"'
 		case c == '(':
@@ -57,11 +61,11 @@ func splitAddresses(s string) []string {
 			angle = true
 		case c == '>':
 			angle = false
-		case c == ':' && !angle && !strings.Contains(s[start:i], "@"):
+		case c == ':' && !angle && !at:
 			start = i + 1
 		case (c == ',' || c == ';') && !angle:
 			items = append(items, s[start:i])
-			start = i + 1
+			start, at = i+1, false
 		}
 	}
 	if (quoted || comment > 0 || angle) && strings.ContainsAny(s[start:], ",;") { // never closed

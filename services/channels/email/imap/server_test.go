@@ -19,6 +19,12 @@ import (
 // fake is an IMAP server of three mails that misbehaves as a test likes: fetch answers "UID FETCH <uids> (UID BODY…" in its place.
 func fake(t *testing.T, fetch func(tag, uids string, mails []string) string) (addr string) {
 	t.Helper()
+	return fakeSizes(t, nil, fetch)
+}
+
+// fakeSizes is such a server whose sizes may be wrong as well: sizes, if not nil, answers "UID FETCH <uids> (UID RFC822.SIZE)".
+func fakeSizes(t *testing.T, sizes, fetch func(tag, uids string, mails []string) string) (addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +59,8 @@ func fake(t *testing.T, fetch func(tag, uids string, mails []string) string) (ad
 					out += fmt.Sprintf(" %d", uid)
 				}
 				out += "\r\n" + tag + " OK done\r\n"
+			case strings.HasPrefix(rest, "UID FETCH") && strings.Contains(rest, "RFC822.SIZE") && sizes != nil:
+				out = sizes(tag, words[3], mails)
 			case strings.HasPrefix(rest, "UID FETCH") && strings.Contains(rest, "RFC822.SIZE"):
 				out = ""
 				for i, m := range mails {
@@ -127,6 +135,35 @@ func TestAMailThatTheServerDoesNotGiveHoldsNothingUp(t *testing.T) {
 		await(t, host, 2)
 		until(t, "rejection", func() bool { return len(host.Rejections()) == 1 })
 	})
+}
+
+// A mail whose size the server does not tell is no deleted one, and keeps no other from coming: whether it can be had, the mail itself decides.
+func TestAMailWhoseSizeIsNotToldIsAskedForItself(t *testing.T) {
+	for name, sizes := range map[string]func(tag, uids string, mails []string) string{
+		"left out": func(tag, _ string, mails []string) string {
+			return fmt.Sprintf("* 1 FETCH (UID 1 RFC822.SIZE %d)\r\n* 3 FETCH (UID 3 RFC822.SIZE %d)\r\n%s OK done\r\n", len(mails[0]), len(mails[2]), tag)
+		},
+		"refused": func(tag, _ string, _ []string) string { return tag + " NO a mail is damaged\r\n" },
+	} {
+		t.Run(name+", the mail is there", func(t *testing.T) {
+			addr := fakeSizes(t, sizes, func(tag, uids string, mails []string) string {
+				return give(tag, uids, mails, fmt.Sprintf("* 2 FETCH (UID 2 BODY[] {%d}\r\n%s)\r\n", len(mails[1]), mails[1]))
+			})
+			host := channeltest.NewHost()
+			run(t, puller(t, config(t, addr)), host)
+			await(t, host, 3)
+			if n := len(host.Rejections()); n != 0 {
+				t.Errorf("%d rejections", n)
+			}
+		})
+		t.Run(name+", the mail is damaged", func(t *testing.T) {
+			addr := fakeSizes(t, sizes, func(tag, uids string, mails []string) string { return give(tag, uids, mails, "") })
+			host := channeltest.NewHost()
+			run(t, puller(t, config(t, addr)), host)
+			await(t, host, 2)
+			until(t, "rejection", func() bool { return len(host.Rejections()) == 1 })
+		})
+	}
 }
 
 // A server that has a bad moment loses nothing: what it gives at last is taken.

@@ -312,12 +312,16 @@ func (s *session) batch(ctx context.Context, f found, at *position, uids []imap.
 	done := s.conn.busy()
 	sizes, err := s.client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, RFC822Size: true}).Collect()
 	done()
-	if err != nil {
+	if err != nil && (s.conn.broken() || !errors.As(err, new(*imap.Error))) {
 		return fmt.Errorf("fetch sizes: %w", err)
 	}
 	size := map[imap.UID]int64{}
 	for _, m := range sizes {
 		size[m.UID] = m.RFC822Size
+	}
+	// One bad mail may be all that keeps a server from telling sizes, or its own: each is fetched alone then, and shows what it is.
+	if slices.ContainsFunc(uids, func(uid imap.UID) bool { _, there := size[uid]; return !there }) {
+		s.suspect[f.Name] = true
 	}
 	var chunk []sized
 	bytes := int64(0)
@@ -331,8 +335,8 @@ func (s *session) batch(ctx context.Context, f found, at *position, uids []imap.
 	}
 	for _, uid := range uids {
 		n, there := size[uid]
-		if !there { // deleted meanwhile
-			continue
+		if !there { // deleted meanwhile, or damaged
+			n = s.p.cfg.MaxMessageBytes // the most that it takes
 		}
 		if bytes+n > chunkBytes || s.suspect[f.Name] {
 			if err := flush(); err != nil {
