@@ -22,8 +22,9 @@ import (
 
 // The codes of what was not fetched, beside those of channels.
 const (
-	codeExpired   = "expired"
-	codeNotStored = "not_stored"
+	codeExpired     = "expired"
+	codeNotStored   = "not_stored"
+	codeContentLost = "content_lost"
 )
 
 const (
@@ -129,7 +130,10 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 	if err != nil {
 		return err // its claim ends
 	}
-	file := content.GetAttachments()[k.index]
+	var file *eventv1.Attachment
+	if int(k.index) < len(content.GetAttachments()) {
+		file = content.GetAttachments()[k.index]
+	}
 	outcome := w.outcome(k, e, content)
 	let := w.hold(ctx, k, r)
 	stored, err := w.fetch(ctx, content.GetNativeThread(), file)
@@ -198,7 +202,7 @@ func (w *worker) giveBack(ctx context.Context, k fileKey, r *row) error {
 	return nil
 }
 
-// read reads the message of a file.
+// read reads the message of a file. Where its content is lost, the file may be one that only that named.
 func (w *worker) read(ctx context.Context, k fileKey, r *row) (*eventv1.Event, *eventv1.Content, error) {
 	record, err := eventlog.ReadAt(ctx, w.cfg.Log, eventlog.Position{Topic: event.TopicInteractions, Partition: r.Partition, Offset: r.Offset})
 	if err != nil {
@@ -208,14 +212,17 @@ func (w *worker) read(ctx context.Context, k fileKey, r *row) (*eventv1.Event, *
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the message: %w", err)
-	case e.GetId() != k.event.String() || int(k.index) >= len(content.GetAttachments()):
+	case e.GetId() != k.event.String() || int(k.index) >= len(content.GetAttachments()) && content.GetSpilled() == nil:
 		return nil, nil, fmt.Errorf("the record %s is no longer the message %s: the topic was made anew, or the store is another log's", record.Position, k.event)
 	}
 	return e, content, nil
 }
 
-// fetch gets a file into the blob store. A panic of the channel's is an error like others.
+// fetch gets a file into the blob store; it is nil where nothing names it any more. A panic of the channel's is an error like others.
 func (w *worker) fetch(ctx context.Context, thread string, file *eventv1.Attachment) (stored *eventv1.Attachment, err error) {
+	if file == nil {
+		return nil, &channel.RefusedError{Code: codeContentLost, Reason: "where the file lies is lost with the content of its message"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
 	defer cancel()
 	defer func() {
