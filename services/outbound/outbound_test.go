@@ -317,7 +317,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil || json.Unmarshal(raw, &m) != nil {
 		return // the caller was cut off
 	}
-	what, times, _ := strings.Cut(m.Text, "*")
+	what, times, _ := strings.Cut(strings.TrimRight(m.Text, " "), "*")
 	p.mu.Lock()
 	p.calls[m.Text]++
 	again := times != "" && p.calls[m.Text] > len(times) // "429***" does it twice
@@ -511,6 +511,54 @@ func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsTimeIsOver(t *testing.T) {
 	w.until("it was tried", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.calls["500"] > 2 })
 	w.clock.pass(time.Hour)
 	if got := told(w.outcome(request)); got != "unknown expired" {
+		t.Errorf("it is told as %s", got)
+	}
+}
+
+// losing is a blob store that cannot give out what it had, and says why.
+type losing struct{ err error }
+
+func (l losing) Get(context.Context, *eventv1.Blob) ([]byte, error) { return nil, l.err }
+
+// tooLong is more than the log holds of a content.
+func tooLong(text string) string { return text + strings.Repeat(" ", event.MaxContent) }
+
+func TestARequestWhoseContentIsLostFailsAndWhatWaitsBehindItGoesOut(t *testing.T) {
+	for _, lost := range []error{blob.ErrNotFound, blob.ErrDamaged} {
+		t.Run(lost.Error(), func(t *testing.T) {
+			w := newWorld(t)
+			p := newProvider(t)
+			cfg := w.config(w.pager(p))
+			cfg.Blobs = losing{fmt.Errorf("%w: a key", lost)}
+			w.start(cfg)
+			request, next := w.ask("t", "r1", tooLong("first")), w.ask("t", "r2", "second")
+			if got := w.outcome(request); told(got) != "failed content_lost" || got.content.GetMessageFailed().GetReason() == "" || len(got.GetParties()) != 2 {
+				t.Errorf("it is told as %v %v", got.Event, got.content)
+			}
+			if got := told(w.outcome(next)); got != "sent" {
+				t.Errorf("what waited is told as %s", got)
+			}
+			if got := p.texts(); !slices.Equal(got, []string{"second"}) {
+				t.Errorf("the provider has %q", got)
+			}
+		})
+	}
+}
+
+func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsContentIsLost(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	p.keys = true
+	_, stop := w.start(w.config(w.pager(p)))
+	text := tooLong("500")
+	request := w.ask("t", "r", text)
+	w.until("it was tried", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.calls[text] > 0 })
+	stop()
+	cfg := w.config(w.pager(p))
+	cfg.Blobs = losing{blob.ErrNotFound}
+	w.start(cfg)
+	w.clock.pass(time.Minute + time.Second) // the attempt under way when its process ended counts as interrupted
+	if got := told(w.outcome(request)); got != "unknown content_lost" {
 		t.Errorf("it is told as %s", got)
 	}
 }

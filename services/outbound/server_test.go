@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -288,6 +289,32 @@ func TestAConnectorGetsEachRequestOnceOverBrokenStreamsAndProcesses(t *testing.T
 		if _, text, before := c.next(); !before {
 			t.Errorf("%s is said to be new", text)
 		}
+	}
+}
+
+func TestARequestWhoseContentIsLostEndsNoConnectorsStream(t *testing.T) {
+	w := newWorld(t)
+	s, stop := w.start(w.remote())
+	c := connect(t, w.serve(s), "")
+	known := w.ask("t", "r0", tooLong("handed out while it was whole"))
+	c.next()
+	stop()
+	cfg := w.remote()
+	cfg.Blobs = losing{blob.ErrNotFound}
+	s, _ = w.start(cfg)
+	service := w.serve(s)
+	lost := w.ask("t", "r1", tooLong("first"))
+	w.ask("t", "r2", "second")
+	if _, text, _ := connect(t, service, "").next(); text != "second" {
+		t.Errorf("it got %q", text[:min(len(text), 40)])
+	}
+	if got := told(w.outcome(lost)); got != "failed content_lost" {
+		t.Errorf("it is told as %s", got)
+	}
+	_, err := service.Report(t.Context(), &channelv1.ReportRequest{EventId: known, Outcome: &channelv1.ReportRequest_Sent{Sent: &channelv1.ReportSent{NativeId: "N1"}}})
+	must(t, err)
+	if got := w.outcome(known); told(got) != "sent" || got.content.GetNativeId() != "N1" {
+		t.Errorf("what had been handed out is told as %v %v", got.Event, got.content)
 	}
 }
 

@@ -250,10 +250,22 @@ func (w *worker) step(ctx context.Context, id event.ID) error {
 	if err != nil {
 		return err
 	}
+	if do.send && q.lost() {
+		return w.unreadable(ctx, id, r, q)
+	}
 	if !do.send {
 		return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(do.decide)}, nil, do.decide, false)
 	}
 	return w.attempt(ctx, id, r, q)
+}
+
+// unreadable decides about a request whose content is lost.
+func (w *worker) unreadable(ctx context.Context, id event.ID, r *row, q *request) error {
+	o := outcome{state: stateFailed, code: codeContentLost, reason: "what was to be sent is lost from the blob store"}
+	if w.service.maybe(r) || r.State == stateSending && r.Owner != w.service.owner {
+		o.state, o.reason = stateUnknown, "it may have been sent; what it said is lost from the blob store"
+	}
+	return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(o)}, nil, o, false)
 }
 
 // attempt makes one attempt: it is noted before the first byte goes out.
