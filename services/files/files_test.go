@@ -225,6 +225,9 @@ func TestWhatCannotBeHadIsTold(t *testing.T) {
 		"larger than the blob store takes": {func() (*channel.FetchedFile, error) {
 			return &channel.FetchedFile{Body: io.NopCloser(io.LimitReader(zeros{}, blob.MaxSize+1))}, nil
 		}, "not_stored"},
+		"described so that no event can tell of it": {func() (*channel.FetchedFile, error) {
+			return &channel.FetchedFile{Body: io.NopCloser(strings.NewReader("picture")), Name: "K\xfcche.png"}, nil
+		}, "not_stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -159,15 +159,27 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		if !final {
 			refused = &channel.RefusedError{Code: codeExpired, Reason: "it could not be fetched in time; lately: " + err.Error()}
 		}
-		outcome.Type = event.TypeAttachmentFailed
-		outcome.Content.Body = &eventv1.Content_AttachmentFailed{AttachmentFailed: &eventv1.AttachmentFailed{
-			EventId: k.event.String(), Index: k.index, Code: event.Clip(refused.Code, maxCode), Reason: event.Clip(refused.Reason, maxReason),
-		}}
+		fail(outcome, k, refused)
 	}
-	if _, err := w.cfg.Host.Submit(ctx, w.Tenant, outcome); err != nil {
+	_, err = w.cfg.Host.Submit(ctx, w.Tenant, outcome)
+	if wrong, invalid := errors.AsType[*event.InvalidError](err); invalid && stored != nil { // nor will it be right another time
+		w.logger.ErrorContext(ctx, "what a channel tells of a file that it has fetched is no event", "event", k.event, "error", err)
+		outcome = w.outcome(k, e, content)
+		fail(outcome, k, &channel.RefusedError{Code: codeNotStored, Reason: wrong.Error()})
+		_, err = w.cfg.Host.Submit(ctx, w.Tenant, outcome)
+	}
+	if err != nil {
 		return err // its claim ends
 	}
 	return w.state.settle(ctx, k)
+}
+
+// fail makes an outcome tell that a file cannot be had.
+func fail(outcome *eventv1.Submission, k fileKey, why *channel.RefusedError) {
+	outcome.Type = event.TypeAttachmentFailed
+	outcome.Content.Body = &eventv1.Content_AttachmentFailed{AttachmentFailed: &eventv1.AttachmentFailed{
+		EventId: k.event.String(), Index: k.index, Code: event.Clip(why.Code, maxCode), Reason: event.Clip(why.Reason, maxReason),
+	}}
 }
 
 // hold renews the claim of a file until it is let go, so that what a process was at when it was killed is soon begun anew.
