@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -540,6 +541,40 @@ func TestARequestWhoseContentIsLostFailsAndWhatWaitsBehindItGoesOut(t *testing.T
 			}
 			if got := p.texts(); !slices.Equal(got, []string{"second"}) {
 				t.Errorf("the provider has %q", got)
+			}
+		})
+	}
+}
+
+func TestAMessageWhoseFileIsGoneFailsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  *eventv1.Attachment
+		blobs error
+	}{
+		"not found":   {&eventv1.Attachment{Name: "a.pdf", Blob: &eventv1.Blob{Key: tenant + "/t/gone", Sha256: make([]byte, 32), Size: 1}}, blob.ErrNotFound},
+		"damaged":     {&eventv1.Attachment{Name: "a.pdf", Blob: &eventv1.Blob{Key: tenant + "/t/torn", Sha256: make([]byte, 32), Size: 1}}, blob.ErrDamaged},
+		"without one": {&eventv1.Attachment{Name: "a.pdf", Source: "https://example.com/a.pdf"}, errors.New("the disk does not answer")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			cfg := w.config(outbound.Inbox{Tenant: tenant, ID: desk, Sender: senderFunc(func(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
+				for _, f := range out.Attachments {
+					if _, err := f.Open(ctx); err != nil {
+						return channel.Sent{}, err
+					}
+				}
+				return channel.Sent{}, nil
+			})})
+			cfg.Blobs = losing{c.blobs}
+			w.start(cfg)
+			request := w.ask("t", "r1", "here it is", func(s *eventv1.Submission) { s.Content.Attachments = []*eventv1.Attachment{c.file} })
+			next := w.ask("t", "r2", "and good-bye")
+			got := w.outcome(request)
+			if told(got) != "failed file_gone" || !strings.Contains(got.content.GetMessageFailed().GetReason(), "a.pdf") {
+				t.Errorf("it is told as %v", got.content)
+			}
+			if got := told(w.outcome(next)); got != "sent" {
+				t.Errorf("what waited is told as %s", got)
 			}
 		})
 	}

@@ -96,8 +96,14 @@ func (q *request) outgoing(attempt int, blobs Blobs) channel.Outgoing {
 	out.To = recipients(out.Parties)
 	for _, a := range q.content.GetAttachments() {
 		out.Attachments = append(out.Attachments, channel.OutgoingFile{Attachment: a, Open: func(ctx context.Context) (io.ReadCloser, error) {
+			if a.GetBlob() == nil {
+				return nil, &channel.RefusedError{Code: codeFileGone, Reason: fmt.Sprintf("the attachment %q names no file in the blob store", a.GetName())}
+			}
 			data, err := blobs.Get(ctx, a.GetBlob())
-			if err != nil {
+			switch {
+			case blob.Lost(err):
+				return nil, &channel.RefusedError{Code: codeFileGone, Reason: fmt.Sprintf("the attachment %q is lost from the blob store", a.GetName())}
+			case err != nil:
 				return nil, fmt.Errorf("%w: the attachment %q: %w", channel.ErrRetry, a.GetName(), err)
 			}
 			return io.NopCloser(bytes.NewReader(data)), nil

@@ -187,6 +187,9 @@ func TestWhatCannotBeSentIsRefusedAtOnce(t *testing.T) {
 		"an attachment of another one": {func(r *channelv1.SendRequest) {
 			r.Message.Attachments = []*eventv1.Attachment{{Blob: &eventv1.Blob{Key: "evil/x"}}}
 		}, "message.attachments[0].blob.key"},
+		"an attachment that is nowhere": {func(r *channelv1.SendRequest) {
+			r.Message.Attachments = []*eventv1.Attachment{{Name: "kettle.pdf", Source: "https://example.com/kettle.pdf"}}
+		}, "message.attachments[0].blob"},
 	} {
 		req := say("r "+name, "hello")
 		c.change(req)
