@@ -470,6 +470,35 @@ func TestTheListTellsWhatIsPending(t *testing.T) {
 	}
 }
 
+// "Retry-After: 0" does not mean that we should ask as fast as we can.
+func TestAProviderThatWantsNoPauseGetsOneAllTheSame(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	cfg := w.config(w.pager(p))
+	cfg.FirstRetry, cfg.LastRetry = 10*time.Minute, 10*time.Minute
+	s, _ := w.start(cfg)
+	service := w.serve(s)
+	request := w.ask("t", "r", "429**") // once
+	var next time.Time
+	w.until("it is to be tried again", func() bool {
+		list, err := service.ListRequests(t.Context(), &channelv1.ListRequestsRequest{})
+		must(t, err)
+		for _, r := range list.GetRequests() {
+			if r.GetNextAttemptAt() != nil {
+				next = r.GetNextAttemptAt().AsTime()
+			}
+		}
+		return !next.IsZero() || len(w.outcomes(request)) > 0
+	})
+	if soon := w.clock.now().Add(9 * time.Minute); next.Before(soon) {
+		t.Fatalf("it is tried again at %v, and should not be before %v", next, soon)
+	}
+	w.clock.pass(10 * time.Minute)
+	if got := told(w.outcome(request)); got != "sent" {
+		t.Errorf("it is told as %s", got)
+	}
+}
+
 func TestACursorOutlivesTheStore(t *testing.T) {
 	w := newWorld(t)
 	s, stop := w.start(w.remote())

@@ -350,7 +350,7 @@ func (w *worker) send(ctx context.Context, q *request, attempt int) (sent channe
 func (w *worker) pause(attempts int, err error) time.Duration {
 	var later interface{ RetryAfter() time.Duration }
 	if errors.As(err, &later) {
-		return later.RetryAfter()
+		return max(later.RetryAfter(), w.cfg.FirstRetry) // it may say 0, or a time that is over
 	}
 	d := w.cfg.FirstRetry
 	for range attempts - 1 {
