@@ -46,6 +46,12 @@ type Submitter interface {
 	Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error)
 }
 
+// Patient is what a sender also is whose provider may take longer to answer than others do: giving it up early would make what was sent unknown.
+type Patient interface {
+	// AttemptTime is how long one attempt may take.
+	AttemptTime() time.Duration
+}
+
 // Inbox is one of the company's accounts. Requests of inboxes that are not named are somebody else's.
 type Inbox struct {
 	Tenant, ID string
@@ -69,7 +75,7 @@ type Config struct {
 	Inboxes []Inbox
 	// MaxAge is how old a request may become until it fails. 1 h unless set.
 	MaxAge time.Duration
-	// Timeout is how long one attempt may take. 30 s unless set.
+	// Timeout is how long one attempt may take, unless its sender is Patient and says more. 30 s unless set.
 	Timeout time.Duration
 	// FirstRetry and LastRetry are how long to wait after the first attempt that was certainly not sent, and at most, while the
 	// pause doubles, a little more or less each time. 1 s and 5 min unless set.
@@ -116,7 +122,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// claimMargin is how much longer than its Timeout an attempt has, before another process takes it for interrupted: to note its
+// claimMargin is how much longer than its time an attempt has, before another process takes it for interrupted: to note its
 // outcome, and for clocks that differ.
 const claimMargin = 30 * time.Second
 

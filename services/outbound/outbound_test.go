@@ -503,6 +503,44 @@ func TestARequestThatCannotBeSentInTimeFails(t *testing.T) {
 	}
 }
 
+// slow is a sender whose provider may take a quarter of an hour to answer.
+type slow struct{ senderFunc }
+
+func (slow) AttemptTime() time.Duration { return 15 * time.Minute }
+
+func TestASenderThatMayTakeLongerHasItsTime(t *testing.T) {
+	w := newWorld(t)
+	begun, release := make(chan time.Duration, 1), make(chan struct{})
+	defer close(release)
+	in := outbound.Inbox{Tenant: tenant, ID: desk, Sender: slow{func(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
+		if out.Message.GetText() == "slow" {
+			deadline, _ := ctx.Deadline()
+			begun <- time.Until(deadline)
+			<-release
+		}
+		return channel.Sent{}, nil
+	}}}
+	cfg := w.config(in)
+	cfg.Concurrency = 1 // so that the other process sends what comes meanwhile
+	w.start(cfg)
+	request := w.ask("t", "r", "slow")
+	if left := <-begun; left < 14*time.Minute || left > 15*time.Minute {
+		t.Errorf("an attempt has %v", left)
+	}
+	w.start(w.config(in))
+	w.clock.pass(5 * time.Minute)
+	for i := range 3 {
+		w.outcome(w.ask(fmt.Sprint("other ", i), "r", "quick"))
+	}
+	if all := w.outcomes(request); len(all) > 0 {
+		t.Errorf("while it is under way it is told as %s", told(all[0]))
+	}
+	w.clock.pass(11 * time.Minute)
+	if got := told(w.outcome(request)); got != "unknown interrupted" {
+		t.Errorf("when its time is over it is told as %s", got)
+	}
+}
+
 func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsTimeIsOver(t *testing.T) {
 	w := newWorld(t)
 	p := newProvider(t)
