@@ -29,6 +29,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	"github.com/skein-cx/skein/pkg/live"
+	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/outbound"
 )
@@ -815,6 +816,94 @@ func TestTheProvidersEchoIsTheSameEventWheneverItComes(t *testing.T) {
 	w.outcome(w.ask("t", "r9", "more"))
 	if got := p.texts(); len(got) != 3 || len(w.filed()) != 3+3+3 {
 		t.Errorf("the provider has %q, the log %d events", got, len(w.filed()))
+	}
+}
+
+// receipt is what a provider tells later of a message, which it knows by the request that it was sent for.
+func (w *world) receipt(thread, native, request, typ string) {
+	w.t.Helper()
+	s := &eventv1.Submission{
+		Type: typ, Channel: eventv1.Channel_CHANNEL_SMS, Direction: eventv1.Direction_DIRECTION_OUTBOUND, Provider: "pager",
+		Inbox: desk, Thread: thread, NativeId: native + typ, CausationId: request,
+		Content: &eventv1.Content{Body: &eventv1.Content_MessageDelivered{MessageDelivered: &eventv1.MessageDelivered{Message: native}}},
+	}
+	if typ == event.TypeMessageRead {
+		s.Content.Body = &eventv1.Content_MessageRead{MessageRead: &eventv1.MessageRead{Message: native}}
+	}
+	w.submit(s)
+}
+
+// fates are what is told of a request, in the order in which it is.
+func (w *world) fates(request string) string {
+	w.t.Helper()
+	var list []string
+	for _, f := range w.outcomes(request) {
+		list = append(list, told(f))
+	}
+	return strings.Join(list, ", ")
+}
+
+// The provider's answer was lost. What arrives was sent, and is told so in full.
+func TestAReceiptTellsThatWhatWasUnknownWasSent(t *testing.T) {
+	for _, typ := range []string{event.TypeMessageDelivered, event.TypeMessageRead} {
+		t.Run(typ, func(t *testing.T) {
+			w := newWorld(t)
+			p := newProvider(t)
+			s, _ := w.start(w.config(w.pager(p)))
+			service := w.serve(s)
+			request := w.ask("t", "r", "taken and cut")
+			if got := told(w.outcome(request)); got != "unknown" {
+				t.Fatalf("it is told as %s", got)
+			}
+			w.receipt("t", "P0", request, typ)
+			want := "unknown, " + strings.TrimPrefix(typ, "message.") + ", sent"
+			w.until("it is told as sent", func() bool { return w.fates(request) == want })
+			if sent := w.outcomes(request)[2]; sent.content.GetNativeId() != "P0" || sent.content.GetMessageSent().GetText() != "taken and cut" {
+				t.Errorf("it is told as %v", sent.content)
+			}
+			w.until("nothing is listed as unknown", func() bool {
+				list, err := service.ListRequests(t.Context(), &channelv1.ListRequestsRequest{})
+				must(t, err)
+				return len(list.GetRequests()) == 0
+			})
+		})
+	}
+}
+
+// A receipt may be quicker than the answer, and than the end of the time that the answer had.
+func TestAReceiptThatComesBeforeTheAnswerMakesNothingUnknown(t *testing.T) {
+	for name, answer := range map[string]error{"the answer comes": nil, "the answer is lost": channel.ErrUnknown} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			in := outbound.Inbox{Tenant: tenant, ID: desk, Sender: senderFunc(func(_ context.Context, out channel.Outgoing) (channel.Sent, error) {
+				if out.Message.GetText() != "quick" {
+					return channel.Sent{}, nil
+				}
+				w.receipt("t", "P0", out.RequestID, event.TypeMessageDelivered)
+				w.until("it is told as sent", func() bool { return w.fates(out.RequestID) == "delivered, sent" })
+				return channel.Sent{NativeID: "P0"}, answer
+			})}
+			w.start(w.config(in))
+			request := w.ask("t", "r", "quick")
+			w.outcome(w.ask("t", "r2", "the next one"))
+			if got := w.fates(request); got != "delivered, sent" { // filed checks that the same id tells the same
+				t.Errorf("it is told as %s", got)
+			}
+		})
+	}
+}
+
+func TestAReceiptOfWhatIsToldAsSentTellsNothingMore(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	w.start(w.config(w.pager(p)))
+	request := w.ask("t", "r", "fine")
+	w.outcome(request)
+	w.receipt("t", "P0", request, event.TypeMessageDelivered)
+	w.receipt("t", "P0", request, event.TypeMessageRead)
+	w.outcome(w.ask("t", "r2", "the next one")) // behind them in the log
+	if got := w.fates(request); got != "sent, delivered, read" {
+		t.Errorf("it is told as %s", got)
 	}
 }
 
