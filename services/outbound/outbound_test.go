@@ -819,16 +819,16 @@ func TestTheProvidersEchoIsTheSameEventWheneverItComes(t *testing.T) {
 	}
 }
 
-// receipt is what a provider tells later of a message, which it knows by the request that it was sent for.
-func (w *world) receipt(thread, native, request, typ string) {
+// receipt is what a provider tells later of its message P0, of the thread t, which it knows by the request that it was sent for.
+func (w *world) receipt(request, typ string) {
 	w.t.Helper()
 	s := &eventv1.Submission{
 		Type: typ, Channel: eventv1.Channel_CHANNEL_SMS, Direction: eventv1.Direction_DIRECTION_OUTBOUND, Provider: "pager",
-		Inbox: desk, Thread: thread, NativeId: native + typ, CausationId: request,
-		Content: &eventv1.Content{Body: &eventv1.Content_MessageDelivered{MessageDelivered: &eventv1.MessageDelivered{Message: native}}},
+		Inbox: desk, Thread: "t", NativeId: "P0" + typ, CausationId: request,
+		Content: &eventv1.Content{Body: &eventv1.Content_MessageDelivered{MessageDelivered: &eventv1.MessageDelivered{Message: "P0"}}},
 	}
 	if typ == event.TypeMessageRead {
-		s.Content.Body = &eventv1.Content_MessageRead{MessageRead: &eventv1.MessageRead{Message: native}}
+		s.Content.Body = &eventv1.Content_MessageRead{MessageRead: &eventv1.MessageRead{Message: "P0"}}
 	}
 	w.submit(s)
 }
@@ -855,7 +855,7 @@ func TestAReceiptTellsThatWhatWasUnknownWasSent(t *testing.T) {
 			if got := told(w.outcome(request)); got != "unknown" {
 				t.Fatalf("it is told as %s", got)
 			}
-			w.receipt("t", "P0", request, typ)
+			w.receipt(request, typ)
 			want := "unknown, " + strings.TrimPrefix(typ, "message.") + ", sent"
 			w.until("it is told as sent", func() bool { return w.fates(request) == want })
 			if sent := w.outcomes(request)[2]; sent.content.GetNativeId() != "P0" || sent.content.GetMessageSent().GetText() != "taken and cut" {
@@ -879,7 +879,7 @@ func TestAReceiptThatComesBeforeTheAnswerMakesNothingUnknown(t *testing.T) {
 				if out.Message.GetText() != "quick" {
 					return channel.Sent{}, nil
 				}
-				w.receipt("t", "P0", out.RequestID, event.TypeMessageDelivered)
+				w.receipt(out.RequestID, event.TypeMessageDelivered)
 				w.until("it is told as sent", func() bool { return w.fates(out.RequestID) == "delivered, sent" })
 				return channel.Sent{NativeID: "P0"}, answer
 			})}
@@ -899,8 +899,8 @@ func TestAReceiptOfWhatIsToldAsSentTellsNothingMore(t *testing.T) {
 	w.start(w.config(w.pager(p)))
 	request := w.ask("t", "r", "fine")
 	w.outcome(request)
-	w.receipt("t", "P0", request, event.TypeMessageDelivered)
-	w.receipt("t", "P0", request, event.TypeMessageRead)
+	w.receipt(request, event.TypeMessageDelivered)
+	w.receipt(request, event.TypeMessageRead)
 	w.outcome(w.ask("t", "r2", "the next one")) // behind them in the log
 	if got := w.fates(request); got != "sent, delivered, read" {
 		t.Errorf("it is told as %s", got)
