@@ -28,7 +28,12 @@ var (
 	ErrTooLarge = errors.New("blob: larger than 64 MiB")
 	// ErrNotFound means that there is no blob under a key.
 	ErrNotFound = errors.New("blob: not found")
+	// ErrDamaged means that the bytes under a key are not those that were put there.
+	ErrDamaged = errors.New("blob: damaged: its bytes have another hash")
 )
+
+// Lost tells whether an error of Get means that there is nothing to wait for: asking again gives the same, unless the bytes are put once more.
+func Lost(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) }
 
 // Store keeps blobs in a bucket. It is safe for concurrent use.
 type Store struct {
@@ -45,7 +50,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 }
 
 // Put stores what r holds for a thread of a tenant and returns the reference for the event. Bytes that the thread has
-// already are not written again. Reader errors come back wrapped.
+// already are not written again, unless a write was torn: then they have another size. Reader errors come back wrapped.
 func (s *Store) Put(ctx context.Context, tenant, thread, mediaType string, r io.Reader) (*eventv1.Blob, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
 	if err != nil {
@@ -64,8 +69,8 @@ func (s *Store) Put(ctx context.Context, tenant, thread, mediaType string, r io.
 		Sha256:    hash[:],
 		MediaType: mediaType,
 	}
-	exists, err := s.bucket.Exists(ctx, ref.GetKey())
-	if err == nil && !exists {
+	size, err := s.Size(ctx, ref.GetKey())
+	if missing := errors.Is(err, ErrNotFound); missing || err == nil && size != ref.GetSize() {
 		err = s.bucket.WriteAll(ctx, ref.GetKey(), data, &blob.WriterOptions{ContentType: mediaType, DisableContentTypeDetection: true})
 	}
 	if err != nil {
@@ -81,7 +86,7 @@ func (s *Store) Get(ctx context.Context, ref *eventv1.Blob) ([]byte, error) {
 		return nil, notFound("read", ref.GetKey(), err)
 	}
 	if hash := sha256.Sum256(data); !bytes.Equal(hash[:], ref.GetSha256()) {
-		return nil, fmt.Errorf("blob: %s is damaged: its bytes have another hash", ref.GetKey())
+		return nil, fmt.Errorf("%w: %s", ErrDamaged, ref.GetKey())
 	}
 	return data, nil
 }

@@ -81,7 +81,8 @@ type OutgoingFile struct {
 type Sent struct {
 	// NativeID is the provider's id of the message, under which its statuses and its echo come.
 	NativeID string
-	// At is when it was sent, as the provider says; zero where it says nothing.
+	// At is when it was sent, as the provider says; zero where it says nothing. A channel whose message.delivered and message.read have the request
+	// as their causation_id gives neither At nor Echo: such a receipt alone makes the same message.sent where the provider's answer is lost.
 	At time.Time
 	// Echo is message.sent exactly as the channel makes it when the provider tells of the message on its own (a copy in the
 	// folder of sent mails, an echo by webhook), so that both are one event. Nil where no such thing comes: Skein then makes

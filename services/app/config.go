@@ -180,7 +180,7 @@ type InboxConfig struct {
 // OutboundConfig says how messages are sent.
 type OutboundConfig struct {
 	MaxAge  time.Duration `koanf:"max_age" help:"how old a request to send may become until it fails"`
-	Timeout time.Duration `koanf:"timeout" help:"how long one attempt to send may take"`
+	Timeout time.Duration `koanf:"timeout" help:"how long one attempt to send may take; one by mail may take 15m"`
 }
 
 // WebhooksConfig says who gets events by HTTP.

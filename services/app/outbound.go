@@ -7,6 +7,7 @@ import (
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/cursorkv"
 	"github.com/skein-cx/skein/pkg/event"
+	"github.com/skein-cx/skein/services/channels/email/sender"
 	"github.com/skein-cx/skein/services/channels/phone/twilio"
 	"github.com/skein-cx/skein/services/channels/web/chat"
 	"github.com/skein-cx/skein/services/outbound"
@@ -43,6 +44,8 @@ func (a *App) openSender(ctx context.Context) error {
 	outbound.NewServer(a.outbound, threads, a.keyring, a.live).Register(a.grpc)
 	return nil
 }
+
+var _ outbound.Patient = (*sender.Outbox)(nil)
 
 // outboundInboxes are all inboxes, with the sender of each that can send.
 func (a *App) outboundInboxes() ([]outbound.Inbox, error) {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -217,7 +218,7 @@ func (s *Service) take(ctx context.Context, r eventlog.Record) error {
 // errUnreadable means that a record is no event, or that its content is sealed.
 var errUnreadable = errors.New("it cannot be read")
 
-// read reads an event with all of its content.
+// read reads an event with all of its content. Where that is lost it gives what the log has: the beginning, which still says that it is spilled.
 func (s *Service) read(ctx context.Context, r eventlog.Record) (*eventv1.Event, *eventv1.Content, error) {
 	e, err := event.Decode(r.Value)
 	if err != nil {
@@ -227,8 +228,12 @@ func (s *Service) read(ctx context.Context, r eventlog.Record) (*eventv1.Event, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	content, err = event.Whole(ctx, content, s.cfg.Blobs)
-	return e, content, err
+	whole, err := event.Whole(ctx, content, s.cfg.Blobs)
+	if blob.Lost(err) { // for good, so that the rest need not wait for it
+		s.cfg.Logger.WarnContext(ctx, "only the files that the beginning of a content names can be fetched", "event", e.GetId(), "error", err)
+		return e, content, nil
+	}
+	return e, whole, err
 }
 
 // sleep waits; it returns early when ctx ends.

@@ -64,6 +64,7 @@ type world struct {
 	host  *intake.Intake
 	ahead atomic.Int64 // of the clock
 	claim time.Duration
+	reads event.Blobs // what a process reads contents from; blobs unless set
 }
 
 func newWorld(t *testing.T) *world {
@@ -88,6 +89,9 @@ func (w *world) start(p *provider) (stop func()) {
 		Log: w.log, Store: w.store, Host: w.host, Blobs: w.blobs, Inboxes: []files.Inbox{{Tenant: tenant, ID: inbox, Fetcher: p}},
 		FirstRetry: time.Millisecond, LastRetry: 2 * time.Millisecond, Recheck: 2 * time.Millisecond, Claim: w.claim,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
+	}
+	if w.reads != nil {
+		cfg.Blobs = w.reads
 	}
 	s, err := files.New(w.t.Context(), cfg)
 	must(w.t, err)
@@ -220,6 +224,9 @@ func TestWhatCannotBeHadIsTold(t *testing.T) {
 		}, "too_large"},
 		"larger than the blob store takes": {func() (*channel.FetchedFile, error) {
 			return &channel.FetchedFile{Body: io.NopCloser(io.LimitReader(zeros{}, blob.MaxSize+1))}, nil
+		}, "not_stored"},
+		"described so that no event can tell of it": {func() (*channel.FetchedFile, error) {
+			return &channel.FetchedFile{Body: io.NopCloser(strings.NewReader("picture")), Name: "K\xfcche.png"}, nil
 		}, "not_stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -408,5 +415,68 @@ func TestOnlyWhatAProviderKeepsIsFetched(t *testing.T) {
 	_, contents := w.told(1)
 	if i := contents[0].GetAttachmentStored().GetIndex(); i != 2 || p.asked.Load() != 1 {
 		t.Errorf("fetched attachment %d, asked %d times", i, p.asked.Load())
+	}
+}
+
+// losing is a blob store that cannot give out what it had, and says why.
+type losing struct{ err error }
+
+func (l losing) Get(context.Context, *eventv1.Blob) ([]byte, error) { return nil, l.err }
+
+// many name more files than the beginning of a content has room for.
+func many() (sources []string) {
+	for i := range 100 {
+		sources = append(sources, fmt.Sprintf("%02d%s", i, strings.Repeat("x", 4000)))
+	}
+	return sources
+}
+
+// Of a content that is gone for good, the log has the beginning: the files that it names are fetched, and what is behind it waits for nothing.
+func TestAContentThatIsLostHoldsUpNothing(t *testing.T) {
+	for _, lost := range []error{blob.ErrNotFound, blob.ErrDamaged} {
+		t.Run(lost.Error(), func(t *testing.T) {
+			w := newWorld(t)
+			w.reads = losing{fmt.Errorf("%w: a key", lost)}
+			p := &provider{give: func(context.Context, int64, channel.RemoteFile) (*channel.FetchedFile, error) { return picture() }}
+			w.start(p)
+			long := w.receive("wamid.1", many()...)
+			next := w.receive("wamid.2", "media-2")
+			_, contents := w.told(10)
+			told := map[string]bool{}
+			for _, content := range contents {
+				told[content.GetAttachmentStored().GetEventId()] = true
+			}
+			for n := 11; !told[next]; n++ {
+				_, contents = w.told(n)
+				told[contents[n-1].GetAttachmentStored().GetEventId()] = true
+			}
+			if !told[long] {
+				t.Error("nothing of the beginning is fetched")
+			}
+		})
+	}
+}
+
+// A file that is named behind the beginning was noted while the content was whole: nobody can tell any more where it lies.
+func TestAFileThatOnlyALostContentNamesIsToldAsFailed(t *testing.T) {
+	w := newWorld(t)
+	var behind atomic.Bool
+	p := &provider{give: func(_ context.Context, _ int64, f channel.RemoteFile) (*channel.FetchedFile, error) {
+		if f.Source > "50" {
+			behind.Store(true)
+		}
+		return nil, fmt.Errorf("%w: 503", channel.ErrRetry)
+	}}
+	stop := w.start(p)
+	long := w.receive("wamid.1", many()...)
+	for end := time.Now().Add(patience); !behind.Load() && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	stop()
+	w.reads = losing{blob.ErrNotFound}
+	w.start(p)
+	events, contents := w.told(1)
+	if failed := contents[0].GetAttachmentFailed(); events[0].GetType() != event.TypeAttachmentFailed || failed.GetEventId() != long || failed.GetCode() != "content_lost" {
+		t.Errorf("%s %v", events[0].GetType(), failed)
 	}
 }

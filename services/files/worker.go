@@ -22,8 +22,9 @@ import (
 
 // The codes of what was not fetched, beside those of channels.
 const (
-	codeExpired   = "expired"
-	codeNotStored = "not_stored"
+	codeExpired     = "expired"
+	codeNotStored   = "not_stored"
+	codeContentLost = "content_lost"
 )
 
 const (
@@ -129,7 +130,10 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 	if err != nil {
 		return err // its claim ends
 	}
-	file := content.GetAttachments()[k.index]
+	var file *eventv1.Attachment
+	if int(k.index) < len(content.GetAttachments()) {
+		file = content.GetAttachments()[k.index]
+	}
 	outcome := w.outcome(k, e, content)
 	let := w.hold(ctx, k, r)
 	stored, err := w.fetch(ctx, content.GetNativeThread(), file)
@@ -155,15 +159,27 @@ func (w *worker) attempt(ctx context.Context, k fileKey, r *row) error {
 		if !final {
 			refused = &channel.RefusedError{Code: codeExpired, Reason: "it could not be fetched in time; lately: " + err.Error()}
 		}
-		outcome.Type = event.TypeAttachmentFailed
-		outcome.Content.Body = &eventv1.Content_AttachmentFailed{AttachmentFailed: &eventv1.AttachmentFailed{
-			EventId: k.event.String(), Index: k.index, Code: event.Clip(refused.Code, maxCode), Reason: event.Clip(refused.Reason, maxReason),
-		}}
+		fail(outcome, k, refused)
 	}
-	if _, err := w.cfg.Host.Submit(ctx, w.Tenant, outcome); err != nil {
+	_, err = w.cfg.Host.Submit(ctx, w.Tenant, outcome)
+	if wrong, invalid := errors.AsType[*event.InvalidError](err); invalid && stored != nil { // nor will it be right another time
+		w.logger.ErrorContext(ctx, "what a channel tells of a file that it has fetched is no event", "event", k.event, "error", err)
+		outcome = w.outcome(k, e, content)
+		fail(outcome, k, &channel.RefusedError{Code: codeNotStored, Reason: wrong.Error()})
+		_, err = w.cfg.Host.Submit(ctx, w.Tenant, outcome)
+	}
+	if err != nil {
 		return err // its claim ends
 	}
 	return w.state.settle(ctx, k)
+}
+
+// fail makes an outcome tell that a file cannot be had.
+func fail(outcome *eventv1.Submission, k fileKey, why *channel.RefusedError) {
+	outcome.Type = event.TypeAttachmentFailed
+	outcome.Content.Body = &eventv1.Content_AttachmentFailed{AttachmentFailed: &eventv1.AttachmentFailed{
+		EventId: k.event.String(), Index: k.index, Code: event.Clip(why.Code, maxCode), Reason: event.Clip(why.Reason, maxReason),
+	}}
 }
 
 // hold renews the claim of a file until it is let go, so that what a process was at when it was killed is soon begun anew.
@@ -198,7 +214,7 @@ func (w *worker) giveBack(ctx context.Context, k fileKey, r *row) error {
 	return nil
 }
 
-// read reads the message of a file.
+// read reads the message of a file. Where its content is lost, the file may be one that only that named.
 func (w *worker) read(ctx context.Context, k fileKey, r *row) (*eventv1.Event, *eventv1.Content, error) {
 	record, err := eventlog.ReadAt(ctx, w.cfg.Log, eventlog.Position{Topic: event.TopicInteractions, Partition: r.Partition, Offset: r.Offset})
 	if err != nil {
@@ -208,14 +224,17 @@ func (w *worker) read(ctx context.Context, k fileKey, r *row) (*eventv1.Event, *
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the message: %w", err)
-	case e.GetId() != k.event.String() || int(k.index) >= len(content.GetAttachments()):
+	case e.GetId() != k.event.String() || int(k.index) >= len(content.GetAttachments()) && content.GetSpilled() == nil:
 		return nil, nil, fmt.Errorf("the record %s is no longer the message %s: the topic was made anew, or the store is another log's", record.Position, k.event)
 	}
 	return e, content, nil
 }
 
-// fetch gets a file into the blob store. A panic of the channel's is an error like others.
+// fetch gets a file into the blob store; it is nil where nothing names it any more. A panic of the channel's is an error like others.
 func (w *worker) fetch(ctx context.Context, thread string, file *eventv1.Attachment) (stored *eventv1.Attachment, err error) {
+	if file == nil {
+		return nil, &channel.RefusedError{Code: codeContentLost, Reason: "where the file lies is lost with the content of its message"}
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
 	defer cancel()
 	defer func() {

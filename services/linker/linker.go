@@ -295,8 +295,8 @@ func (s *Service) take(ctx context.Context, raw eventlog.Record) error {
 		}
 		found, err := rule.find(ctx, r)
 		switch {
-		case errors.Is(err, blob.ErrNotFound): // for good, so that the rest need not wait for it
-			s.cfg.Logger.WarnContext(ctx, "an event's content is gone from the blob store: it is not looked at for links", "event", e.GetId())
+		case blob.Lost(err): // for good, so that the rest need not wait for it
+			s.cfg.Logger.WarnContext(ctx, "an event's content is lost: it is not looked at for links", "event", e.GetId())
 		case err != nil:
 			return fmt.Errorf("linker: look for links of %s: %w", e.GetId(), err)
 		}

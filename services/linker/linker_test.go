@@ -8,6 +8,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,7 @@ type world struct {
 	keyring *event.Keyring
 	host    *intake.Intake
 	cfg     linker.Config // what a test sets; the rest is filled in
+	reads   event.Blobs   // what a process reads contents from; blobs unless set
 }
 
 var topicPartitions = map[string]int{event.TopicInteractions: 3, event.TopicLinks: 1, event.TopicDead: 1}
@@ -95,6 +97,9 @@ func (w *world) start() (stop func()) {
 	cfg := w.cfg
 	cfg.Log, cfg.Store, cfg.Host, cfg.Keyring, cfg.Blobs, cfg.Recheck = w.log, w.store, w.host, w.keyring, w.blobs, time.Millisecond
 	cfg.Interactions = readings{w}
+	if w.reads != nil {
+		cfg.Blobs = w.reads
+	}
 	s, err := linker.New(cfg)
 	must(w.t, err)
 	ctx, cancel := context.WithCancel(w.ctx)
@@ -311,6 +316,27 @@ func TestWhatWasAskedForIsNotAskedForAgain(t *testing.T) {
 	w.run()
 	if _, after := w.asked(); after != records {
 		t.Errorf("%d records, %d before", after, records)
+	}
+}
+
+// losing is a blob store that cannot give out what it had, and says why.
+type losing struct{ err error }
+
+func (l losing) Get(context.Context, *eventv1.Blob) ([]byte, error) { return nil, l.err }
+
+func TestAContentThatIsLostHoldsUpNothing(t *testing.T) {
+	for _, lost := range []error{blob.ErrNotFound, blob.ErrDamaged} {
+		t.Run(lost.Error(), func(t *testing.T) {
+			w := newWorld(t)
+			w.reads = losing{fmt.Errorf("%w: a key", lost)}
+			long := mail("support", "a@x", "", "a@x")
+			long.GetContent().GetMessageReceived().Text = strings.Repeat("long ", 100_000)
+			w.submit(append([]*eventv1.Submission{long}, everything(w)[7:9]...)...)
+			w.run()
+			if got := w.endpoints(linker.RuleIdentifier); len(got) == 0 {
+				t.Error("nothing is linked")
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ package outbound
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -46,6 +47,12 @@ type Submitter interface {
 	Submit(ctx context.Context, tenant string, submissions ...*eventv1.Submission) ([]channel.Acknowledgement, error)
 }
 
+// Patient is what a sender also is whose provider may take longer to answer than others do: giving it up early would make what was sent unknown.
+type Patient interface {
+	// AttemptTime is how long one attempt may take.
+	AttemptTime() time.Duration
+}
+
 // Inbox is one of the company's accounts. Requests of inboxes that are not named are somebody else's.
 type Inbox struct {
 	Tenant, ID string
@@ -69,7 +76,7 @@ type Config struct {
 	Inboxes []Inbox
 	// MaxAge is how old a request may become until it fails. 1 h unless set.
 	MaxAge time.Duration
-	// Timeout is how long one attempt may take. 30 s unless set.
+	// Timeout is how long one attempt may take, unless its sender is Patient and says more. 30 s unless set.
 	Timeout time.Duration
 	// FirstRetry and LastRetry are how long to wait after the first attempt that was certainly not sent, and at most, while the
 	// pause doubles, a little more or less each time. 1 s and 5 min unless set.
@@ -116,7 +123,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// claimMargin is how much longer than its Timeout an attempt has, before another process takes it for interrupted: to note its
+// claimMargin is how much longer than its time an attempt has, before another process takes it for interrupted: to note its
 // outcome, and for clocks that differ.
 const claimMargin = 30 * time.Second
 
@@ -233,7 +240,7 @@ func (s *Service) takeAll(ctx context.Context) error {
 	return pubsub.Handle(ctx, cfg, "outbound", event.TopicInteractions, s.take)
 }
 
-// wanted tells whether a record is a request or an outcome. What is no event is in the dead letters already: the read model met it.
+// wanted tells whether a record is a request, an outcome or a receipt. What is no event is in the dead letters already: the read model met it.
 func (s *Service) wanted(r eventlog.Record) bool {
 	e, err := event.Decode(r.Value)
 	if err != nil || e.GetBackfill() {
@@ -242,13 +249,22 @@ func (s *Service) wanted(r eventlog.Record) bool {
 	if _, ours := s.workers[inboxKey{e.GetTenant(), e.GetInbox()}]; !ours {
 		return false
 	}
-	return e.GetType() == event.TypeMessageSendRequested || isOutcome(e)
+	return e.GetType() == event.TypeMessageSendRequested || isOutcome(e) || isReceipt(e)
 }
 
 // isOutcome tells whether an event may tell what became of a request.
 func isOutcome(e *eventv1.Event) bool {
 	switch e.GetType() {
 	case event.TypeMessageSent, event.TypeMessageFailed, typeSettled:
+		return e.GetCausationId() != ""
+	}
+	return false
+}
+
+// isReceipt tells whether an event shows that a request was sent, without telling it.
+func isReceipt(e *eventv1.Event) bool {
+	switch e.GetType() {
+	case event.TypeMessageDelivered, event.TypeMessageRead:
 		return e.GetCausationId() != ""
 	}
 	return false
@@ -262,6 +278,9 @@ func (s *Service) take(ctx context.Context, r eventlog.Record) error {
 	}
 	if isOutcome(e) {
 		return s.learn(ctx, e)
+	}
+	if isReceipt(e) {
+		return s.conclude(ctx, e)
 	}
 	id, err := event.ParseID(e.GetId())
 	if err != nil {
@@ -301,6 +320,53 @@ func (s *Service) learn(ctx context.Context, e *eventv1.Event) error {
 	}
 	if err := s.state.settle(ctx, e.GetTenant(), id, o); err != nil {
 		return fmt.Errorf("outbound: note what became of %s: %w", e.GetCausationId(), err)
+	}
+	s.tell(inboxKey{e.GetTenant(), e.GetInbox()})
+	return nil
+}
+
+// conclude tells of a request that it was sent, where the provider's answer was lost, or is slower than what the provider tells of the message. It
+// is the event that the answer would have given. A connector reports for itself.
+func (s *Service) conclude(ctx context.Context, e *eventv1.Event) error {
+	id, err := event.ParseID(e.GetCausationId())
+	if err != nil {
+		return nil //nolint:nilerr // Decode has seen to that
+	}
+	content, err := event.DecodeContent(e)
+	if err != nil {
+		return nil //nolint:nilerr // sealed: it does not say which message it is
+	}
+	native := content.GetMessageDelivered().GetMessage()
+	if e.GetType() == event.TypeMessageRead {
+		native = content.GetMessageRead().GetMessage()
+	}
+	w := s.workers[inboxKey{e.GetTenant(), e.GetInbox()}]
+	if native == "" || w.Sender == nil {
+		return nil
+	}
+	r, err := s.state.row(ctx, e.GetTenant(), id)
+	if err != nil {
+		return fmt.Errorf("outbound: look for the request %s: %w", id, err)
+	}
+	if r == nil || r.State == stateSent || r.State == stateFailed || r.State == stateDecided && r.Becomes == stateSent {
+		return nil // it is nobody's, or told
+	}
+	q, err := s.load(ctx, id, r)
+	if errors.Is(err, event.ErrSealed) {
+		return nil // no event can tell of it
+	}
+	if err != nil {
+		return fmt.Errorf("outbound: %w", err)
+	}
+	if _, err := s.cfg.Host.Submit(ctx, e.GetTenant(), q.sent(native, time.Time{})); err != nil {
+		if _, wrong := errors.AsType[*event.InvalidError](err); wrong {
+			s.cfg.Logger.ErrorContext(ctx, "that a message was sent is no event", "request", id, "error", err)
+			return nil
+		}
+		return fmt.Errorf("outbound: tell that %s was sent: %w", id, err)
+	}
+	if err := s.state.settle(ctx, e.GetTenant(), id, outcome{state: stateSent, native: event.Clip(native, maxNative)}); err != nil {
+		return fmt.Errorf("outbound: note that %s was sent: %w", id, err)
 	}
 	s.tell(inboxKey{e.GetTenant(), e.GetInbox()})
 	return nil

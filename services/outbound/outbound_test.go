@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,6 +29,7 @@ import (
 	"github.com/skein-cx/skein/pkg/kv"
 	"github.com/skein-cx/skein/pkg/kv/memkv"
 	"github.com/skein-cx/skein/pkg/live"
+	channelv1 "github.com/skein-cx/skein/proto/skein/channel/v1"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
 	"github.com/skein-cx/skein/services/outbound"
 )
@@ -317,7 +319,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil || json.Unmarshal(raw, &m) != nil {
 		return // the caller was cut off
 	}
-	what, times, _ := strings.Cut(m.Text, "*")
+	what, times, _ := strings.Cut(strings.TrimRight(m.Text, " "), "*")
 	p.mu.Lock()
 	p.calls[m.Text]++
 	again := times != "" && p.calls[m.Text] > len(times) // "429***" does it twice
@@ -502,6 +504,44 @@ func TestARequestThatCannotBeSentInTimeFails(t *testing.T) {
 	}
 }
 
+// slow is a sender whose provider may take a quarter of an hour to answer.
+type slow struct{ senderFunc }
+
+func (slow) AttemptTime() time.Duration { return 15 * time.Minute }
+
+func TestASenderThatMayTakeLongerHasItsTime(t *testing.T) {
+	w := newWorld(t)
+	begun, release := make(chan time.Duration, 1), make(chan struct{})
+	defer close(release)
+	in := outbound.Inbox{Tenant: tenant, ID: desk, Sender: slow{func(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
+		if out.Message.GetText() == "slow" {
+			deadline, _ := ctx.Deadline()
+			begun <- time.Until(deadline)
+			<-release
+		}
+		return channel.Sent{}, nil
+	}}}
+	cfg := w.config(in)
+	cfg.Concurrency = 1 // so that the other process sends what comes meanwhile
+	w.start(cfg)
+	request := w.ask("t", "r", "slow")
+	if left := <-begun; left < 14*time.Minute || left > 15*time.Minute {
+		t.Errorf("an attempt has %v", left)
+	}
+	w.start(w.config(in))
+	w.clock.pass(5 * time.Minute)
+	for i := range 3 {
+		w.outcome(w.ask(fmt.Sprint("other ", i), "r", "quick"))
+	}
+	if all := w.outcomes(request); len(all) > 0 {
+		t.Errorf("while it is under way it is told as %s", told(all[0]))
+	}
+	w.clock.pass(11 * time.Minute)
+	if got := told(w.outcome(request)); got != "unknown interrupted" {
+		t.Errorf("when its time is over it is told as %s", got)
+	}
+}
+
 func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsTimeIsOver(t *testing.T) {
 	w := newWorld(t)
 	p := newProvider(t)
@@ -511,6 +551,88 @@ func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsTimeIsOver(t *testing.T) {
 	w.until("it was tried", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.calls["500"] > 2 })
 	w.clock.pass(time.Hour)
 	if got := told(w.outcome(request)); got != "unknown expired" {
+		t.Errorf("it is told as %s", got)
+	}
+}
+
+// losing is a blob store that cannot give out what it had, and says why.
+type losing struct{ err error }
+
+func (l losing) Get(context.Context, *eventv1.Blob) ([]byte, error) { return nil, l.err }
+
+// tooLong is more than the log holds of a content.
+func tooLong(text string) string { return text + strings.Repeat(" ", event.MaxContent) }
+
+func TestARequestWhoseContentIsLostFailsAndWhatWaitsBehindItGoesOut(t *testing.T) {
+	for _, lost := range []error{blob.ErrNotFound, blob.ErrDamaged} {
+		t.Run(lost.Error(), func(t *testing.T) {
+			w := newWorld(t)
+			p := newProvider(t)
+			cfg := w.config(w.pager(p))
+			cfg.Blobs = losing{fmt.Errorf("%w: a key", lost)}
+			w.start(cfg)
+			request, next := w.ask("t", "r1", tooLong("first")), w.ask("t", "r2", "second")
+			if got := w.outcome(request); told(got) != "failed content_lost" || got.content.GetMessageFailed().GetReason() == "" || len(got.GetParties()) != 2 {
+				t.Errorf("it is told as %v %v", got.Event, got.content)
+			}
+			if got := told(w.outcome(next)); got != "sent" {
+				t.Errorf("what waited is told as %s", got)
+			}
+			if got := p.texts(); !slices.Equal(got, []string{"second"}) {
+				t.Errorf("the provider has %q", got)
+			}
+		})
+	}
+}
+
+func TestAMessageWhoseFileIsGoneFailsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  *eventv1.Attachment
+		blobs error
+	}{
+		"not found":   {&eventv1.Attachment{Name: "a.pdf", Blob: &eventv1.Blob{Key: tenant + "/t/gone", Sha256: make([]byte, 32), Size: 1}}, blob.ErrNotFound},
+		"damaged":     {&eventv1.Attachment{Name: "a.pdf", Blob: &eventv1.Blob{Key: tenant + "/t/torn", Sha256: make([]byte, 32), Size: 1}}, blob.ErrDamaged},
+		"without one": {&eventv1.Attachment{Name: "a.pdf", Source: "https://example.com/a.pdf"}, errors.New("the disk does not answer")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			cfg := w.config(outbound.Inbox{Tenant: tenant, ID: desk, Sender: senderFunc(func(ctx context.Context, out channel.Outgoing) (channel.Sent, error) {
+				for _, f := range out.Attachments {
+					if _, err := f.Open(ctx); err != nil {
+						return channel.Sent{}, err
+					}
+				}
+				return channel.Sent{}, nil
+			})})
+			cfg.Blobs = losing{c.blobs}
+			w.start(cfg)
+			request := w.ask("t", "r1", "here it is", func(s *eventv1.Submission) { s.Content.Attachments = []*eventv1.Attachment{c.file} })
+			next := w.ask("t", "r2", "and good-bye")
+			got := w.outcome(request)
+			if told(got) != "failed file_gone" || !strings.Contains(got.content.GetMessageFailed().GetReason(), "a.pdf") {
+				t.Errorf("it is told as %v", got.content)
+			}
+			if got := told(w.outcome(next)); got != "sent" {
+				t.Errorf("what waited is told as %s", got)
+			}
+		})
+	}
+}
+
+func TestAMessageThatMayHaveBeenSentIsUnknownWhenItsContentIsLost(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	p.keys = true
+	_, stop := w.start(w.config(w.pager(p)))
+	text := tooLong("500")
+	request := w.ask("t", "r", text)
+	w.until("it was tried", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.calls[text] > 0 })
+	stop()
+	cfg := w.config(w.pager(p))
+	cfg.Blobs = losing{blob.ErrNotFound}
+	w.start(cfg)
+	w.clock.pass(time.Minute + time.Second) // the attempt under way when its process ended counts as interrupted
+	if got := told(w.outcome(request)); got != "unknown content_lost" {
 		t.Errorf("it is told as %s", got)
 	}
 }
@@ -694,6 +816,94 @@ func TestTheProvidersEchoIsTheSameEventWheneverItComes(t *testing.T) {
 	w.outcome(w.ask("t", "r9", "more"))
 	if got := p.texts(); len(got) != 3 || len(w.filed()) != 3+3+3 {
 		t.Errorf("the provider has %q, the log %d events", got, len(w.filed()))
+	}
+}
+
+// receipt is what a provider tells later of its message P0, of the thread t, which it knows by the request that it was sent for.
+func (w *world) receipt(request, typ string) {
+	w.t.Helper()
+	s := &eventv1.Submission{
+		Type: typ, Channel: eventv1.Channel_CHANNEL_SMS, Direction: eventv1.Direction_DIRECTION_OUTBOUND, Provider: "pager",
+		Inbox: desk, Thread: "t", NativeId: "P0" + typ, CausationId: request,
+		Content: &eventv1.Content{Body: &eventv1.Content_MessageDelivered{MessageDelivered: &eventv1.MessageDelivered{Message: "P0"}}},
+	}
+	if typ == event.TypeMessageRead {
+		s.Content.Body = &eventv1.Content_MessageRead{MessageRead: &eventv1.MessageRead{Message: "P0"}}
+	}
+	w.submit(s)
+}
+
+// fates are what is told of a request, in the order in which it is.
+func (w *world) fates(request string) string {
+	w.t.Helper()
+	var list []string
+	for _, f := range w.outcomes(request) {
+		list = append(list, told(f))
+	}
+	return strings.Join(list, ", ")
+}
+
+// The provider's answer was lost. What arrives was sent, and is told so in full.
+func TestAReceiptTellsThatWhatWasUnknownWasSent(t *testing.T) {
+	for _, typ := range []string{event.TypeMessageDelivered, event.TypeMessageRead} {
+		t.Run(typ, func(t *testing.T) {
+			w := newWorld(t)
+			p := newProvider(t)
+			s, _ := w.start(w.config(w.pager(p)))
+			service := w.serve(s)
+			request := w.ask("t", "r", "taken and cut")
+			if got := told(w.outcome(request)); got != "unknown" {
+				t.Fatalf("it is told as %s", got)
+			}
+			w.receipt(request, typ)
+			want := "unknown, " + strings.TrimPrefix(typ, "message.") + ", sent"
+			w.until("it is told as sent", func() bool { return w.fates(request) == want })
+			if sent := w.outcomes(request)[2]; sent.content.GetNativeId() != "P0" || sent.content.GetMessageSent().GetText() != "taken and cut" {
+				t.Errorf("it is told as %v", sent.content)
+			}
+			w.until("nothing is listed as unknown", func() bool {
+				list, err := service.ListRequests(t.Context(), &channelv1.ListRequestsRequest{})
+				must(t, err)
+				return len(list.GetRequests()) == 0
+			})
+		})
+	}
+}
+
+// A receipt may be quicker than the answer, and than the end of the time that the answer had.
+func TestAReceiptThatComesBeforeTheAnswerMakesNothingUnknown(t *testing.T) {
+	for name, answer := range map[string]error{"the answer comes": nil, "the answer is lost": channel.ErrUnknown} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			in := outbound.Inbox{Tenant: tenant, ID: desk, Sender: senderFunc(func(_ context.Context, out channel.Outgoing) (channel.Sent, error) {
+				if out.Message.GetText() != "quick" {
+					return channel.Sent{}, nil
+				}
+				w.receipt(out.RequestID, event.TypeMessageDelivered)
+				w.until("it is told as sent", func() bool { return w.fates(out.RequestID) == "delivered, sent" })
+				return channel.Sent{NativeID: "P0"}, answer
+			})}
+			w.start(w.config(in))
+			request := w.ask("t", "r", "quick")
+			w.outcome(w.ask("t", "r2", "the next one"))
+			if got := w.fates(request); got != "delivered, sent" { // filed checks that the same id tells the same
+				t.Errorf("it is told as %s", got)
+			}
+		})
+	}
+}
+
+func TestAReceiptOfWhatIsToldAsSentTellsNothingMore(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	w.start(w.config(w.pager(p)))
+	request := w.ask("t", "r", "fine")
+	w.outcome(request)
+	w.receipt(request, event.TypeMessageDelivered)
+	w.receipt(request, event.TypeMessageRead)
+	w.outcome(w.ask("t", "r2", "the next one")) // behind them in the log
+	if got := w.fates(request); got != "sent, delivered, read" {
+		t.Errorf("it is told as %s", got)
 	}
 }
 

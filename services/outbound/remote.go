@@ -163,7 +163,7 @@ func (s *Service) handAll(ctx context.Context, w *worker, at cursor, yield func(
 	}
 }
 
-// handOne notes that a request is handed out; nil where it has an outcome by now, or is too old.
+// handOne notes that a request is handed out; nil where it has an outcome by now, is too old, or is lost.
 func (s *Service) handOne(ctx context.Context, w *worker, l listed) (*Handed, error) {
 	q, err := s.load(ctx, l.id, l.row)
 	if errors.Is(err, event.ErrSealed) {
@@ -171,6 +171,15 @@ func (s *Service) handOne(ctx context.Context, w *worker, l listed) (*Handed, er
 	}
 	if err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
+	}
+	if q.lost() {
+		if s.maybe(l.row) { // whoever has it may still report
+			return nil, nil //nolint:nilnil // there is nothing to hand out
+		}
+		if err := w.unreadable(ctx, l.id, l.row, q); err != nil {
+			return nil, fmt.Errorf("outbound: %w", err)
+		}
+		return nil, nil //nolint:nilnil // there is nothing to hand out
 	}
 	for r := l.row; r != nil && r.State == stateWaiting && s.cfg.Now().Before(r.Requested.Add(s.cfg.MaxAge)); {
 		before := s.maybe(r)

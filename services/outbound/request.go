@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -28,7 +29,7 @@ type request struct {
 	position eventlog.Position
 }
 
-// load reads a request. The store says where it stands, the log what it is.
+// load reads a request. The store says where it stands, the log what it is. Where its content is lost, the beginning has to do.
 func (s *Service) load(ctx context.Context, id event.ID, r *row) (*request, error) {
 	record, err := eventlog.ReadAt(ctx, s.cfg.Log, eventlog.Position{Topic: event.TopicInteractions, Partition: r.Partition, Offset: r.Offset})
 	if err != nil {
@@ -42,11 +43,20 @@ func (s *Service) load(ctx context.Context, id event.ID, r *row) (*request, erro
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
-	if content, err = event.Whole(ctx, content, s.cfg.Blobs); err != nil {
+	whole, err := event.Whole(ctx, content, s.cfg.Blobs)
+	switch {
+	case blob.Lost(err): // for good, so that what waits behind it need not wait for it
+		s.cfg.Logger.ErrorContext(ctx, "the content of a request to send is lost", "request", id, "error", err)
+	case err != nil:
 		return nil, fmt.Errorf("read the request: %w", err)
+	default:
+		content = whole
 	}
 	return &request{event: e, content: content, position: record.Position}, nil
 }
+
+// lost tells whether there is only the beginning of what is to be sent.
+func (q *request) lost() bool { return q.content.GetSpilled() != nil }
 
 // parties are those of the request, as they were handed in.
 func (q *request) parties() []*eventv1.SubmittedParty {
@@ -86,8 +96,14 @@ func (q *request) outgoing(attempt int, blobs Blobs) channel.Outgoing {
 	out.To = recipients(out.Parties)
 	for _, a := range q.content.GetAttachments() {
 		out.Attachments = append(out.Attachments, channel.OutgoingFile{Attachment: a, Open: func(ctx context.Context) (io.ReadCloser, error) {
+			if a.GetBlob() == nil {
+				return nil, &channel.RefusedError{Code: codeFileGone, Reason: fmt.Sprintf("the attachment %q names no file in the blob store", a.GetName())}
+			}
 			data, err := blobs.Get(ctx, a.GetBlob())
-			if err != nil {
+			switch {
+			case blob.Lost(err):
+				return nil, &channel.RefusedError{Code: codeFileGone, Reason: fmt.Sprintf("the attachment %q is lost from the blob store", a.GetName())}
+			case err != nil:
 				return nil, fmt.Errorf("%w: the attachment %q: %w", channel.ErrRetry, a.GetName(), err)
 			}
 			return io.NopCloser(bytes.NewReader(data)), nil

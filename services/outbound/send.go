@@ -254,6 +254,13 @@ func (s *Service) ask(ctx context.Context, threads Threads, key, hash []byte, a 
 	if w := s.workers[inboxKey{a.Tenant, id.inbox}]; w == nil || w.Sender == nil && !w.Remote {
 		return nil, ErrCannotSend
 	}
+	for i, file := range a.Attachments {
+		if file.GetBlob() == nil { // then nobody could send it
+			return nil, &event.InvalidError{Violations: []event.Violation{{
+				Field: fmt.Sprintf("content.attachments[%d].blob", i), Reason: "is missing: store the file first",
+			}}}
+		}
+	}
 	raw, err := encode([]*eventv1.Submission{a.submission(id)})
 	if err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)

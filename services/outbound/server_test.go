@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
@@ -186,6 +187,9 @@ func TestWhatCannotBeSentIsRefusedAtOnce(t *testing.T) {
 		"an attachment of another one": {func(r *channelv1.SendRequest) {
 			r.Message.Attachments = []*eventv1.Attachment{{Blob: &eventv1.Blob{Key: "evil/x"}}}
 		}, "message.attachments[0].blob.key"},
+		"an attachment that is nowhere": {func(r *channelv1.SendRequest) {
+			r.Message.Attachments = []*eventv1.Attachment{{Name: "kettle.pdf", Source: "https://example.com/kettle.pdf"}}
+		}, "message.attachments[0].blob"},
 	} {
 		req := say("r "+name, "hello")
 		c.change(req)
@@ -288,6 +292,32 @@ func TestAConnectorGetsEachRequestOnceOverBrokenStreamsAndProcesses(t *testing.T
 		if _, text, before := c.next(); !before {
 			t.Errorf("%s is said to be new", text)
 		}
+	}
+}
+
+func TestARequestWhoseContentIsLostEndsNoConnectorsStream(t *testing.T) {
+	w := newWorld(t)
+	s, stop := w.start(w.remote())
+	c := connect(t, w.serve(s), "")
+	known := w.ask("t", "r0", tooLong("handed out while it was whole"))
+	c.next()
+	stop()
+	cfg := w.remote()
+	cfg.Blobs = losing{blob.ErrNotFound}
+	s, _ = w.start(cfg)
+	service := w.serve(s)
+	lost := w.ask("t", "r1", tooLong("first"))
+	w.ask("t", "r2", "second")
+	if _, text, _ := connect(t, service, "").next(); text != "second" {
+		t.Errorf("it got %q", text[:min(len(text), 40)])
+	}
+	if got := told(w.outcome(lost)); got != "failed content_lost" {
+		t.Errorf("it is told as %s", got)
+	}
+	_, err := service.Report(t.Context(), &channelv1.ReportRequest{EventId: known, Outcome: &channelv1.ReportRequest_Sent{Sent: &channelv1.ReportSent{NativeId: "N1"}}})
+	must(t, err)
+	if got := w.outcome(known); told(got) != "sent" || got.content.GetNativeId() != "N1" {
+		t.Errorf("what had been handed out is told as %v %v", got.Event, got.content)
 	}
 }
 
@@ -437,6 +467,35 @@ func TestTheListTellsWhatIsPending(t *testing.T) {
 	must(t, err)
 	if len(list.GetRequests()) != 2 || !list.GetMore() || list.GetRequests()[0].GetState() == channelv1.RequestState_REQUEST_STATE_FAILED {
 		t.Errorf("listed are %v", list)
+	}
+}
+
+// "Retry-After: 0" does not mean that we should ask as fast as we can.
+func TestAProviderThatWantsNoPauseGetsOneAllTheSame(t *testing.T) {
+	w := newWorld(t)
+	p := newProvider(t)
+	cfg := w.config(w.pager(p))
+	cfg.FirstRetry, cfg.LastRetry = 10*time.Minute, 10*time.Minute
+	s, _ := w.start(cfg)
+	service := w.serve(s)
+	request := w.ask("t", "r", "429**") // once
+	var next time.Time
+	w.until("it is to be tried again", func() bool {
+		list, err := service.ListRequests(t.Context(), &channelv1.ListRequestsRequest{})
+		must(t, err)
+		for _, r := range list.GetRequests() {
+			if r.GetNextAttemptAt() != nil {
+				next = r.GetNextAttemptAt().AsTime()
+			}
+		}
+		return !next.IsZero() || len(w.outcomes(request)) > 0
+	})
+	if soon := w.clock.now().Add(9 * time.Minute); next.Before(soon) {
+		t.Fatalf("it is tried again at %v, and should not be before %v", next, soon)
+	}
+	w.clock.pass(10 * time.Minute)
+	if got := told(w.outcome(request)); got != "sent" {
+		t.Errorf("it is told as %s", got)
 	}
 }
 

@@ -76,8 +76,13 @@ func (r *row) terminal() bool {
 	return r.State == stateSent || r.State == stateFailed || r.State == stateUnknown
 }
 
-// codeExpired is the code of requests that have become too old.
-const codeExpired = "expired"
+// codeExpired is the code of requests that have become too old, codeContentLost of those that cannot be read any more, and codeFileGone of those
+// with a file that cannot.
+const (
+	codeExpired     = "expired"
+	codeContentLost = "content_lost"
+	codeFileGone    = "file_gone"
+)
 
 // open tells whether a further outcome is news: nothing is known better than that it was sent.
 func (r *row) open(o outcome) bool {

@@ -28,6 +28,7 @@ type worker struct {
 	service *Service
 	cfg     *Config
 	state   *state
+	timeout time.Duration // of one attempt
 	logger  *slog.Logger
 	woken   chan struct{} // holds a token when there may be something to do
 	slots   chan struct{}
@@ -38,8 +39,12 @@ type worker struct {
 }
 
 func newWorker(s *Service, in Inbox) *worker {
+	timeout := s.cfg.Timeout
+	if patient, ok := in.Sender.(Patient); ok {
+		timeout = max(timeout, patient.AttemptTime())
+	}
 	return &worker{
-		Inbox: in, service: s, cfg: &s.cfg, state: s.state, logger: s.cfg.Logger.With("tenant", in.Tenant, "inbox", in.ID),
+		Inbox: in, service: s, cfg: &s.cfg, state: s.state, timeout: timeout, logger: s.cfg.Logger.With("tenant", in.Tenant, "inbox", in.ID),
 		woken: make(chan struct{}, 1), slots: make(chan struct{}, s.cfg.Concurrency),
 		busy: map[string]bool{}, rest: map[string]time.Time{},
 	}
@@ -250,10 +255,22 @@ func (w *worker) step(ctx context.Context, id event.ID) error {
 	if err != nil {
 		return err
 	}
+	if do.send && q.lost() {
+		return w.unreadable(ctx, id, r, q)
+	}
 	if !do.send {
 		return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(do.decide)}, nil, do.decide, false)
 	}
 	return w.attempt(ctx, id, r, q)
+}
+
+// unreadable decides about a request whose content is lost.
+func (w *worker) unreadable(ctx context.Context, id event.ID, r *row, q *request) error {
+	o := outcome{state: stateFailed, code: codeContentLost, reason: "what was to be sent is lost from the blob store"}
+	if w.service.maybe(r) || r.State == stateSending && r.Owner != w.service.owner {
+		o.state, o.reason = stateUnknown, "it may have been sent; what it said is lost from the blob store"
+	}
+	return w.decide(ctx, id, r, []*eventv1.Submission{q.failed(o)}, nil, o, false)
 }
 
 // attempt makes one attempt: it is noted before the first byte goes out.
@@ -261,7 +278,7 @@ func (w *worker) attempt(ctx context.Context, id event.ID, r *row, q *request) e
 	if r.State == stateSending && r.Owner != w.service.owner {
 		r.Maybe = true // its process was interrupted; the sender is idempotent
 	}
-	r.State, r.Owner, r.Until = stateSending, w.service.owner, w.cfg.Now().Add(w.cfg.Timeout+claimMargin)
+	r.State, r.Owner, r.Until = stateSending, w.service.owner, w.cfg.Now().Add(w.timeout+claimMargin)
 	r.Next = time.Time{}
 	r.Attempts++
 	switch err := w.state.put(ctx, w.Tenant, id, r); {
@@ -319,7 +336,7 @@ const lastWords = 5 * time.Second
 
 // send calls the channel. A panic tells nothing.
 func (w *worker) send(ctx context.Context, q *request, attempt int) (sent channel.Sent, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -338,7 +355,7 @@ func (w *worker) send(ctx context.Context, q *request, attempt int) (sent channe
 func (w *worker) pause(attempts int, err error) time.Duration {
 	var later interface{ RetryAfter() time.Duration }
 	if errors.As(err, &later) {
-		return later.RetryAfter()
+		return max(later.RetryAfter(), w.cfg.FirstRetry) // it may say 0, or a time that is over
 	}
 	d := w.cfg.FirstRetry
 	for range attempts - 1 {

@@ -124,7 +124,7 @@ func (s *Service) understand(ctx context.Context, r eventlog.Record) (item, erro
 		if ctx.Err() != nil {
 			return in, ctx.Err()
 		}
-		if errors.Is(err, blob.ErrNotFound) {
+		if blob.Lost(err) {
 			s.cfg.Logger.WarnContext(ctx, "only the beginning of a content can be found", "event", in.event.GetId(), "error", err)
 			break
 		}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skein-cx/skein/pkg/auth"
+	"github.com/skein-cx/skein/pkg/blob"
 	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/eventlog"
 	"github.com/skein-cx/skein/pkg/scope"
@@ -245,6 +246,26 @@ func TestWhatIsTooLargeForTheLogOrForTheIndexIsFoundAsFarAsItGoes(t *testing.T) 
 	w.expect(map[string][]string{"nowhere": nil})
 	if got := w.found("kettle"); len(got) != 1 || !strings.Contains(got[0], "word [kettle] word") || len(got[0]) > 400 {
 		t.Errorf("found %q", got)
+	}
+}
+
+// losing is a blob store that cannot give out what it had, and says why.
+type losing struct{ err error }
+
+func (l losing) Get(context.Context, *eventv1.Blob) ([]byte, error) { return nil, l.err }
+
+func TestOfAContentThatIsLostTheBeginningIsFound(t *testing.T) {
+	for _, lost := range []error{blob.ErrNotFound, blob.ErrDamaged} {
+		t.Run(lost.Error(), func(t *testing.T) {
+			w := newWorld(t)
+			w.reads = losing{fmt.Errorf("%w: a key", lost)}
+			w.begin()
+			w.submit(tenant, message("t", "1", "kettle "+strings.Repeat("word ", 60_000)))
+			w.submit(tenant, message("t", "2", "another kettle"))
+			if got := w.found("kettle"); len(got) != 2 {
+				t.Errorf("found %q", got)
+			}
+		})
 	}
 }
 

@@ -43,6 +43,7 @@ type world struct {
 	t       testing.TB
 	log     eventlog.Log
 	blobs   *blob.Store
+	reads   event.Blobs // what a process reads contents from; blobs unless set
 	keyring *event.Keyring
 	host    *intake.Intake
 	dir     string
@@ -93,8 +94,12 @@ func begun(t testing.TB) *world {
 
 func (w *world) begin() {
 	w.t.Helper()
+	reads := w.reads
+	if reads == nil {
+		reads = w.blobs
+	}
 	service, err := search.New(w.t.Context(), search.Config{
-		Log: w.log, Dir: w.dir, Keyring: w.keyring, Blobs: w.blobs, Customers: w.links, Flush: time.Millisecond, Retry: time.Millisecond,
+		Log: w.log, Dir: w.dir, Keyring: w.keyring, Blobs: reads, Customers: w.links, Flush: time.Millisecond, Retry: time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(&w.logs, nil)),
 	})
 	must(w.t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/skein-cx/skein/pkg/channel"
 	"github.com/skein-cx/skein/pkg/channel/httpsend"
+	"github.com/skein-cx/skein/pkg/event"
 	"github.com/skein-cx/skein/pkg/publicnet"
 )
 
@@ -82,7 +83,7 @@ func Do(client *http.Client, r *http.Request, maxBytes int64) (*channel.FetchedF
 		f.MediaType = mediaType
 	}
 	if _, params, err := mime.ParseMediaType(answer.Header.Get("Content-Disposition")); err == nil && len(params["filename"]) <= 1024 {
-		f.Name = params["filename"]
+		f.Name = event.Clip(params["filename"], 1024) // it may be Latin-1
 	}
 	return f, nil
 }

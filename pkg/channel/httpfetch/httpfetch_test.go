@@ -41,6 +41,21 @@ func TestAFileComesWithItsTypeAndName(t *testing.T) {
 	}
 }
 
+func TestANameThatIsNoUTF8IsMadeValid(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Disposition", "attachment; filename=\"K\xfcche.png\"")
+	}))
+	defer server.Close()
+	f, err := get(t, httpfetch.Client(true), server.URL, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Body.Close()
+	if f.Name != "K\uFFFDche.png" {
+		t.Errorf("it is called %q", f.Name)
+	}
+}
+
 func TestNothingIsFetchedFromThisMachinesOwnNetwork(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was reached") }))
 	defer server.Close()

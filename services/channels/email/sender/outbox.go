@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/skein-cx/skein/pkg/channel"
 	eventv1 "github.com/skein-cx/skein/proto/skein/event/v1"
@@ -80,6 +81,10 @@ func (o *Outbox) Send(ctx context.Context, out channel.Outgoing) (channel.Sent, 
 
 // Idempotent implements channel.Sender: a mail that is sent twice may arrive twice.
 func (o *Outbox) Idempotent() bool { return false }
+
+// AttemptTime is how long the server may take, from the greeting to its answer to the dot, for which alone RFC 5321, section 4.5.3.2, gives it ten
+// minutes: of a mail that is given up there nobody knows whether it was sent.
+func (o *Outbox) AttemptTime() time.Duration { return 15 * time.Minute }
 
 // compose makes the mail. What cannot become one is refused.
 func (o *Outbox) compose(ctx context.Context, out channel.Outgoing, to []string) ([]byte, error) {

@@ -79,6 +79,13 @@ func TestARequestBecomesAMailThatComesBackAsTheSameEvent(t *testing.T) {
 	}
 }
 
+// RFC 5321, section 4.5.3.2: ten minutes for the answer to the dot alone.
+func TestAServerHasTheTimeThatTheStandardGivesIt(t *testing.T) {
+	if given := (&sender.Outbox{}).AttemptTime(); given < 12*time.Minute {
+		t.Errorf("an attempt is given up after %v, before the server has to answer", given)
+	}
+}
+
 func TestWhatBecameOfARequest(t *testing.T) {
 	large := asked()
 	large.Attachments = []channel.OutgoingFile{{
